@@ -1,0 +1,1 @@
+"""The engine: pools, signals, rules, plans, executors, store, ledger, audit."""

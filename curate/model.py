@@ -1,0 +1,95 @@
+"""A model: content-addressed weights and a card, made once, then frozen; signals receive its digest."""
+
+import functools
+import inspect
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import safetensors.numpy
+
+from curate.digest import canonical_json, sha256
+from curate.errors import CeterisError
+
+Weights = dict[str, npt.NDArray[Any]]
+
+
+class Made(NamedTuple):
+    """What making a model gives: named arrays, and a JSON-able card (architecture, training, held-out quality, licence)."""
+
+    weights: Weights
+    card: dict[str, Any]
+
+
+@dataclass
+class Model:
+    """A way to make a model and to load it. `rows` is the recipe key that names its training pool; `files` the keys that may name files."""
+
+    name: str
+    module: str
+    version: int
+    reads: tuple[str, ...]
+    rows: str | None
+    files: tuple[str, ...]
+    make: Callable[..., Made]
+    defaults: dict[str, Any]
+    required: tuple[str, ...]
+    load: Callable[[Weights, dict[str, Any]], Any] | None = None
+
+    def loader(self, function: Callable[[Weights, dict[str, Any]], Any]) -> Callable[[Weights, dict[str, Any]], Any]:
+        """Declare how weights and card become the object that signals use."""
+        self.load = function
+        return function
+
+    def __call__(self, *rows: pl.DataFrame, **parameters: Any) -> Made:
+        """Make it: the plain function, for use without an engine."""
+        return self.make(*rows, **parameters)
+
+
+def model(*, version: int, reads: Sequence[str] = (), rows: str | None = None, files: Sequence[str] = ()) -> Callable[[Callable[..., Made]], Model]:
+    """Declare a model. With `rows` the function's first argument is a frame of the roles in `reads`, in uid order; all else is keyword-only."""
+
+    def declare(function: Callable[..., Made]) -> Model:
+        keywords = [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+        defaults = {p.name: p.default for p in keywords if p.default is not p.empty}
+        required = tuple(p.name for p in keywords if p.default is p.empty)
+        return Model(function.__name__, function.__module__, version, tuple(reads), rows, tuple(files), function, defaults, required)
+
+    return declare
+
+
+def digest_of_weights(weights: Weights) -> str:
+    """SHA-256 of names, dtypes, shapes and bytes, in name order: of what the weights are, not of how a file lays them out."""
+    parts = [(name, str(w.dtype), list(w.shape), sha256(np.ascontiguousarray(w).tobytes())) for name, w in sorted(weights.items())]
+    return sha256(canonical_json(parts).encode())
+
+
+def pack(made: Made) -> tuple[bytes, bytes]:
+    """A made model as the bytes of weights.safetensors and card.json."""
+    return safetensors.numpy.save({k: np.ascontiguousarray(v) for k, v in made.weights.items()}), canonical_json(made.card).encode()
+
+
+_SHELF: dict[str, tuple[Callable[[Weights, dict[str, Any]], Any], Path]] = {}
+
+
+def shelve(digest: str, load: Callable[[Weights, dict[str, Any]], Any], folder: Path) -> None:
+    """Tell this process where the frozen model with this weights digest lies and how to load it."""
+    _SHELF[digest] = (load, folder)
+
+
+@functools.lru_cache(maxsize=8)
+def loaded(digest: str) -> Any:
+    """The loaded model with this weights digest, once per process."""
+    if digest not in _SHELF:
+        raise CeterisError(f"no model with weights {digest[:16]} is at hand", fix="name it under `models:` in the recipe")
+    load, folder = _SHELF[digest]
+    weights = safetensors.numpy.load_file(folder / "weights.safetensors")
+    if digest_of_weights(weights) != digest:
+        raise CeterisError("the stored weights are not the ones they were", where=str(folder), fix="delete the folder and run again")
+    card: Mapping[str, Any] = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    return load(weights, dict(card))

@@ -1,0 +1,142 @@
+"""A signal: a row-local function from a batch of roles to declared columns. It measures and never judges."""
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NewType
+
+import polars as pl
+
+from curate.errors import SignalBugError
+
+ModelRef = NewType("ModelRef", str)
+"""Annotates a signal parameter that names a model of the recipe; the signal receives the weights' digest."""
+
+ROWS_PER_CALL = 4096
+NOT_FINITE = "not_finite"
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A measurement with everything its fingerprint needs. Made by `@signal`, called through `measure`."""
+
+    name: str
+    module: str
+    version: int
+    reads: tuple[str, ...]
+    optional: tuple[str, ...]
+    writes: dict[str, pl.DataType]
+    uses: tuple[str, ...]
+    batch: int | None
+    function: Callable[..., pl.DataFrame]
+    defaults: dict[str, Any]
+    models: tuple[str, ...]
+
+    def __call__(self, rows: pl.DataFrame, **parameters: Any) -> pl.DataFrame:
+        """Measure rows: the plain function, for use without an engine."""
+        return self.measure(rows, parameters)
+
+    def __reduce__(self) -> tuple[object, tuple[str, str]]:
+        """Travel by module path, so that workers run the code they have."""
+        return (_import, (self.module, self.name))
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Every role the function sees, in order."""
+        return (*self.reads, *self.optional)
+
+    @property
+    def schema(self) -> dict[str, pl.DataType]:
+        """The declared columns and `error`."""
+        return {**self.writes, "error": pl.String()}
+
+    def measure(self, rows: pl.DataFrame, parameters: Mapping[str, Any]) -> pl.DataFrame:
+        """Evidence for `rows` (one column per role in `roles`): `schema`'s columns, same rows, same order.
+
+        With a fixed batch shape every call sees exactly `batch` rows, the last one repeated, so that a row's floats never depend on how
+        many mates it has. NaN and infinity become null with error `not_finite`. Anything the function raises is a bug: SignalBugError.
+        """
+        frame = rows.select(self.roles)
+        size = self.batch or ROWS_PER_CALL
+        parts = [self._call(frame.slice(start, size), parameters) for start in range(0, frame.height, size)]
+        return pl.concat(parts) if parts else pl.DataFrame(schema=self.schema)
+
+    def _call(self, frame: pl.DataFrame, parameters: Mapping[str, Any]) -> pl.DataFrame:
+        given = frame
+        if self.batch and frame.height < self.batch:
+            given = pl.concat([frame, *[frame.tail(1)] * (self.batch - frame.height)], rechunk=True)
+        try:
+            made = self.function(given, **parameters)
+        except Exception as error:  # noqa: BLE001  the one place where a signal's bug gets its address; it is raised again
+            raise SignalBugError(f"signal {self.name} raised {type(error).__name__}: {error}") from error
+        return self._checked(made, given.height).head(frame.height)
+
+    def _checked(self, made: pl.DataFrame, height: int) -> pl.DataFrame:
+        if "error" not in made.columns:
+            made = made.with_columns(error=pl.lit(None, pl.String))
+        found = dict(made.schema)
+        if found != self.schema or made.height != height:
+            raise SignalBugError(
+                f"signal {self.name} must return {height} rows of {_names(self.schema)}; it returned {made.height} rows of {_names(found)}",
+                fix="declare every returned column in `writes` and return one row for each row given, in order",
+            )
+        floats = [name for name, dtype in self.writes.items() if dtype.is_float()]
+        if not floats:
+            return made.select(self.schema)
+        bad = pl.any_horizontal([~pl.col(name).is_finite().fill_null(True) for name in floats])
+        return made.select(
+            *[pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name) if name in floats else pl.col(name) for name in self.writes],
+            pl.when(bad & pl.col("error").is_null()).then(pl.lit(NOT_FINITE)).otherwise(pl.col("error")).alias("error"),
+        )
+
+
+def signal(
+    *,
+    version: int,
+    reads: Sequence[str],
+    writes: Mapping[str, type[pl.DataType] | pl.DataType],
+    optional: Sequence[str] = (),
+    uses: Sequence[str] = (),
+    batch: int | None = None,
+) -> Callable[[Callable[..., pl.DataFrame]], Signal]:
+    """Declare a signal: the roles it reads (`optional` ones arrive as null columns where a pool lacks them), the columns it writes,
+    the packages whose release may change its answers, and, for float models, the fixed batch shape.
+
+    The function's keyword-only parameters are the signal's parameters; each has a default, except models (annotated `ModelRef`).
+    Raises TypeError at import when the function's signature says otherwise.
+    """
+
+    def declare(function: Callable[..., pl.DataFrame]) -> Signal:
+        defaults, models = parameters_of(function)
+        types = {name: dtype() if isinstance(dtype, type) else dtype for name, dtype in writes.items()}
+        return Signal(
+            function.__name__, function.__module__, version, tuple(reads), tuple(optional), types, tuple(uses), batch, function, defaults, models
+        )
+
+    return declare
+
+
+def parameters_of(function: Callable[..., Any], positional: int = 1) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The defaults of a function's keyword-only parameters, and the names of those that are models."""
+    every = list(inspect.signature(function).parameters.values())
+    defaults: dict[str, Any] = {}
+    models: list[str] = []
+    for parameter in every[positional:]:
+        if parameter.kind is not parameter.KEYWORD_ONLY:
+            raise TypeError(f"{function.__module__}.{function.__name__}: parameter {parameter.name} must be keyword-only")
+        if parameter.annotation is ModelRef:
+            models.append(parameter.name)
+        elif parameter.default is parameter.empty:
+            raise TypeError(f"{function.__module__}.{function.__name__}: parameter {parameter.name} needs a default")
+        else:
+            defaults[parameter.name] = parameter.default
+    return defaults, tuple(models)
+
+
+def _import(module: str, name: str) -> Any:
+    return getattr(importlib.import_module(module), name)
+
+
+def _names(schema: Mapping[str, Any]) -> str:
+    return "{" + ", ".join(f"{name}: {dtype}" for name, dtype in schema.items()) + "}"

@@ -1,0 +1,1 @@
+"""The instrument: frozen scales, fixed models, one loop, tasks and statistics."""

@@ -1,0 +1,1 @@
+"""The evidence: one public file per signal, grouping or model."""

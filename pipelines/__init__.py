@@ -1,0 +1,1 @@
+"""The judgement and the door: recipes, verbs, the command line, reports."""
