@@ -1,0 +1,189 @@
+"""Where tasks run: in this process, in processes beside it, or on Ray. The tasks are the same; only addresses travel."""
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Protocol
+
+from curate.errors import CeterisError
+
+ATTEMPTS = 3
+SINGLE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")}
+
+
+@dataclass(frozen=True)
+class Crashed:
+    """A task whose worker died on every attempt: its input is poison. The rest of the run goes on without it."""
+
+    attempts: int
+    detail: str
+
+
+class Executor(Protocol):
+    """One `map` for every place. Exceptions that a task raises are bugs or user errors: raised here, never retried."""
+
+    name: str
+    workers: int
+
+    def map(self, function: Callable[[Any], Any], tasks: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+        """(index of the task, its result or Crashed), as they finish, each index once."""
+
+    def close(self) -> None:
+        """Give back what was started."""
+
+
+class InProcess:
+    """One after the other, here: no start-up, easy to debug."""
+
+    name, workers = "in-process", 1
+
+    def map(self, function: Callable[[Any], Any], tasks: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+        """(index, result) in order."""
+        for index, task in enumerate(tasks):
+            yield index, function(task)
+
+    def close(self) -> None:
+        """Nothing was started."""
+
+
+class Processes:
+    """`workers` fresh processes of one thread each."""
+
+    name = "processes"
+
+    def __init__(self, workers: int) -> None:
+        """Start nothing yet."""
+        self.workers = workers
+        self._pool: ProcessPoolExecutor | None = None
+
+    def _started(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            os.environ.update({key: os.environ.get(key, value) for key, value in SINGLE_THREAD.items()})
+            self._pool = ProcessPoolExecutor(self.workers, mp_context=get_context("spawn"))
+        return self._pool
+
+    def map(self, function: Callable[[Any], Any], tasks: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+        """(index, result or Crashed), as they finish. A dead worker breaks the pool: what was under way is tried again, one at a time."""
+        waiting, suspects = list(enumerate(tasks)), []
+        running: dict[Future[Any], tuple[int, Any]] = {}
+        while waiting or running:
+            while waiting and len(running) < self.workers:
+                index, task = waiting.pop(0)
+                running[self._started().submit(function, task)] = (index, task)
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                index, task = running.pop(future)
+                try:
+                    yield index, future.result()
+                except BrokenProcessPool:
+                    suspects.append((index, task))
+            if suspects and not running:
+                self.close()
+                for index, task in suspects:
+                    yield index, self._alone(function, task)
+                suspects = []
+
+    def _alone(self, function: Callable[[Any], Any], task: Any) -> Any:
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return self._started().submit(function, task).result()
+            except BrokenProcessPool as error:
+                detail = str(error)
+                self.close()
+        return Crashed(ATTEMPTS, detail)
+
+    def close(self) -> None:
+        """End the processes."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
+
+
+@dataclass
+class Ray:
+    """Ray Core tasks, one CPU each: `local` starts a private Ray of `workers` CPUs, an address joins a cluster.
+
+    Ray's own retries are off. A task whose worker dies, or that outlives `deadline` seconds, is submitted again, at most ATTEMPTS times; the first answer
+    of a task counts and later ones are ignored, so a cut-off node that comes back changes nothing.
+    """
+
+    address: str = "local"
+    workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+    deadline: float = 3600.0
+    name: str = "ray"
+
+    def _started(self) -> Any:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        if self.address == "local" and "RAY_AUTH_TOKEN_PATH" not in os.environ:
+            token = Path(tempfile.mkdtemp(prefix="ceteris-ray-")) / "token"
+            token.touch(mode=0o600)
+            token.write_text(os.urandom(32).hex(), encoding="ascii")
+            os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)
+        import ray
+
+        if not ray.is_initialized():
+            options: dict[str, Any] = {"address": self.address, "log_to_driver": False, "logging_level": "error"}
+            if self.address == "local":
+                options |= {"include_dashboard": False, "num_cpus": self.workers}
+            try:
+                ray.init(**options)
+            except (ConnectionError, ray.exceptions.RayError) as error:
+                raise CeterisError(
+                    f"cannot join Ray at {self.address}: {error}",
+                    fix="set RAY_AUTH_MODE and RAY_AUTH_TOKEN_PATH to the cluster's on every node and here, and check the address",
+                ) from error
+            self.workers = int(ray.cluster_resources().get("CPU", 1))
+        return ray
+
+    def map(self, function: Callable[[Any], Any], tasks: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+        """(index, result or Crashed), as they finish; at most two tasks per CPU are under way."""
+        ray = self._started()
+        remote = ray.remote(num_cpus=1, max_retries=0, max_calls=0)(function)
+        attempts = [0] * len(tasks)
+        waiting = list(range(len(tasks)))[::-1]
+        running: dict[Any, tuple[int, float]] = {}
+        finished: set[int] = set()
+
+        def submit(index: int) -> None:
+            attempts[index] += 1
+            running[remote.remote(tasks[index])] = (index, time.monotonic() + self.deadline)
+
+        while len(finished) < len(tasks):
+            while waiting and len(running) < 2 * self.workers:
+                submit(waiting.pop())
+            for reference in ray.wait(list(running), num_returns=1, timeout=1.0)[0]:
+                index, _ = running.pop(reference)
+                if index in finished:
+                    continue
+                try:
+                    result = ray.get(reference)
+                except (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError, ray.exceptions.ObjectLostError, ray.exceptions.OutOfMemoryError) as error:
+                    if attempts[index] < ATTEMPTS:
+                        submit(index)
+                        continue
+                    result = Crashed(attempts[index], str(error))
+                except ray.exceptions.RayTaskError as error:
+                    raise error.cause if isinstance(error.cause, CeterisError) else error from error
+                finished.add(index)
+                yield index, result
+            self._resubmit(running, finished, attempts, submit)
+
+    def _resubmit(self, running: dict[Any, tuple[int, float]], finished: set[int], attempts: list[int], submit: Callable[[int], None]) -> None:
+        now = time.monotonic()
+        for reference, (index, until) in list(running.items()):
+            if now > until and index not in finished and attempts[index] < ATTEMPTS:
+                running[reference] = (index, float("inf"))
+                submit(index)
+
+    def close(self) -> None:
+        """Leave the cluster; end it if it is our own."""
+        import ray
+
+        ray.shutdown()
