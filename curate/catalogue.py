@@ -1,0 +1,47 @@
+"""What filters there are: a name, where its module lies, and what its source is. Workers import by these paths."""
+
+import importlib
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from curate.errors import CeterisError
+from curate.grouping import Grouping
+from curate.model import Model
+from curate.signal import Signal
+
+Filter = Signal | Grouping | Model
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One filter file: `source` is the digest of it and of the private files it imports; `search` a folder to import from, if not installed."""
+
+    name: str
+    module: str
+    source: str
+    search: str | None = None
+
+    def load(self) -> Filter:
+        """Import it. CeterisError if the file does not hold what its name says."""
+        if self.search and self.search not in sys.path:
+            sys.path.insert(0, self.search)
+        found = getattr(importlib.import_module(self.module), self.name, None)
+        if not isinstance(found, Signal | Grouping | Model):
+            raise CeterisError(f"{self.module} defines no signal, grouping or model called {self.name}", where=self.module, fix=f"name it {self.name}")
+        return found
+
+
+Catalogue = Mapping[str, Entry]
+
+
+def versions_of(packages: tuple[str, ...]) -> dict[str, str]:
+    """The installed releases of the packages a filter declares."""
+    found = {}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError as error:
+            raise CeterisError(f"the package {package} is not installed", fix=f"pip install {package}") from error
+    return found

@@ -1,0 +1,354 @@
+"""One piece of a shard: gather the evidence its rules ask for, decide its rows, write both, return receipts."""
+
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from curate import model as models
+from curate.catalogue import Filter
+from curate.digest import UInt64s, digest_of
+from curate.errors import NondeterminismError, SignalBugError
+from curate.failpoint import reach
+from curate.model import Model
+from curate.plan import POOL, Measure, Node, Outside
+from curate.pool import Pool, Shard
+from curate.reduce import Cut, candidates, kept_by
+from curate.rule import Clause, Expr
+from curate.store import Part, Store
+
+Codes = npt.NDArray[np.uint16]
+Mask = npt.NDArray[np.bool_]
+MERGE_AT = 8
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Rows start to stop of a shard; `offset` is the pool-wide number of the shard's first row."""
+
+    number: int
+    shard: int
+    start: int
+    stop: int
+    offset: int
+
+    @property
+    def rows(self) -> int:
+        """How many."""
+        return self.stop - self.start
+
+
+@dataclass(frozen=True)
+class Task:
+    """Addresses, fingerprints and rules: everything a worker needs, and no rows."""
+
+    store: str
+    pool_key: str
+    run: str
+    piece: Piece
+    decide: tuple[Node, ...]
+    gather: tuple[Node, ...]
+    measures: dict[str, Measure]
+    evidence: dict[str, list[Part]]
+    decided: dict[str, tuple[Node, Part]]
+    cuts: dict[str, Cut]
+    shelf: tuple[tuple[str, Model, str], ...]
+    search: tuple[str, ...]
+    sketches: dict[str, Measure]
+
+
+@dataclass
+class Receipt:
+    """What a worker did. `counts[node][code]` are rows, `sums[node][code]` sums of their uids (two words, modulo 2^64)."""
+
+    piece: int
+    evidence: dict[str, list[Part]] = field(default_factory=dict)
+    decisions: dict[str, Part] = field(default_factory=dict)
+    candidates: dict[str, Part] = field(default_factory=dict)
+    counts: dict[str, list[int]] = field(default_factory=dict)
+    sums: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    measured: dict[str, int] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def work(task: Task) -> Receipt:
+    """Decide `task.decide` in order and gather what `task.gather` asks for. The function that executors map."""
+    for folder in task.search:
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+    store = Store.open(task.store)
+    for digest, model, folder in task.shelf:
+        if model.load is not None:
+            models.shelve(digest, model.load, store.path(folder))
+    view = View(task, store)
+    for node in task.decide:
+        view.decide(node)
+    for node in task.gather:
+        view.gather(node)
+    return view.finish()
+
+
+class View:
+    """A piece as its rules see it: codes of decided nodes, and evidence, measured when first asked for."""
+
+    def __init__(self, task: Task, store: Store) -> None:
+        """Read nothing yet."""
+        self.task, self.store, self.piece = task, store, task.piece
+        self.pool: Pool = open_pool(store, task.pool_key)
+        self.shard: Shard = self.pool.shards[self.piece.shard]
+        self.receipt = Receipt(self.piece.number)
+        self.codes: dict[str, Codes] = {}
+        self.known: dict[str, pl.DataFrame] = {}
+        self.fresh: dict[str, list[pl.DataFrame]] = {}
+        self._uids: UInt64s | None = None
+
+    @property
+    def uids(self) -> UInt64s:
+        """The piece's uids, (rows, 2)."""
+        if self._uids is None:
+            self._uids = read_uids(self.store, self.task.pool_key, self.piece.shard)[self.piece.start : self.piece.stop]
+        return self._uids
+
+    def code_of(self, node: str) -> Codes:
+        """A decided node's codes, from this task or from the store."""
+        if node not in self.codes:
+            _, part = self.task.decided[node]
+            self.codes[node] = self.store.frame(part)["code"].to_numpy()
+        return self.codes[node]
+
+    def inherited(self, node: Node) -> Codes:
+        """What the node's parents alone say of each row."""
+        codes = [np.array(inherit, np.uint16)[self.code_of(parent)] for parent, inherit in zip(node.parents, node.inherits, strict=True)]
+        if node.combinator == "pool":
+            return np.zeros(self.piece.rows, np.uint16)
+        if node.combinator == "after":
+            return codes[0]
+        unknown = np.array([reason.kind in ("no evidence", "quarantined") for reason in node.reasons])
+        if node.combinator == "any_of":
+            result = codes[-1].copy()
+            for operand in reversed(codes):
+                result = np.where(unknown[operand] & (~unknown[result] & (result != 0)), operand, result)
+            for operand in codes:
+                result = np.where(operand == 0, np.uint16(0), result)
+            return result
+        operands = [codes[0], *[self._negated(node, parent, operand, unknown) for parent, operand in zip(node.parents[1:], codes[1:], strict=True)]]
+        result = np.zeros(self.piece.rows, np.uint16)
+        for operand in (operands if node.combinator == "minus" else codes)[::-1]:
+            result = np.where(unknown[operand], operand, result)
+        for operand in (operands if node.combinator == "minus" else codes)[::-1]:
+            result = np.where((operand != 0) & ~unknown[operand], operand, result)
+        return result
+
+    @staticmethod
+    def _negated(node: Node, parent: str, codes: Codes, unknown: Mask) -> Codes:
+        inside, unsure = node.code("dropped", f"in {parent}"), node.code("no evidence", f"not known whether in {parent}")
+        return np.where(codes == 0, np.uint16(inside), np.where(unknown[codes], np.uint16(unsure), np.uint16(0)))
+
+    def decide(self, node: Node) -> None:
+        """Give every row of the piece its code at this node."""
+        codes = self.inherited(node)
+        rule = node.rule
+        if isinstance(rule, Expr):
+            for clause in rule.clauses:
+                self._judge(node, codes, clause)
+        elif isinstance(rule, Outside):
+            self._outside(node, codes, rule)
+        elif rule is not None:
+            entering = self.entering(node, codes)
+            alive = np.flatnonzero(entering)
+            kept = kept_by(self.task.cuts[node.name], rule, self.evidence(node, entering), self.uids[alive], self.piece.offset + self.piece.start + alive, self.store)
+            codes[alive[~kept]] = node.code("dropped", rule.text)
+        self.codes[node.name] = codes
+        if node.name != POOL:
+            self._write(node, codes)
+
+    def _judge(self, node: Node, codes: Codes, clause: Clause) -> None:
+        alive = codes == 0
+        frame, errors = self.ask(clause.columns, alive)
+        rows = np.flatnonzero(alive)
+        broken = errors.to_numpy()
+        codes[rows[broken]] = node.code("quarantined", clause.text)
+        answer = clause.evaluate(frame)
+        codes[rows[~broken & (answer.is_null().to_numpy())]] = node.code("no evidence", clause.text)
+        codes[rows[~broken & (~answer.fill_null(True).to_numpy())]] = node.code("dropped", clause.text)
+
+    def _outside(self, node: Node, codes: Codes, rule: Outside) -> None:
+        alive = codes == 0
+        frame, errors = self.ask(rule.columns, alive)
+        rows = np.flatnonzero(alive)
+        lists = pl.concat([self.store.frame(Part(**self.store.json(key))) for key in rule.lists])
+        same_content = frame["content.key"].is_in(lists["key"].drop_nulls().implode()).fill_null(False).to_numpy()
+        uids = pl.DataFrame({"high": self.uids[rows, 0], "low": self.uids[rows, 1]})
+        same_uid = uids.join(lists.select("high", "low").unique().with_columns(there=True), on=["high", "low"], how="left", maintain_order="left")["there"].fill_null(False).to_numpy()
+        codes[rows[errors.to_numpy()]] = node.code("quarantined", rule.text)
+        codes[rows[(same_content | same_uid) & ~errors.to_numpy()]] = node.code("dropped", rule.text)
+
+    def entering(self, node: Node, codes: Codes) -> Mask:
+        """Rows that a global rule judges; those without evidence and the quarantined get their codes here."""
+        rule = node.rule
+        assert rule is not None
+        alive = codes == 0
+        sketch = self.task.sketches.get(node.name)
+        asked = (*rule.columns, *([f"{sketch.name}.key"] if sketch else []))
+        frame, errors = self.ask(asked, alive)
+        rows = np.flatnonzero(alive)
+        codes[rows[errors.to_numpy()]] = node.code("quarantined", rule.text)
+        if sketch is None:
+            for column in rule.columns:
+                missing = frame[column].is_null().to_numpy() & (codes[rows] == 0)
+                codes[rows[missing]] = node.code("no evidence", rule.text)
+        return codes == 0
+
+    def evidence(self, node: Node, entering: Mask) -> pl.DataFrame:
+        """The asked columns of the rows entering a global rule."""
+        assert node.rule is not None
+        return self.ask(node.rule.columns, entering)[0]
+
+    def gather(self, node: Node) -> None:
+        """Measure what a global rule asks for and write its candidates: order keys, uids, and sketches' keys, no content."""
+        rule = node.rule
+        assert rule is not None and not isinstance(rule, Expr | Outside)
+        entering = self.entering(node, self.inherited(node))
+        rows = np.flatnonzero(entering)
+        frame = candidates(rule, self.evidence(node, entering), self.uids[rows], self.piece.offset + self.piece.start + rows)
+        sketch = self.task.sketches.get(node.name)
+        if sketch:
+            keys, _ = self.ask(tuple(f"{sketch.name}.{column}" for column in sketch.signal.writes), entering)
+            frame = frame.with_columns(keys.rename({name: name.rsplit(".", 1)[1] for name in keys.columns}))
+        self.receipt.candidates[node.name] = self.store.put_frame(f"tmp/{self.task.run}/{node.id[:16]}", f"{self.piece.number:06d}", frame)
+
+    def ask(self, columns: tuple[str, ...], alive: Mask) -> tuple[pl.DataFrame, pl.Series]:
+        """Columns of evidence for the rows alive, and which of those rows have an error in any signal asked."""
+        rows = np.flatnonzero(alive)
+        frame, errors = pl.DataFrame(), pl.Series("error", np.zeros(len(rows), bool))
+        own = [column.split(".", 1)[1] for column in columns if column.startswith(f"{POOL}.")]
+        if own:
+            read = self.pool.read(self.shard, columns=own, rows=self.piece.start + rows)
+            frame = frame.hstack(read.frame.select(f"{POOL}.{name}" for name in own))
+            for fault in read.faults.values():
+                errors = errors | fault.is_not_null()
+        for name in dict.fromkeys(column.rsplit(".", 1)[0] for column in columns if not column.startswith(f"{POOL}.")):
+            known = self._measured(self.task.measures[name], alive)[rows]
+            wanted = [column for column in columns if column.rsplit(".", 1)[0] == name]
+            frame = frame.hstack(known.select(pl.col(column.rsplit(".", 1)[1]).alias(column) for column in wanted))
+            errors = errors | known["error"].is_not_null()
+        return frame, errors
+
+    def _measured(self, measure: Measure, alive: Mask) -> pl.DataFrame:
+        """The signal's evidence over the whole piece, aligned by row, measured at least where `alive`."""
+        if measure.name not in self.known:
+            self.known[measure.name] = self._stored(measure)
+        known = self.known[measure.name]
+        missing = np.flatnonzero(alive & ~known["measured"].to_numpy())
+        if missing.size:
+            begun = time.perf_counter()
+            fresh = self._measure(measure, self.piece.start + missing)
+            self.receipt.measured[measure.name] = self.receipt.measured.get(measure.name, 0) + missing.size
+            self.receipt.seconds[measure.name] = self.receipt.seconds.get(measure.name, 0.0) + time.perf_counter() - begun
+            self.fresh.setdefault(measure.name, []).append(fresh)
+            self.known[measure.name] = known = aligned([fresh], measure, self.piece, known)
+        return known
+
+    def _stored(self, measure: Measure) -> pl.DataFrame:
+        parts = self.task.evidence.get(measure.name, [])
+        return aligned([self.store.frame(part) for part in parts], measure, self.piece, None)
+
+    def _measure(self, measure: Measure, rows: npt.NDArray[np.int64]) -> pl.DataFrame:
+        """Read the roles of absolute `rows`, group by group of the shard, and measure them; unreadable roles become errors."""
+        made, start = [], 0
+        for height in self.shard.groups:
+            inside = rows[(rows >= start) & (rows < start + height)]
+            start += height
+            if not inside.size:
+                continue
+            read = self.pool.read(self.shard, roles=measure.signal.roles, rows=inside)
+            broken = pl.Series("fault", [None] * inside.size, dtype=pl.String)
+            for role, fault in read.faults.items():
+                broken = pl.select(pl.coalesce(broken, role + ":" + fault)).to_series()
+            good = broken.is_null()
+            try:
+                found = measure.signal.measure(read.frame.filter(good), measure.parameters)
+            except SignalBugError as error:
+                first, last = int(inside[0]), int(inside[-1])
+                raise SignalBugError(error.what, where=f"{self.shard.path}, rows {first} to {last}", fix=error.fix or f"this is a bug in filters/{measure.signal.name}.py") from error
+            whole = pl.DataFrame({"row": inside, "fault": broken})
+            found = found.with_columns(row=pl.Series(inside[good.to_numpy()]))
+            whole = whole.join(found, on="row", how="left", maintain_order="left").with_columns(error=pl.coalesce("error", "fault")).drop("fault")
+            made.append(whole.select(pl.col("row").cast(pl.UInt64), *measure.signal.schema))
+        return pl.concat(made)
+
+    def _write(self, node: Node, codes: Codes) -> None:
+        stem = f"{self.piece.number:06d}"
+        self.receipt.decisions[node.name] = self.store.put_frame(f"decisions/{node.id[:16]}", stem, pl.DataFrame({"code": codes}), start=self.piece.number)
+        counts = np.bincount(codes, minlength=len(node.reasons))
+        sums = np.zeros((len(node.reasons), 2), np.uint64)
+        np.add.at(sums, codes, self.uids)
+        self.receipt.counts[node.name] = counts.tolist()
+        self.receipt.sums[node.name] = [(int(high), int(low)) for high, low in sums]
+
+    def finish(self) -> Receipt:
+        """Write the fresh evidence, one part a signal; many small parts become one."""
+        reach("work.before_evidence")
+        for name, frames in self.fresh.items():
+            measure = self.task.measures[name]
+            old = self.task.evidence.get(name, [])
+            fresh = pl.concat(frames)
+            replaces: tuple[str, ...] = ()
+            if len(old) >= MERGE_AT:
+                fresh = pl.concat([*[self.store.frame(part).cast(dict(fresh.schema)) for part in old], fresh])
+                replaces = tuple(part.key for part in old)
+            part = self.store.put_frame(
+                measure.folder, self.shard.digest[:16], fresh.sort("row"),
+                scope=self.shard.digest, start=self.piece.start, stop=self.piece.stop, replaces=replaces,
+                seconds=sum(part.seconds for part in old if replaces) + self.receipt.seconds[name],
+            )
+            self.receipt.evidence.setdefault(name, []).append(part)
+        reach("work.after_evidence")
+        return self.receipt
+
+
+def aligned(parts: list[pl.DataFrame], measure: Measure, piece: Piece, known: pl.DataFrame | None) -> pl.DataFrame:
+    """Evidence parts laid over the piece: one line a row, `measured` false where no part covers it. NondeterminismError where two disagree."""
+    schema = measure.signal.schema
+    rows = pl.DataFrame({"row": np.arange(piece.start, piece.stop, dtype=np.uint64)})
+    frames = [part.select(pl.col("row").cast(pl.UInt64), *[pl.col(name).cast(dtype) for name, dtype in schema.items()]) for part in parts]
+    if known is not None:
+        frames.append(known.with_columns(rows["row"]).filter("measured").select("row", *schema))
+    if not frames:
+        return pl.DataFrame({name: pl.Series([None] * piece.rows, dtype=dtype) for name, dtype in schema.items()}).with_columns(measured=False)
+    found = pl.concat(frames).filter(pl.col("row").is_between(piece.start, piece.stop - 1)).unique()
+    twice = found.filter(pl.col("row").is_duplicated())
+    if twice.height:
+        raise NondeterminismError(
+            f"signal {measure.signal.name} gave row {twice['row'].min()} two different answers", where=measure.folder,
+            fix=f"make it deterministic, raise its version, and delete {measure.folder}",
+        )
+    return rows.join(found.with_columns(measured=True), on="row", how="left", maintain_order="left").with_columns(pl.col("measured").fill_null(False)).drop("row")
+
+
+_pools: dict[tuple[str, str], Pool] = {}
+_uids: dict[tuple[str, str, int], UInt64s] = {}
+
+
+def open_pool(store: Store, key: str) -> Pool:
+    """The pool that a store knows under pools/ID, once per process."""
+    if (store.address, key) not in _pools:
+        _pools[store.address, key] = Pool.from_json(store.json(f"{key}/pool.json"))
+    return _pools[store.address, key]
+
+
+def read_uids(store: Store, key: str, shard: int) -> UInt64s:
+    """A shard's uids, (rows, 2), as numbered when the pool was first used; the last few shards' stay in memory."""
+    place = (store.address, key, shard)
+    if place not in _uids:
+        while len(_uids) >= 4:
+            _uids.pop(next(iter(_uids)))
+        part = Part(**store.json(f"{key}/uids/{shard:06d}.json"))
+        _uids[place] = store.frame(part, columns=["high", "low"]).to_numpy().astype(np.uint64)
+    return _uids[place]
