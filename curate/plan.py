@@ -254,6 +254,9 @@ class _Builder:
         if isinstance(rule, Top) and not dtypes[rule.column].is_numeric():
             raise RecipeError(f"top needs numbers; {rule.column} is {dtypes[rule.column]}", where=stage.where)
         if isinstance(rule, OnePer):
+            for column in rule.columns:
+                if not (dtypes[column].is_numeric() or dtypes[column] == pl.Boolean or isinstance(dtypes[column], pl.Enum)):
+                    raise RecipeError(f"prefer needs numbers or ordered classes; {column} is {dtypes[column]}", where=stage.where)
             self.group(rule.grouping, stage.where)
 
     def measure(self, name: str, where: str) -> Measure:

@@ -73,8 +73,8 @@ def _at_most(frame: pl.DataFrame, last: tuple[int, int, int]) -> Mask:
     return (key < a) | ((key == a) & ((tie0 < b) | ((tie0 == b) & (tie1 <= c))))
 
 
-def cut_of(rule: Top | Random, parts: Sequence[Part], store: Store) -> Cut:
-    """The cut of `top` or `random`: the quota-th smallest candidate, found by histograms of 16 bits at a time."""
+def cut_of(rule: Top | Random, dtype: pl.DataType | None, parts: Sequence[Part], store: Store) -> Cut:
+    """The cut of `top` (over a column of `dtype`) or `random`: the quota-th smallest candidate, found by histograms of 16 bits at a time."""
     entering = sum(part.rows for part in parts)
     quota = rule.quota(entering)
     if quota == 0:
@@ -85,7 +85,7 @@ def cut_of(rule: Top | Random, parts: Sequence[Part], store: Store) -> Cut:
     if rule.ties_keep:
         last = (last[0], int(LAST), int(LAST))
         quota = sum(int(_at_most(store.frame(part), last).sum()) for part in parts)
-    return Cut(entering, quota, last, value_of(last[0], rule.ascending))
+    return Cut(entering, quota, last, value_of(last[0], dtype, rule.ascending))
 
 
 def nth_smallest(frames: Callable[[], Iterator[pl.DataFrame]], n: int, total: int) -> tuple[int, int, int]:
@@ -118,9 +118,11 @@ def _matching(frame: pl.DataFrame, prefix: Sequence[int]) -> pl.DataFrame:
     return frame
 
 
-def value_of(key: int, ascending: bool) -> float:
-    """The number behind a float order key (integers come back through their own)."""
+def value_of(key: int, dtype: pl.DataType | None, ascending: bool) -> float:
+    """The number behind an order key."""
     bits = key if ascending else key ^ int(LAST)
+    if dtype is not None and not dtype.is_float():
+        return float(bits if dtype == pl.UInt64 else bits - (1 << 63))
     bits = bits ^ (1 << 63) if bits >> 63 else bits ^ int(LAST)
     return float(np.array([bits], np.uint64).view(np.float64)[0])
 

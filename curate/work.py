@@ -117,6 +117,8 @@ class View:
 
     def code_of(self, node: str) -> Codes:
         """A decided node's codes, from this task or from the store."""
+        if node == POOL:
+            return np.zeros(self.piece.rows, np.uint16)
         if node not in self.codes:
             _, part = self.task.decided[node]
             self.codes[node] = self.store.frame(part)["code"].to_numpy()
@@ -248,7 +250,7 @@ class View:
         missing = np.flatnonzero(alive & ~known["measured"].to_numpy())
         if missing.size:
             begun = time.perf_counter()
-            fresh = self._measure(measure, self.piece.start + missing)
+            fresh = measure_rows(self.pool, self.shard, measure, self.piece.start + missing)
             self.receipt.measured[measure.name] = self.receipt.measured.get(measure.name, 0) + missing.size
             self.receipt.seconds[measure.name] = self.receipt.seconds.get(measure.name, 0.0) + time.perf_counter() - begun
             self.fresh.setdefault(measure.name, []).append(fresh)
@@ -258,30 +260,6 @@ class View:
     def _stored(self, measure: Measure) -> pl.DataFrame:
         parts = self.task.evidence.get(measure.name, [])
         return aligned([self.store.frame(part) for part in parts], measure, self.piece, None)
-
-    def _measure(self, measure: Measure, rows: npt.NDArray[np.int64]) -> pl.DataFrame:
-        """Read the roles of absolute `rows`, group by group of the shard, and measure them; unreadable roles become errors."""
-        made, start = [], 0
-        for height in self.shard.groups:
-            inside = rows[(rows >= start) & (rows < start + height)]
-            start += height
-            if not inside.size:
-                continue
-            read = self.pool.read(self.shard, roles=measure.signal.roles, rows=inside)
-            broken = pl.Series("fault", [None] * inside.size, dtype=pl.String)
-            for role, fault in read.faults.items():
-                broken = pl.select(pl.coalesce(broken, role + ":" + fault)).to_series()
-            good = broken.is_null()
-            try:
-                found = measure.signal.measure(read.frame.filter(good), measure.parameters)
-            except SignalBugError as error:
-                first, last = int(inside[0]), int(inside[-1])
-                raise SignalBugError(error.what, where=f"{self.shard.path}, rows {first} to {last}", fix=error.fix or f"this is a bug in filters/{measure.signal.name}.py") from error
-            whole = pl.DataFrame({"row": inside, "fault": broken})
-            found = found.with_columns(row=pl.Series(inside[good.to_numpy()]))
-            whole = whole.join(found, on="row", how="left", maintain_order="left").with_columns(error=pl.coalesce("error", "fault")).drop("fault")
-            made.append(whole.select(pl.col("row").cast(pl.UInt64), *measure.signal.schema))
-        return pl.concat(made)
 
     def _write(self, node: Node, codes: Codes) -> None:
         stem = f"{self.piece.number:06d}"
@@ -311,6 +289,33 @@ class View:
             self.receipt.evidence.setdefault(name, []).append(part)
         reach("work.after_evidence")
         return self.receipt
+
+
+def measure_rows(pool: Pool, shard: Shard, measure: Measure, rows: npt.NDArray[np.int64]) -> pl.DataFrame:
+    """Read the roles of a shard's `rows`, one readable group at a time, and measure them; unreadable roles become errors."""
+    made, start = [], 0
+    for height in shard.groups:
+        inside = rows[(rows >= start) & (rows < start + height)]
+        start += height
+        if inside.size:
+            made.append(_measure_group(pool, shard, measure, inside))
+    return pl.concat(made)
+
+
+def _measure_group(pool: Pool, shard: Shard, measure: Measure, rows: npt.NDArray[np.int64]) -> pl.DataFrame:
+    read = pool.read(shard, roles=measure.signal.roles, rows=rows)
+    broken = pl.Series("fault", [None] * rows.size, dtype=pl.String)
+    for role, fault in read.faults.items():
+        broken = pl.select(pl.coalesce(broken, role + ":" + fault)).to_series()
+    good = broken.is_null()
+    try:
+        found = measure.signal.measure(read.frame.filter(good), measure.parameters)
+    except SignalBugError as error:
+        where = f"{shard.path}, rows {int(rows[0])} to {int(rows[-1])}"
+        raise SignalBugError(error.what, where=where, fix=error.fix or f"this is a bug in filters/{measure.signal.name}.py") from error
+    found = found.with_columns(row=pl.Series(rows[good.to_numpy()]))
+    whole = pl.DataFrame({"row": rows, "fault": broken}).join(found, on="row", how="left", maintain_order="left")
+    return whole.select(pl.col("row").cast(pl.UInt64), *measure.signal.writes, pl.coalesce("error", "fault").alias("error"))
 
 
 def aligned(parts: list[pl.DataFrame], measure: Measure, piece: Piece, known: pl.DataFrame | None) -> pl.DataFrame:

@@ -1,0 +1,120 @@
+"""Decisions: one small integer per row and node, published only after in = kept + dropped + quarantined was checked."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from curate.errors import CeterisError, ConservationError
+from curate.failpoint import reach
+from curate.plan import POOL, Node, Reason
+from curate.reduce import Cut
+from curate.store import Part, Store
+
+WORD = 1 << 64
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A node's published decisions: `parts[piece]` holds the codes, `reasons[code]` what they mean."""
+
+    node: str
+    id: str
+    reasons: tuple[Reason, ...]
+    counts: tuple[int, ...]
+    sums: tuple[tuple[int, int], ...]
+    parts: tuple[Part, ...]
+    cut: Cut | None
+
+    @property
+    def kept(self) -> int:
+        """Rows in."""
+        return self.counts[0]
+
+    def codes(self, store: Store, piece: int) -> npt.NDArray[np.uint16]:
+        """One piece's codes."""
+        return store.frame(self.parts[piece])["code"].to_numpy()
+
+
+def folder(node_id: str) -> str:
+    """decisions/ID."""
+    return f"decisions/{node_id[:16]}"
+
+
+def load(store: Store, node_id: str) -> Decided | None:
+    """Published decisions, or None."""
+    value = store.json(f"{folder(node_id)}/manifest.json")
+    if value is None:
+        return None
+    cut = value["cut"]
+    if cut:
+        cut = Cut(**{**cut, "last": tuple(cut["last"]) if cut["last"] else None, "survivors": _part(cut["survivors"])})
+    return Decided(
+        value["node"], value["id"], tuple(Reason(**reason) for reason in value["reasons"]), tuple(value["counts"]),
+        tuple((high, low) for high, low in value["sums"]), tuple(_part(part) for part in value["parts"]), cut,
+    )
+
+
+def _part(value: Mapping[str, Any] | None) -> Any:
+    return Part(**{**value, "replaces": tuple(value["replaces"])}) if value else None
+
+
+def publish(store: Store, decided: Decided) -> None:
+    """Make decisions count."""
+    reach("run.before_decisions")
+    store.put_json(f"{folder(decided.id)}/manifest.json", json.loads(json.dumps(asdict(decided))))
+    reach("run.after_decisions")
+
+
+def conserve(node: Node, decided: Decided, total: tuple[int, int, int], parents: Mapping[str, Decided]) -> None:
+    """Check that every row of the pool is in exactly one of kept, dropped by reason, quarantined, as counts and as sums of uids.
+
+    `total` is (rows, sum of high words, sum of low words). ConservationError says what does not add up.
+    """
+    found = (sum(decided.counts), sum(s[0] for s in decided.sums) % WORD, sum(s[1] for s in decided.sums) % WORD)
+    if found != total:
+        raise ConservationError(f"stage {node.name}: {found[0]:,} rows came out of {total[0]:,}, or they are other rows", where=node.name, fix="this is a bug; please report it")
+    if node.combinator != "after":
+        return
+    parent = parents[node.parents[0]]
+    inherited = set(node.inherits[0][1:])
+    own = [code for code in range(len(node.reasons)) if code not in inherited]
+    leaving = tuple(sum(decided.sums[code][word] for code in own) % WORD for word in (0, 1))
+    if sum(decided.counts[code] for code in own) != parent.kept or leaving != parent.sums[0]:
+        raise ConservationError(f"stage {node.name}: kept + dropped + quarantined is not what {parent.node} let in", where=node.name, fix="this is a bug; please report it")
+
+
+def limit_errors(node: Node, decided: Decided, at_most: float) -> None:
+    """Stop at a stage where more than `at_most` of the rows entering it could not be measured."""
+    own = [code for code, reason in enumerate(node.reasons) if reason.stage == node.name]
+    entering = decided.kept + sum(decided.counts[code] for code in own)
+    failed = sum(decided.counts[code] for code in own if node.reasons[code].kind == "quarantined")
+    if entering and failed / entering > at_most:
+        raise CeterisError(
+            f"stage {node.name}: {failed:,} of {entering:,} rows ({failed / entering:.1%}) could not be measured; at most {at_most:.1%} may",
+            where=node.name, fix="look at the pool, or set errors_at_most in the recipe",
+        )
+
+
+def funnel(decided: Mapping[str, Decided]) -> list[dict[str, Any]]:
+    """Per node: rows in, kept, and every reason decided there with its count."""
+    lines = []
+    for name, one in decided.items():
+        own = [(reason, count) for reason, count in zip(one.reasons, one.counts, strict=True) if reason.stage == name]
+        lines.append({
+            "stage": name,
+            "in": one.kept + sum(count for _, count in own),
+            "kept": one.kept,
+            "reasons": [{**asdict(reason), "rows": count} for reason, count in own if count],
+            "cut": None if one.cut is None else one.cut.value,
+        })
+    return lines
+
+
+def rows_in(store: Store, decided: Decided | None, pieces: Sequence[int]) -> Iterator[tuple[int, npt.NDArray[np.bool_] | None]]:
+    """(piece, mask of the rows in); None for every row of the pool."""
+    for piece in pieces:
+        yield piece, None if decided is None or decided.node == POOL else decided.codes(store, piece) == 0

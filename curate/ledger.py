@@ -1,0 +1,45 @@
+"""The ledger: one hash-chained JSON line per fact of a run, and a chain of run heads per store. No row content."""
+
+from typing import Any
+
+from curate.digest import canonical_json, sha256
+from curate.errors import StoreError
+from curate.store import Store
+
+START = "0" * 64
+
+
+class Ledger:
+    """Facts of one run in order; each line names the line before it by hash."""
+
+    def __init__(self) -> None:
+        """Start an empty chain."""
+        self.lines: list[str] = []
+        self.head = START
+
+    def record(self, what: str, **facts: Any) -> None:
+        """Add a fact: what happened, from what, by what, counts, seconds."""
+        line = canonical_json({"n": len(self.lines), "previous": self.head, "what": what, **facts})
+        self.lines.append(line)
+        self.head = sha256(line.encode())
+
+    def text(self) -> str:
+        """The whole file."""
+        return "".join(f"{line}\n" for line in self.lines)
+
+
+def check(text: str, *, where: str) -> str:
+    """The head of a ledger file; StoreError names the first line that does not follow from the one before."""
+    head = START
+    for number, line in enumerate(text.splitlines()):
+        if f'"previous":"{head}"' not in line or f'"n":{number}' not in line:
+            raise StoreError("the ledger's chain is broken", where=f"{where}, line {number + 1}", fix="restore the file, or run again")
+        head = sha256(line.encode())
+    return head
+
+
+def append_head(store: Store, run: str, head: str) -> None:
+    """Add a run's head to the store's own chain."""
+    keys = store.storage.list("ledger/")
+    previous = sha256(store.storage.get(keys[-1])) if keys else START
+    store.put_json(f"ledger/{len(keys) + 1:08d}.json", {"n": len(keys), "previous": previous, "run": run, "head": head})

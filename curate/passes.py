@@ -1,0 +1,178 @@
+"""The passes over a pool: every node that can be decided is, global rules gather, one reduction gives their cut, and again."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from curate.decisions import WORD, Decided, conserve, folder, limit_errors, load, publish
+from curate.errors import CeterisError, SignalBugError
+from curate.executor import Crashed, Executor
+from curate.model import Model
+from curate.plan import POOL, Node, Plan
+from curate.prepare import pieces_of, pool_key
+from curate.reduce import Cut, cut_of, link, survivors_of
+from curate.rule import OnePer, Random, Top
+from curate.store import Part, Store
+from curate.work import Piece, Receipt, Task, work
+
+Progress = Callable[[str, int, int], None]
+PUBLISH_EVERY = 2.0
+
+
+@dataclass
+class Effort:
+    """What a run cost: rows measured and seconds by signal, keys newly linked by grouping."""
+
+    measured: dict[str, int] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    linked: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class Passes:
+    """One run's state between passes."""
+
+    plan: Plan
+    store: Store
+    executor: Executor
+    epoch: int
+    run: str
+    shelf: tuple[tuple[str, Model, str], ...]
+    progress: Progress
+    decided: dict[str, Decided] = field(default_factory=dict)
+    cuts: dict[str, Cut] = field(default_factory=dict)
+    effort: Effort = field(default_factory=Effort)
+
+    def decide_all(self) -> dict[str, Decided]:
+        """Decide every node; those that an equal plan has decided before are read."""
+        self.pieces = pieces_of(self.plan.pool)
+        for name, node in self.plan.nodes.items():
+            found = self._pool(node) if name == POOL else load(self.store, node.id)
+            if found is not None:
+                self.decided[name] = found
+        while len(self.decided) < len(self.plan.nodes):
+            decide, gather = self._ready()
+            receipts = self._pass(decide, gather)
+            for node in decide:
+                self._publish(node, [receipt.decisions[node.name] for receipt in receipts], receipts)
+            for node in gather:
+                self.cuts[node.name] = self._reduce(node, [receipt.candidates[node.name] for receipt in receipts])
+        return {name: self.decided[name] for name in self.plan.nodes}
+
+    def _pool(self, node: Node) -> Decided:
+        indexed = self.store.json(f"{pool_key(self.plan.pool)}/indexed.json")
+        return Decided(POOL, node.id, node.reasons, (indexed["rows"],), ((indexed["sums"][0], indexed["sums"][1]),), (), None)
+
+    def _ready(self) -> tuple[list[Node], list[Node]]:
+        decide: list[Node] = []
+        gather: list[Node] = []
+        there = set(self.decided)
+        for name, node in self.plan.nodes.items():
+            if name in there or not there.issuperset(node.parents):
+                continue
+            if node.is_global and name not in self.cuts:
+                gather.append(node)
+            else:
+                decide.append(node)
+                there.add(name)
+        return decide, gather
+
+    def _pass(self, decide: list[Node], gather: list[Node]) -> list[Receipt]:
+        label = ", ".join(node.name for node in [*decide, *gather])
+        used = self._used([*decide, *gather])
+        evidence = {name: self.store.parts(self.plan.measures[name].folder) for name in used}
+        tasks = [self._task(piece, decide, gather, used, evidence) for piece in self.pieces]
+        receipts: dict[int, Receipt] = {}
+        crashed: list[int] = []
+        waiting: list[Receipt] = []
+        published, rows = time.monotonic(), 0
+        total = sum(piece.rows for piece in self.pieces)
+        self.progress(label, 0, total)
+        for index, result in self.executor.map(work, tasks):
+            rows += self.pieces[index].rows
+            self.progress(label, rows, total)
+            if isinstance(result, Crashed):
+                crashed.append(index)
+                continue
+            receipts[index] = result
+            waiting.append(result)
+            if time.monotonic() - published > PUBLISH_EVERY:
+                self._publish_evidence(waiting)
+                waiting, published = [], time.monotonic()
+        self._publish_evidence(waiting)
+        if crashed:
+            where = ", ".join(self.plan.pool.shards[self.pieces[index].shard].path for index in crashed[:5])
+            raise SignalBugError(f"{len(crashed)} pieces killed their worker every time; the others are kept", where=where, fix="look at these files, or move them away; then run again")
+        return [receipts[index] for index in range(len(tasks))]
+
+    def _used(self, nodes: list[Node]) -> list[str]:
+        names: dict[str, None] = {}
+        for node in nodes:
+            if node.rule is not None:
+                names |= dict.fromkeys(column.rsplit(".", 1)[0] for column in node.rule.columns if not column.startswith(f"{POOL}."))
+            if isinstance(node.rule, OnePer):
+                names[self.plan.groups[node.rule.grouping].sketch.name] = None
+        return list(names)
+
+    def _task(self, piece: Piece, decide: list[Node], gather: list[Node], used: list[str], evidence: dict[str, dict[str, list[Part]]]) -> Task:
+        scope = self.plan.pool.shards[piece.shard].digest
+        near = {name: [p for p in parts.get(scope, []) if p.start < piece.stop and p.stop > piece.start] for name, parts in evidence.items()}
+        parents = {parent for node in [*decide, *gather] for parent in node.parents if parent in self.decided}
+        sketches = {node.name: self.plan.groups[node.rule.grouping].sketch for node in [*decide, *gather] if isinstance(node.rule, OnePer)}
+        return Task(
+            store=self.store.address, pool_key=pool_key(self.plan.pool), run=self.run, piece=piece, decide=tuple(decide), gather=tuple(gather),
+            measures={name: self.plan.measures[name] for name in used}, evidence=near,
+            decided={name: (self.plan.nodes[name], self.decided[name].parts[piece.number]) for name in parents if name != POOL},
+            cuts={node.name: self.cuts[node.name] for node in decide if node.name in self.cuts},
+            shelf=self.shelf, search=self.plan.search, sketches=sketches,
+        )
+
+    def _publish_evidence(self, receipts: list[Receipt]) -> None:
+        by_folder: dict[str, list[Part]] = {}
+        for receipt in receipts:
+            for name, parts in receipt.evidence.items():
+                by_folder.setdefault(self.plan.measures[name].folder, []).extend(parts)
+            for name, count in receipt.measured.items():
+                self.effort.measured[name] = self.effort.measured.get(name, 0) + count
+                self.effort.seconds[name] = self.effort.seconds.get(name, 0.0) + receipt.seconds[name]
+        for where, parts in by_folder.items():
+            self.store.publish(where, parts, self.epoch)
+
+    def _publish(self, node: Node, parts: list[Part], receipts: list[Receipt]) -> None:
+        size = len(node.reasons)
+        counts = tuple(sum(receipt.counts[node.name][code] for receipt in receipts) for code in range(size))
+        sums = tuple(tuple(sum(receipt.sums[node.name][code][word] for receipt in receipts) % WORD for word in (0, 1)) for code in range(size))
+        decided = Decided(node.name, node.id, node.reasons, counts, sums, tuple(parts), self.cuts.get(node.name))  # type: ignore[arg-type]
+        pool = self.decided[POOL]
+        conserve(node, decided, (pool.counts[0], *pool.sums[0]), self.decided)
+        limit_errors(node, decided, float(self.plan.recipe.errors_at_most))
+        publish(self.store, decided)
+        self.decided[node.name] = decided
+
+    def _reduce(self, node: Node, parts: list[Part]) -> Cut:
+        rule = node.rule
+        if isinstance(rule, Top | Random):
+            return cut_of(rule, self._dtype(rule), parts, self.store)
+        if not isinstance(rule, OnePer):
+            raise CeterisError(f"stage {node.name} has a rule that is not global")
+        if not parts:
+            return Cut(0, 0)
+        groups = self.plan.groups[rule.grouping]
+        frame = pl.concat([self.store.frame(part) for part in parts])
+        columns = [name for name in groups.sketch.signal.writes]
+        linked = link(self.store, groups.folder, groups.grouping.links, groups.link_parameters, frame.select(columns), self.epoch)
+        self.effort.linked[rule.grouping] = self.effort.linked.get(rule.grouping, 0) + linked.new
+        dropped = survivors_of(rule, frame, linked.pairs, groups.threshold)
+        part = self.store.put_frame(folder(node.id), "survivors", dropped)
+        return Cut(frame.height, frame.height - dropped.height, survivors=part)
+
+    def _dtype(self, rule: Top | Random) -> Any:
+        if isinstance(rule, Random):
+            return None
+        name, column = rule.column.split(".", 1)
+        return self.plan.pool.columns[column] if name == POOL else self.plan.measures[name].signal.writes[column]
+
+

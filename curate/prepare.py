@@ -1,0 +1,186 @@
+"""Before the first pass: the pool's uids, the recipe's models, and whether stored evidence may still be trusted."""
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from curate import model as models
+from curate.catalogue import Catalogue, versions_of
+from curate.content import content
+from curate.digest import UInt64s
+from curate.errors import NondeterminismError, SignalBugError, StoreError
+from curate.executor import Crashed, Executor
+from curate.model import Made, digest_of_weights, pack
+from curate.plan import Measure, Plan, Training
+from curate.pool import Pool, number_duplicates, refuse_duplicates
+from curate.store import Part, Store
+from curate.work import Piece, aligned, measure_rows
+
+PIECE_ROWS = 65_536
+SAMPLE = 64
+FLOAT_TOLERANCE = 1e-5
+
+
+def pool_key(pool: Pool) -> str:
+    """pools/ID."""
+    return f"pools/{pool.id[:16]}"
+
+
+def index_pool(pool: Pool, store: Store, progress: Callable[[str, int, int], None]) -> bool:
+    """Give every row its uid, once per pool; True if it had to be done. PoolError on null or repeated uids of a uid column."""
+    key = pool_key(pool)
+    if store.json(f"{key}/indexed.json"):
+        return False
+    words, originals = [], []
+    for number, shard in enumerate(pool.shards):
+        found, original = pool.uids(shard)
+        words.append(found)
+        originals.append(original)
+        progress("uids", number + 1, len(pool.shards))
+    if "uid" in pool.roles or pool.layout == "dolma":
+        refuse_duplicates(pool, words)
+    else:
+        words = number_duplicates(words)
+    store.put_json(f"{key}/pool.json", pool.to_json())
+    for number, (found, original) in enumerate(zip(words, originals, strict=True)):
+        frame = pl.DataFrame({"high": found[:, 0], "low": found[:, 1]})
+        if original is not None:
+            frame = frame.with_columns(original=original)
+        store.put_json(f"{key}/uids/{number:06d}.json", asdict(store.put_frame(key, f"uids-{number:06d}", frame)))
+    total = [int(np.add.reduce([w[:, i].sum(dtype=np.uint64) for w in words], dtype=np.uint64)) for i in (0, 1)] if words else [0, 0]
+    store.put_json(f"{key}/indexed.json", {"rows": pool.rows, "sums": total})
+    return True
+
+
+def pieces_of(pool: Pool) -> list[Piece]:
+    """Shards cut at their readable groups into pieces of about PIECE_ROWS rows: the unit of work."""
+    pieces: list[Piece] = []
+    offset = 0
+    for number, shard in enumerate(pool.shards):
+        start = stop = 0
+        for rows in shard.groups:
+            if stop > start and stop + rows - start > PIECE_ROWS:
+                pieces.append(Piece(len(pieces), number, start, stop, offset))
+                start = stop
+            stop += rows
+        if stop > start:
+            pieces.append(Piece(len(pieces), number, start, stop, offset))
+        offset += shard.rows
+    return pieces
+
+
+@dataclass(frozen=True)
+class MakeTask:
+    """Everything needed to make a model elsewhere."""
+
+    store: str
+    training: Training
+
+
+def make_models(training: Mapping[str, Training], store: Store, executor: Executor) -> list[str]:
+    """Make the models that the store lacks; returns the names of those made now."""
+    missing = [one for one in training.values() if store.json(f"{one.folder}/model.json") is None]
+    for index, receipt in executor.map(make_model, [MakeTask(store.address, one) for one in missing]):
+        if isinstance(receipt, Crashed):
+            raise SignalBugError(f"making the model {missing[index].name} killed its worker {receipt.attempts} times: {receipt.detail}")
+        rows = receipt.pop("rows")
+        if rows:
+            store.put_json(f"{missing[index].folder}/rows.json", rows)
+        store.put_json(f"{missing[index].folder}/model.json", receipt)
+    return [one.name for one in missing]
+
+
+def make_model(task: MakeTask) -> dict[str, Any]:
+    """Make one model, write its weights, card and list of training rows, and say where they are. Runs in a worker."""
+    store, training = Store.open(task.store), task.training
+    rows = None
+    if training.rows is None:
+        made: Made = training.model(**training.parameters)
+    else:
+        frame, uids = training_rows(training.rows, training.model.reads)
+        made = training.model(frame, **training.parameters)
+        keys = content.measure(_content_roles(training.rows), {})["key"]
+        words = np.concatenate([training.rows.uids(shard)[0] for shard in training.rows.shards])
+        rows = asdict(store.put_frame(training.folder, "rows", pl.DataFrame({"key": keys, "high": words[:, 0], "low": words[:, 1]})))
+        made.card["training_rows"] = len(uids)
+    weights, card = pack(made)
+    digest = digest_of_weights(made.weights)
+    attempt = uuid.uuid4().hex
+    store.storage.put(f"{training.folder}/{attempt}/weights.safetensors", weights)
+    store.storage.put(f"{training.folder}/{attempt}/card.json", card)
+    return {"id": training.id, "kind": training.kind, "folder": f"{training.folder}/{attempt}", "weights": digest, "card": made.card, "rows": rows}
+
+
+def training_rows(pool: Pool, roles: tuple[str, ...]) -> tuple[pl.DataFrame, UInt64s]:
+    """The complete rows of a training pool in uid order, so that file order does not matter."""
+    frames = [pool.read(shard, roles=roles).frame for shard in pool.shards]
+    words = np.concatenate([pool.uids(shard)[0] for shard in pool.shards])
+    frame = pl.concat(frames).with_columns(high=words[:, 0], low=words[:, 1]).drop_nulls(list(roles)).sort("high", "low")
+    return frame.select(roles), frame.select("high", "low").to_numpy()
+
+
+def _content_roles(pool: Pool) -> pl.DataFrame:
+    return pl.concat([pool.read(shard, roles=content.roles).frame for shard in pool.shards])
+
+
+def shelf_of(training: Mapping[str, Training], store: Store) -> tuple[tuple[str, models.Model, str], ...]:
+    """(weights digest, model, folder) of every model made."""
+    found = [(store.json(f"{one.folder}/model.json"), one) for one in training.values()]
+    return tuple((value["weights"], one.model, value["folder"]) for value, one in found if value)
+
+
+def made_weights(training: Mapping[str, Training], store: Store) -> tuple[dict[str, str], dict[str, str]]:
+    """Training.id to weights digest, and to the key of its list of training rows, for the models already made."""
+    weights, lists = {}, {}
+    for one in training.values():
+        value = store.json(f"{one.folder}/model.json")
+        if value:
+            weights[one.id] = value["weights"]
+            lists[one.id] = f"{one.folder}/rows.json"
+    return weights, lists
+
+
+def check_code(plan: Plan, catalogue: Catalogue, store: Store) -> list[str]:
+    """Adopt a signal's changed code or libraries if a sample of its stored rows still measures the same; returns the names adopted.
+
+    NondeterminismError asks for a version bump where it does not.
+    """
+    adopted = []
+    for measure in plan.measures.values():
+        name = measure.name.removesuffix(".sketch")
+        spec = plan.recipe.signals.get(name)
+        entry = catalogue.get(spec.kind if spec else name)
+        now = {"source": entry.source if entry else "engine", "versions": versions_of(measure.signal.uses)}
+        known = [store.json(key) for key in store.storage.list(f"{measure.folder}/code/")]
+        if now in known:
+            continue
+        if known and _sample_differs(plan.pool, measure, store):
+            raise NondeterminismError(
+                f"{measure.signal.name} changed (code or libraries) and measures stored rows differently", where=measure.folder,
+                fix="raise its version, or go back to the code and libraries that made the evidence",
+            )
+        how = {"name": measure.signal.name, "version": measure.signal.version, "parameters": measure.parameters, "fingerprint": measure.fingerprint}
+        store.put_json(f"{measure.folder}/signal.json", {**how, "columns": {k: str(v) for k, v in measure.signal.schema.items()}})
+        if not store.put_json(f"{measure.folder}/code/{len(known) + 1:04d}.json", now):
+            raise StoreError("another process publishes to this store", where=f"{store.address}/{measure.folder}", fix="run one command at a time on a store")
+        adopted += [measure.name] if known else []
+    return adopted
+
+
+def _sample_differs(pool: Pool, measure: Measure, store: Store) -> bool:
+    by_shard = store.parts(measure.folder)
+    for number, shard in enumerate(pool.shards):
+        for part in by_shard.get(shard.digest, [])[:1]:
+            stored = aligned([store.frame(part)], measure, Piece(0, number, part.start, part.stop, 0), None)
+            stored = stored.with_columns(row=np.arange(part.start, part.stop)).filter("measured").head(SAMPLE)
+            fresh = measure_rows(pool, shard, measure, stored["row"].to_numpy())
+            for name, dtype in measure.signal.schema.items():
+                same = (stored[name] - fresh[name]).abs() <= FLOAT_TOLERANCE if dtype.is_float() else stored[name] == fresh[name]
+                if not (same.fill_null(False) | (stored[name].is_null() & fresh[name].is_null())).all():
+                    return True
+            return False
+    return False

@@ -1,0 +1,114 @@
+"""A finished run, read back from its store: funnel, evidence, subsets, and the fate of a row."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from curate.decisions import Decided, load
+from curate.digest import UInt64s
+from curate.errors import CeterisError, StoreError
+from curate.pool import Pool
+from curate.prepare import pieces_of
+from curate.store import Part, Store
+from curate.subset import Subset
+from curate.subset import load as load_subset
+from curate.work import Piece, open_pool, read_uids
+
+
+@dataclass(frozen=True)
+class Run:
+    """runs/NAME-ID of a store."""
+
+    store: Store
+    folder: str
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Run":
+        """Open STORE/runs/NAME-ID."""
+        path = Path(path)
+        if not (path / "run.json").is_file():
+            raise StoreError("there is no finished run here", where=str(path), fix="run `curate run` first, or name one of the folders under STORE/runs/")
+        return cls(Store.open(path.parent.parent), f"runs/{path.name}")
+
+    @classmethod
+    def latest(cls, store: Store, name: str | None = None) -> "Run":
+        """The run that was recorded last (of a recipe called `name`)."""
+        heads = [store.json(key)["run"] for key in store.storage.list("ledger/")]
+        found = [head for head in heads if name is None or head.removeprefix("runs/") == name or head.removeprefix("runs/").rsplit("-", 1)[0] == name]
+        if not found:
+            there = ", ".join(sorted({head.removeprefix("runs/") for head in heads})) or "none"
+            raise StoreError(f"this store has no run{f' called {name}' if name else ''}", where=store.address, fix=f"run `curate run` first; runs here: {there}")
+        return cls(store, found[-1])
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """run.json."""
+        value: dict[str, Any] = self.store.json(f"{self.folder}/run.json")
+        return value
+
+    @cached_property
+    def pool(self) -> Pool:
+        """The pool it ran on."""
+        return open_pool(self.store, self.facts["pool"])
+
+    @cached_property
+    def pieces(self) -> list[Piece]:
+        """The pieces that decisions are aligned to."""
+        return pieces_of(self.pool)
+
+    def funnel(self) -> list[dict[str, Any]]:
+        """Per stage: rows in, kept, and every reason with its count."""
+        value: list[dict[str, Any]] = self.store.json(f"{self.folder}/funnel.json")
+        return value
+
+    def subset(self, name: str) -> Subset:
+        """A named subset; `pool` is every row that may be used."""
+        known = self.facts["subsets"]
+        if name not in known:
+            raise CeterisError(f"this run has no subset {name}", where=self.folder, fix=f"there are: {', '.join(known)}")
+        return load_subset(self.store, known[name])
+
+    def decided(self, node: str) -> Decided:
+        """A node's decisions."""
+        nodes = self.facts["nodes"]
+        if node not in nodes:
+            raise CeterisError(f"this run has no stage {node}", where=self.folder, fix=f"there are: {', '.join(nodes)}")
+        found = load(self.store, nodes[node]["id"])
+        if found is None:
+            raise StoreError(f"the decisions of stage {node} are gone", where=self.store.address, fix="run the recipe again")
+        return found
+
+    def codes(self, node: str) -> npt.NDArray[np.uint16]:
+        """A node's codes for every row of the pool, in pool order."""
+        decided = self.decided(node)
+        return np.concatenate([np.zeros(0, np.uint16), *[decided.codes(self.store, piece.number) for piece in self.pieces]])
+
+    def uids(self) -> UInt64s:
+        """Every row's uid, in pool order, (rows, 2)."""
+        shards = [read_uids(self.store, self.facts["pool"], number) for number in range(len(self.pool.shards))]
+        return np.concatenate([np.zeros((0, 2), np.uint64), *shards])
+
+    def evidence(self, name: str) -> pl.DataFrame:
+        """A signal's stored evidence in pool order: row (pool-wide), its columns, error; only rows that were measured."""
+        offset, frames = 0, []
+        parts = self.parts(name)
+        for shard in self.pool.shards:
+            for part in parts.get(shard.digest, []):
+                frame = self.store.frame(part)
+                frames.append(frame.with_columns(pl.col("row").cast(pl.UInt64) + offset))
+            offset += shard.rows
+        if not frames:
+            raise CeterisError(f"nothing was measured by {name} here", where=self.folder)
+        return pl.concat(frames).unique("row").sort("row")
+
+    def parts(self, name: str) -> dict[str, list[Part]]:
+        """A signal's stored parts by shard."""
+        measures = self.facts["measures"]
+        if name not in measures:
+            raise CeterisError(f"this run has no signal {name}", where=self.folder, fix=f"there are: {', '.join(measures)}")
+        return self.store.parts(measures[name]["folder"])

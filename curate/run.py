@@ -1,0 +1,132 @@
+"""The main flow: index the pool, make the models, plan, decide in passes, store subsets, close the ledger."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from curate import ledger, subset
+from curate.catalogue import Catalogue
+from curate.decisions import Decided, funnel, rows_in
+from curate.digest import digest_of
+from curate.executor import Executor
+from curate.failpoint import reach
+from curate.passes import Effort, Passes
+from curate.plan import POOL, TRUSTED, Plan, make_plan
+from curate.pool import Pool
+from curate.prepare import check_code, index_pool, made_weights, make_models, pieces_of, pool_key, shelf_of
+from curate.recipe import Recipe
+from curate.store import Store, named
+from curate.subset import Subset
+from curate.work import read_uids
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run decided and what it cost. `folder` is runs/NAME-ID; `subsets` are digests by stage name."""
+
+    folder: str
+    plan: Plan
+    decided: dict[str, Decided]
+    subsets: dict[str, str]
+    effort: Effort
+
+
+def run(recipe: Recipe, pool: Pool, catalogue: Catalogue, store: Store, executor: Executor, progress: Progress) -> Outcome:
+    """Select: every subset the recipe names, with the evidence and reason of every row. Measures only what no earlier run has."""
+    with store.writer() as epoch:
+        facts = ledger.Ledger()
+        started = time.perf_counter()
+        index_pool(pool, store, progress)
+        plan = resolve(recipe, pool, catalogue, store)
+        made = make_models(plan.models, store, executor)
+        if made:
+            plan = resolve(recipe, pool, catalogue, store)
+        adopted = check_code(plan, catalogue, store)
+        store.sweep(sorted({measure.folder for measure in plan.measures.values()} | {groups.folder for groups in plan.groups.values()}))
+        name = named(recipe.name, digest_of([plan.id, recipe.digest]))
+        passes = Passes(plan, store, executor, epoch, name, shelf_of(plan.models, store), progress)
+        decided = passes.decide_all()
+        root = TRUSTED if TRUSTED in plan.nodes else POOL
+        wanted = {root: root, **{stage: root if stage == POOL else stage for stage in recipe.subsets}}
+        subsets = {stage: subset.save(store, subset_of(store, plan, decided[node])) for stage, node in wanted.items()}
+        _record(facts, plan, decided, subsets, passes.effort, executor, {"made": made, "adopted": adopted, "epoch": epoch, "seconds": time.perf_counter() - started})
+        _save(store, f"runs/{name}", plan, decided, subsets, facts)
+        return Outcome(f"runs/{name}", plan, decided, subsets, passes.effort)
+
+
+def resolve(recipe: Recipe, pool: Pool, catalogue: Catalogue, store: Store) -> Plan:
+    """The plan with every model that the store already holds; the others stay pending."""
+    draft = make_plan(recipe, pool, catalogue, {}, {})
+    return make_plan(recipe, pool, catalogue, *made_weights(draft.models, store)) if draft.models else draft
+
+
+def subset_of(store: Store, plan: Plan, decided: Decided) -> Subset:
+    """The rows that a node keeps."""
+    pieces = pieces_of(plan.pool)
+    found = [np.zeros((0, 2), np.uint64)]
+    for number, mask in rows_in(store, decided, range(len(pieces))):
+        piece = pieces[number]
+        uids = read_uids(store, pool_key(plan.pool), piece.shard)[piece.start : piece.stop]
+        found.append(uids if mask is None else uids[mask])
+    return Subset.of(np.concatenate(found))
+
+
+def _record(facts: ledger.Ledger, plan: Plan, decided: dict[str, Decided], subsets: dict[str, str], effort: Effort, executor: Executor, how: dict[str, Any]) -> None:
+    pool = plan.pool
+    facts.record("pool", id=pool.id, layout=pool.layout, rows=pool.rows, shards=len(pool.shards), unreadable=[asdict(one) for one in pool.unreadable], digest_level=pool.digest_level)
+    facts.record("recipe", name=plan.recipe.name, digest=plan.recipe.digest, sources=plan.sources)
+    facts.record("run", executor=executor.name, workers=executor.workers, **how)
+    for name, measure in plan.measures.items():
+        facts.record("signal", name=name, fingerprint=measure.fingerprint, parameters=measure.parameters, measured=effort.measured.get(name, 0), seconds=effort.seconds.get(name, 0.0))
+    for name, groups in plan.groups.items():
+        facts.record("grouping", name=name, links=groups.folder, threshold=groups.threshold, linked=effort.linked.get(name, 0))
+    for line in funnel(decided):
+        facts.record("stage", id=plan.nodes[line["stage"]].id, **line)
+    for name, digest in subsets.items():
+        facts.record("subset", stage=name, digest=digest)
+
+
+def _save(store: Store, folder: str, plan: Plan, decided: dict[str, Decided], subsets: dict[str, str], facts: ledger.Ledger) -> None:
+    reach("run.before_ledger")
+    if store.json(f"{folder}/run.json"):
+        return
+    number = len(store.storage.list(f"{folder}/ledger")) + 1
+    store.storage.put(f"{folder}/ledger{'' if number == 1 else f'-{number}'}.jsonl", facts.text().encode())
+    store.put_json(f"{folder}/recipe.json", {"text": plan.recipe.text, "digest": plan.recipe.digest})
+    store.put_json(f"{folder}/funnel.json", funnel(decided))
+    ledger.append_head(store, folder, facts.head)
+    store.put_json(f"{folder}/run.json", json.loads(json.dumps(_description(plan, subsets))))
+
+
+def _description(plan: Plan, subsets: dict[str, str]) -> dict[str, Any]:
+    """All that `why`, `audit`, `export` and `eval` need of a run, without its filters."""
+    nodes = {
+        name: {
+            "id": node.id, "combinator": node.combinator, "parents": list(node.parents),
+            "rule": node.rule.text if node.rule is not None else None,
+            "columns": list(node.rule.columns) if node.rule is not None else [],
+            "grouping": getattr(node.rule, "grouping", None),
+        }
+        for name, node in plan.nodes.items()
+    }
+    measures = {
+        name: {"folder": one.folder, "signal": one.signal.name, "parameters": one.parameters, "columns": {k: _dtype(v) for k, v in one.signal.schema.items()}}
+        for name, one in plan.measures.items()
+    }
+    groups = {name: {"folder": one.folder, "sketch": one.sketch.name, "threshold": one.threshold} for name, one in plan.groups.items()}
+    models = {name: {"folder": one.folder, "rows": one.rows.to_json() if one.rows else None} for name, one in plan.models.items()}
+    evaluate = plan.recipe.evaluate
+    return {
+        "name": plan.recipe.name, "recipe": plan.recipe.digest, "pool": pool_key(plan.pool), "nodes": nodes, "measures": measures, "groups": groups,
+        "models": models, "subsets": subsets, "evaluate": {"scale": evaluate.scale, "seeds": evaluate.seeds} if evaluate else None,
+    }
+
+
+def _dtype(dtype: Any) -> str:
+    return str(dtype.base_type()) if dtype.is_nested() or hasattr(dtype, "categories") else str(dtype)
