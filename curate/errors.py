@@ -1,5 +1,8 @@
 """What went wrong, where, and what to do: the only exceptions Ceteris raises on purpose."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class CeterisError(Exception):
     """A user must act. `what` happened, `where` (file, line, column, row), and the `fix`."""
@@ -45,3 +48,10 @@ class SignalBugError(CeterisError):
 
 class ConservationError(CeterisError):
     """Rows in are not rows kept + dropped + quarantined."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """What to do about an unknown name: the nearest known one, or else all of them."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"did you mean {close[0]}?" if close else f"choose from: {', '.join(names) or 'none'}"
