@@ -83,7 +83,7 @@ class Signal:
             )
         floats = [name for name, dtype in self.writes.items() if dtype.is_float()]
         if not floats:
-            return made.select(self.schema)
+            return made.select(list(self.schema))
         bad = pl.any_horizontal([~pl.col(name).is_finite().fill_null(True) for name in floats])
         return made.select(
             *[pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name) if name in floats else pl.col(name) for name in self.writes],
