@@ -71,7 +71,7 @@ def digest_of_weights(weights: Weights) -> str:
 
 def pack(made: Made) -> tuple[bytes, bytes]:
     """A made model as the bytes of weights.safetensors and card.json."""
-    return safetensors.numpy.save({k: np.ascontiguousarray(v) for k, v in made.weights.items()}), canonical_json(made.card).encode()
+    return safetensors.numpy.save({k: np.asarray(v, order="C") for k, v in made.weights.items()}), canonical_json(made.card).encode()
 
 
 _SHELF: dict[str, tuple[Callable[[Weights, dict[str, Any]], Any], Path]] = {}
