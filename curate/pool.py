@@ -1,0 +1,291 @@
+"""A pool: immutable shards opened in place, the roles of their columns, and their rows."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from curate.digest import UInt64s, digest_of
+from curate.errors import PoolError
+from curate.layouts import BYTES, NULL, SCALARS, Layout, layout_named, nearest, override_line, recognise, unify
+from curate.shard_files import Probe, Unreadable, digest_with_images, find, probe_all
+from curate.shard_reader import IMAGE_KIND, Indices, Place, Wanted, read_rows, references
+from curate.uids import number_duplicates, refuse_duplicates, uids_of_content, uids_of_places, uids_of_strings, uids_within
+
+__all__ = ["Pool", "Read", "Shard", "Unreadable", "number_duplicates", "refuse_duplicates"]
+
+_SAMPLE_ROWS, _SAMPLE_CHARS = 3, 200
+_MAGIC = ((b"\xff\xd8\xff", "JPEG"), (b"\x89PNG", "PNG"), (b"GIF8", "GIF"), (b"BM", "BMP"), (b"II*\0", "TIFF"), (b"MM\0*", "TIFF"))
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One file, or one folder of text files. `path` is posix, relative to the pool's root; `digest` is the hex SHA-256 of its content (and
+    of the list of image files it names); `groups` are the rows of each piece that can be read by itself."""
+
+    path: str
+    size: int
+    rows: int
+    digest: str
+    groups: tuple[int, ...]
+
+
+class Read(NamedTuple):
+    """Rows as asked, and for each column of `frame` in which a value could not be read its error codes, aligned (null: fine)."""
+
+    frame: pl.DataFrame
+    faults: dict[str, pl.Series]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Rows in (shard, row number) order. `columns` are the scalar columns that rules may use as `pool.NAME`; `digest_level` is "stat" where
+    every shard's digest was reused because size, times and inode had not changed, else "full". A referenced image file counts by its
+    size and time at either level."""
+
+    root: Path
+    layout: str
+    modality: str
+    roles: dict[str, str]
+    columns: dict[str, pl.DataType]
+    shards: tuple[Shard, ...]
+    unreadable: tuple[Unreadable, ...]
+    digest_level: str
+
+    @classmethod
+    def open(
+        cls, path: str | Path, *, layout: str | None = None, roles: Mapping[str, str] | None = None, cache: Path | None = None
+    ) -> "Pool":
+        """Open a folder or a file where it lies. `roles` overrides role -> column (an empty column: no such role); `cache`, a JSON file,
+        remembers what was read of each unchanged file. Files that cannot be read are listed in `unreadable`; the others are used.
+
+        PoolError: nothing there, nothing readable, an unknown layout, roles that are missing or ambiguous, shards that drift apart.
+        """
+        if layout is not None:
+            layout_named(layout)
+        path = Path(path)
+        if not path.exists():
+            raise PoolError("there is no such file or folder", where=str(path), fix="check the path")
+        root, only = (path, None) if path.is_dir() else (path.parent, path.name)
+        ending, files = find(root, only)
+        probes, unreadable = probe_all(root, ending, files, cache)
+        if not probes:
+            first = unreadable[0]
+            what = f"none of {len(unreadable)} data files can be read; the first is {first.code}: {first.detail}"
+            raise PoolError(what, where=str(root / first.path), fix=first.fix)
+        found, named, kinds = _understand(root, ending, probes, layout, roles or {})
+        return cls(
+            root=root,
+            layout=found.name,
+            modality="image-text" if "image" in named else found.modality,
+            roles=named,
+            columns={name: SCALARS[kind] for name, kind in kinds.items() if kind in SCALARS},
+            shards=tuple(_shards(root, ending, probes, named)),
+            unreadable=tuple(unreadable),
+            digest_level="stat" if all(probe.reused for probe in probes) else "full",
+        )
+
+    @property
+    def id(self) -> str:
+        """Hex digest of what the pool is: layout, roles and shard digests in order; not of where it lies."""
+        return digest_of([self.layout, self.roles, [shard.digest for shard in self.shards]])
+
+    @property
+    def rows(self) -> int:
+        """Rows of all readable shards."""
+        return sum(shard.rows for shard in self.shards)
+
+    def read(
+        self,
+        shard: Shard,
+        *,
+        roles: Sequence[str] = (),
+        columns: Sequence[str] = (),
+        start: int = 0,
+        stop: int | None = None,
+        rows: Sequence[int] | Indices | None = None,
+    ) -> Read:
+        """Roles (named by the role; String, image as Binary; all null where the pool has no such role) and pool columns (named pool.NAME)
+        of a row range, or of sorted absolute row numbers. What cannot be read is null with a fault; no row is ever lost.
+
+        Fault codes: invalid_utf8, unreadable, not_finite, bad_json, wrong_type, no_column, missing_file, outside_pool.
+        """
+        wanted = [Wanted(role, self.roles.get(role), IMAGE_KIND if role == "image" else "String") for role in roles]
+        wanted += [Wanted(f"pool.{name}", name, self._kind(name)) for name in columns]
+        chosen = np.arange(start, shard.rows if stop is None else stop) if rows is None else np.asarray(rows, np.int64)
+        if chosen.size and (chosen[0] < 0 or chosen[-1] >= shard.rows or (np.diff(chosen) < 0).any()):
+            raise PoolError(f"rows must be sorted and lie within 0 .. {shard.rows - 1}", where=shard.path, fix="ask for rows of this shard")
+        values = read_rows(self._place(shard), wanted, chosen.astype(np.int64))
+        faults = {want.name: codes for want, (_, codes) in zip(wanted, values, strict=True) if codes.null_count() < len(codes)}
+        return Read(pl.DataFrame([column for column, _ in values]), {name: codes.alias(name) for name, codes in faults.items()})
+
+    def uids(self, shard: Shard) -> tuple[UInt64s, pl.Series | None]:
+        """The shard's uids as (n, 2) words, high first; and the uids as they were written where they are not 32 hex digits.
+
+        Without a uid column: hashes of all roles' values, equal for identical rows until `number_duplicates` tells them apart. A row whose
+        uid cannot be read gets the hash of its place. PoolError: null uids, naming file and rows.
+        """
+        if "uid" not in self.roles:
+            parts = [self.read(shard, roles=sorted(self.roles), start=a, stop=b).frame for a, b in _spans(shard.groups)]
+            return np.concatenate([np.empty((0, 2), np.uint64), *map(uids_of_content, parts)]), None
+        layout = layout_named(self.layout)
+        within = layout.uid_within if self.roles["uid"] == layout.roles.get("uid") else None
+        frame, faults = self.read(shard, roles=["uid"], columns=[within] if within else [])
+        faulty = np.zeros(shard.rows, bool)
+        for codes in faults.values():
+            faulty |= codes.is_not_null().to_numpy()
+        uids = frame.get_column("uid")
+        self._refuse_nulls(shard, np.flatnonzero(uids.is_null().to_numpy() & ~faulty))
+        words = np.empty((shard.rows, 2), np.uint64)
+        fine = frame.filter(~faulty)
+        originals: pl.Series | None
+        if within:
+            words[~faulty], originals = uids_within(fine.get_column(f"pool.{within}"), fine.get_column("uid"))
+        else:
+            words[~faulty], originals = uids_of_strings(fine.get_column("uid"))
+        words[faulty] = uids_of_places(shard.digest, np.flatnonzero(faulty))
+        return words, originals if originals is None or not faulty.any() else _spread(originals, ~faulty)
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it, JSON-able, so that another process re-opens it without looking at a file."""
+        return {
+            "root": str(self.root.absolute()),
+            "layout": self.layout,
+            "modality": self.modality,
+            "roles": self.roles,
+            "columns": {name: self._kind(name) for name in self.columns},
+            "shards": [asdict(shard) for shard in self.shards],
+            "unreadable": [asdict(each) for each in self.unreadable],
+            "digest_level": self.digest_level,
+        }
+
+    @classmethod
+    def from_json(cls, held: Mapping[str, Any]) -> "Pool":
+        """The pool that `to_json` wrote down."""
+        shards = tuple(Shard(**{**shard, "groups": tuple(shard["groups"])}) for shard in held["shards"])
+        columns = {name: SCALARS[kind] for name, kind in held["columns"].items()}
+        unreadable = tuple(Unreadable(**each) for each in held["unreadable"])
+        root, roles = Path(held["root"]), dict(held["roles"])
+        return cls(root, held["layout"], held["modality"], roles, columns, shards, unreadable, held["digest_level"])
+
+    def describe(self) -> dict[str, Any]:
+        """What the pool is believed to be, JSON-able: layout, modality, roles, rows, shards, columns, unreadable files, sample rows."""
+        shard = next((shard for shard in self.shards if shard.rows), None)
+        sample = self.read(shard, roles=list(self.roles), stop=min(_SAMPLE_ROWS, shard.rows)).frame.to_dicts() if shard else []
+        return {
+            "path": str(self.root),
+            "id": self.id,
+            "layout": self.layout,
+            "modality": self.modality,
+            "roles": self.roles,
+            "rows": self.rows,
+            "shards": len(self.shards),
+            "bytes": sum(each.size for each in self.shards),
+            "columns": {name: str(dtype) for name, dtype in self.columns.items()},
+            "unreadable": [asdict(each) for each in self.unreadable],
+            "digest_level": self.digest_level,
+            "sample": [{role: _shown(value) for role, value in row.items()} for row in sample],
+        }
+
+    def _kind(self, column: str) -> str:
+        if column not in self.columns:
+            what = f"the pool has no column {column!r} for rules{nearest(column, list(self.columns))}"
+            raise PoolError(what, where=str(self.root), fix="columns: " + ", ".join(self.columns))
+        dtype = self.columns[column]
+        return next(kind for kind, each in SCALARS.items() if each == dtype)
+
+    def _place(self, shard: Shard) -> Place:
+        return Place(self.root, shard.path, _ending(self.layout, shard.path), shard.groups)
+
+    def _refuse_nulls(self, shard: Shard, rows: Indices) -> None:
+        if rows.size:
+            shown = ", ".join(map(str, rows[:5].tolist())) + (", ..." if rows.size > 5 else "")
+            what = f"the uid column {self.roles['uid']!r} is null in {rows.size} rows: {shown}"
+            fix = f"fill it; for another column {override_line('uid', 'COLUMN')}, for none `--role uid=`"
+            raise PoolError(what, where=str(self.root / shard.path), fix=fix)
+
+
+def _ending(layout: str, path: str) -> str:
+    if layout == "text-folder":
+        return "txt"
+    return "parquet" if path.lower().endswith(".parquet") else "jsonl"
+
+
+def _spans(groups: Iterable[int]) -> list[tuple[int, int]]:
+    ends = np.cumsum(list(groups), dtype=np.int64).tolist()
+    return list(zip([0, *ends[:-1]], ends, strict=True)) if ends else []
+
+
+def _spread(values: pl.Series, where: "np.ndarray[Any, np.dtype[np.bool_]]") -> pl.Series:
+    """Values at the true places, null at the others."""
+    index = np.where(where, np.cumsum(where) - 1, 0)
+    frame = pl.DataFrame({"value": values.gather(index) if len(values) else [None] * len(where), "there": where})
+    return frame.select(pl.when("there").then("value").cast(pl.String).alias(values.name)).to_series()
+
+
+def _understand(
+    root: Path, ending: str, probes: Sequence[Probe], layout: str | None, overrides: Mapping[str, str]
+) -> tuple[Layout, dict[str, str], dict[str, str]]:
+    """Layout and roles as the first shard shows them, and the kind of every column over all shards."""
+    first = next((probe for probe in probes if probe.columns), probes[0])
+    union = {name: kind for probe in reversed(probes) for name, kind in probe.columns.items()}
+    shown = {**first.columns, **{name: union[name] for name in overrides.values() if name in union}}
+    found, roles = recognise(ending, shown, str(root / first.path), layout, overrides)
+    return found, roles, _kinds(root, ending, probes, first, roles)
+
+
+def _kinds(root: Path, ending: str, probes: Sequence[Probe], first: Probe, roles: Mapping[str, str]) -> dict[str, str]:
+    kinds: dict[str, str] = {}
+    by_column = {column: role for role, column in roles.items()}
+    for probe in probes:
+        for name, kind in probe.columns.items():
+            both = unify(kinds.get(name, NULL), kind)
+            if both is None:
+                both = _drifted(root, ending, probe, name, kinds[name], by_column.get(name))
+            kinds[name] = both
+        for name, role in by_column.items():
+            required = ending == "parquet" or role in ("uid", "text", "image", "url")
+            if probe.columns and required and name not in probe.columns:
+                what = f"column {name!r} (role {role}) is missing; found {', '.join(probe.columns)}; expected as in {first.path}"
+                fix = f"remove the file, or for a column that all have {override_line(role, 'COLUMN')}"
+                raise PoolError(what, where=str(root / probe.path), fix=fix)
+    return kinds
+
+
+def _drifted(root: Path, ending: str, probe: Probe, name: str, expected: str, role: str | None) -> str:
+    """What a column is where two shards disagree: bytes may hold text; nothing else may differ in a role or in Parquet's scalar columns."""
+    found = probe.columns[name]
+    if role not in (None, "image") and {found, expected} == {"String", BYTES}:
+        return "String"
+    if role is None and (ending == "jsonl" or not {found, expected} & set(SCALARS)):
+        return "nested and other values"
+    fix = f"write the column as {expected} in every file, or remove the file"
+    if role:
+        fix += f", or for another column {override_line(role, 'COLUMN')}"
+    raise PoolError(f"column {name!r} drifts: found {found}, expected {expected}", where=str(root / probe.path), fix=fix)
+
+
+def _shards(root: Path, ending: str, probes: Sequence[Probe], roles: Mapping[str, str]) -> list[Shard]:
+    image = roles.get("image")
+
+    def shard(probe: Probe) -> Shard:
+        digest = probe.digest
+        if image in probe.image_paths:
+            digest = digest_with_images(digest, references(Place(root, probe.path, ending, probe.groups), image))
+        return Shard(probe.path, probe.stat[0], sum(probe.groups), digest, probe.groups)
+
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as threads:
+        return list(threads.map(shard, probes))
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, bytes):
+        kind = next((name for magic, name in _MAGIC if value.startswith(magic)), "unknown format")
+        kind = "WebP" if value[:4] == b"RIFF" and value[8:12] == b"WEBP" else kind
+        return f"{kind}, {len(value)} bytes"
+    return value if not isinstance(value, str) or len(value) <= _SAMPLE_CHARS else value[:_SAMPLE_CHARS] + "..."
