@@ -29,7 +29,9 @@ class Entry:
             sys.path.insert(0, self.search)
         found = getattr(importlib.import_module(self.module), self.name, None)
         if not isinstance(found, Signal | Grouping | Model):
-            raise CeterisError(f"{self.module} defines no signal, grouping or model called {self.name}", where=self.module, fix=f"name it {self.name}")
+            raise CeterisError(
+                f"{self.module} defines no signal, grouping or model called {self.name}", where=self.module, fix=f"name it {self.name}"
+            )
         return found
 
 

@@ -53,8 +53,13 @@ def load(store: Store, node_id: str) -> Decided | None:
     if cut:
         cut = Cut(**{**cut, "last": tuple(cut["last"]) if cut["last"] else None, "survivors": _part(cut["survivors"])})
     return Decided(
-        value["node"], value["id"], tuple(Reason(**reason) for reason in value["reasons"]), tuple(value["counts"]),
-        tuple((high, low) for high, low in value["sums"]), tuple(_part(part) for part in value["parts"]), cut,
+        value["node"],
+        value["id"],
+        tuple(Reason(**reason) for reason in value["reasons"]),
+        tuple(value["counts"]),
+        tuple((high, low) for high, low in value["sums"]),
+        tuple(_part(part) for part in value["parts"]),
+        cut,
     )
 
 
@@ -76,7 +81,11 @@ def conserve(node: Node, decided: Decided, total: tuple[int, int, int], parents:
     """
     found = (sum(decided.counts), sum(s[0] for s in decided.sums) % WORD, sum(s[1] for s in decided.sums) % WORD)
     if found != total:
-        raise ConservationError(f"stage {node.name}: {found[0]:,} rows came out of {total[0]:,}, or they are other rows", where=node.name, fix="this is a bug; please report it")
+        raise ConservationError(
+            f"stage {node.name}: {found[0]:,} rows came out of {total[0]:,}, or they are other rows",
+            where=node.name,
+            fix="this is a bug; please report it",
+        )
     if node.combinator != "after":
         return
     parent = parents[node.parents[0]]
@@ -84,7 +93,11 @@ def conserve(node: Node, decided: Decided, total: tuple[int, int, int], parents:
     own = [code for code in range(len(node.reasons)) if code not in inherited]
     leaving = tuple(sum(decided.sums[code][word] for code in own) % WORD for word in (0, 1))
     if sum(decided.counts[code] for code in own) != parent.kept or leaving != parent.sums[0]:
-        raise ConservationError(f"stage {node.name}: kept + dropped + quarantined is not what {parent.node} let in", where=node.name, fix="this is a bug; please report it")
+        raise ConservationError(
+            f"stage {node.name}: kept + dropped + quarantined is not what {parent.node} let in",
+            where=node.name,
+            fix="this is a bug; please report it",
+        )
 
 
 def limit_errors(node: Node, decided: Decided, at_most: float) -> None:
@@ -95,7 +108,8 @@ def limit_errors(node: Node, decided: Decided, at_most: float) -> None:
     if entering and failed / entering > at_most:
         raise CeterisError(
             f"stage {node.name}: {failed:,} of {entering:,} rows ({failed / entering:.1%}) could not be measured; at most {at_most:.1%} may",
-            where=node.name, fix="look at the pool, or set errors_at_most in the recipe",
+            where=node.name,
+            fix="look at the pool, or set errors_at_most in the recipe",
         )
 
 
@@ -104,13 +118,15 @@ def funnel(decided: Mapping[str, Decided]) -> list[dict[str, Any]]:
     lines = []
     for name, one in decided.items():
         own = [(reason, count) for reason, count in zip(one.reasons, one.counts, strict=True) if reason.stage == name]
-        lines.append({
-            "stage": name,
-            "in": one.kept + sum(count for _, count in own),
-            "kept": one.kept,
-            "reasons": [{**asdict(reason), "rows": count} for reason, count in own if count],
-            "cut": None if one.cut is None else one.cut.value,
-        })
+        lines.append(
+            {
+                "stage": name,
+                "in": one.kept + sum(count for _, count in own),
+                "kept": one.kept,
+                "reasons": [{**asdict(reason), "rows": count} for reason, count in own if count],
+                "cut": None if one.cut is None else one.cut.value,
+            }
+        )
     return lines
 
 

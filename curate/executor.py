@@ -164,7 +164,12 @@ class Ray:
                     continue
                 try:
                     result = ray.get(reference)
-                except (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError, ray.exceptions.ObjectLostError, ray.exceptions.OutOfMemoryError) as error:
+                except (
+                    ray.exceptions.WorkerCrashedError,
+                    ray.exceptions.NodeDiedError,
+                    ray.exceptions.ObjectLostError,
+                    ray.exceptions.OutOfMemoryError,
+                ) as error:
                     if attempts[index] < ATTEMPTS:
                         submit(index)
                         continue
@@ -175,7 +180,9 @@ class Ray:
                 yield index, result
             self._resubmit(running, finished, attempts, submit)
 
-    def _resubmit(self, running: dict[Any, tuple[int, float]], finished: set[int], attempts: list[int], submit: Callable[[int], None]) -> None:
+    def _resubmit(
+        self, running: dict[Any, tuple[int, float]], finished: set[int], attempts: list[int], submit: Callable[[int], None]
+    ) -> None:
         now = time.monotonic()
         for reference, (index, until) in list(running.items()):
             if now > until and index not in finished and attempts[index] < ATTEMPTS:

@@ -1,15 +1,21 @@
 """Conditions on one row's evidence: checked against dtypes before a row is read, then true, false or unknown (Kleene) for each row."""
 
 import math
-from collections.abc import Mapping
+import operator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import polars as pl
 
 from curate.errors import RecipeError, nearest
 from curate.grammar import ARITHMETIC, Node, Parser
 
+_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    **{"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv},
+    **{"==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge},
+}
 _FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 _WHOLE_RANGE = {getattr(pl, f"Int{bits}"): (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in (8, 16, 32, 64, 128)} | {
     getattr(pl, f"UInt{bits}"): (0, 2**bits - 1) for bits in (8, 16, 32, 64)
@@ -142,7 +148,8 @@ def _comparable(node: Node, left: Node, right: Node, dtypes: Mapping[str, pl.Dat
     a, b = _dtype(left, dtypes), _dtype(right, dtypes)
     for side, dtype in ((left, a), (right, b)):
         if _family(dtype) == "other":
-            raise RecipeError(f"{_described(side, dtype)}, which cannot be compared", where=side.where, fix="only `is None` can ask about it")
+            what = f"{_described(side, dtype)}, which cannot be compared"
+            raise RecipeError(what, where=side.where, fix="only `is None` can ask about it")
     families = {_family(a), _family(b)} - {"any"}
     both = f"{_described(left, a)}, {_described(right, b)}"
     if len(families) > 1:
@@ -199,7 +206,7 @@ def _value(node: Node, frame: pl.DataFrame) -> pl.Series:
 def _finite(values: pl.Series) -> pl.Series:
     if not values.dtype.is_float():
         return values
-    return pl.select(pl.when(values.is_finite()).then(values)).to_series()
+    return values.set(~values.is_finite(), None)
 
 
 def _arithmetic(node: Node, frame: pl.DataFrame) -> pl.Series:
@@ -211,7 +218,7 @@ def _arithmetic(node: Node, frame: pl.DataFrame) -> pl.Series:
     if dtype.is_float():
         return _finite(result)
     shadow = _apply(sides[0].cast(pl.Float64), "-" if node.op == "neg" else node.op, sides[1].cast(pl.Float64))
-    return pl.select(pl.when(shadow.abs() < _EXACT).then(result)).to_series()
+    return result.set(shadow.abs() >= _EXACT, None)
 
 
 def _operand(node: Node, dtype: pl.DataType, frame: pl.DataFrame) -> pl.Series:
@@ -230,18 +237,7 @@ def _rounded(number: Fraction) -> float:
 
 
 def _apply(left: pl.Series, op: str, right: pl.Series) -> pl.Series:
-    result: pl.Series = {
-        "+": pl.Series.__add__,
-        "-": pl.Series.__sub__,
-        "*": pl.Series.__mul__,
-        "/": pl.Series.__truediv__,
-        "==": pl.Series.__eq__,
-        "!=": pl.Series.__ne__,
-        "<": pl.Series.__lt__,
-        "<=": pl.Series.__le__,
-        ">": pl.Series.__gt__,
-        ">=": pl.Series.__ge__,
-    }[op](left, right)
+    result: pl.Series = _OPERATORS[op](left, right)
     return result
 
 
@@ -266,9 +262,8 @@ def _against(values: pl.Series, op: str, literal: Fraction | str | bool | None) 
 def _against_whole(values: pl.Series, op: str, number: Fraction) -> pl.Series:
     """x < 1.5 is x < 2 on whole numbers; a bound outside the dtype's range has one answer for every value."""
     low, high = _WHOLE_RANGE[type(values.dtype)]
-    if op in ("==", "!="):
-        if number.denominator != 1 or not low <= number <= high:
-            return _same(values, op == "!=")
+    if op in ("==", "!=") and (number.denominator != 1 or not low <= number <= high):
+        return _same(values, op == "!=")
     bound = math.ceil(number) if op in ("<", ">=") else math.floor(number)
     if bound > high or bound < low:
         return _same(values, (bound > high) == (op in ("<", "<=")))

@@ -23,5 +23,7 @@ def from_bytes(data: bytes, *, where: str, columns: Sequence[str] | None = None)
     try:
         table = pq.read_table(pa.BufferReader(data), columns=columns, page_checksum_verification=True)
     except (pa.ArrowInvalid, OSError) as error:
-        raise StoreError(f"a stored file is damaged: {error}", where=where, fix="delete this file's folder; the next run measures it again") from error
+        raise StoreError(
+            f"a stored file is damaged: {error}", where=where, fix="delete this file's folder; the next run measures it again"
+        ) from error
     return pl.DataFrame(pl.from_arrow(table))

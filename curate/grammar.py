@@ -124,7 +124,8 @@ class Parser:
             found = _TOKEN.match(self.text, start)
             if not found:
                 letter = self.text[start]
-                raise RecipeError(f"{letter!r} means nothing here", where=self.at(start), fix=_HINTS.get(letter, "the row grammar has no such sign"))
+                fix = _HINTS.get(letter, "the row grammar has no such sign")
+                raise RecipeError(f"{letter!r} means nothing here", where=self.at(start), fix=fix)
             if found.lastgroup != "space":
                 yield _Token(str(found.lastgroup), found.group(), start)
             start = found.end()

@@ -74,7 +74,9 @@ def keep_one(
     return survivor, np.where(own, np.float32(1.0), alike)
 
 
-def _direct(leader: Indices, likeness: npt.NDArray[np.float32], a: Indices, b: Indices, similarity: npt.NDArray[np.float32], first: Indices) -> None:
+def _direct(
+    leader: Indices, likeness: npt.NDArray[np.float32], a: Indices, b: Indices, similarity: npt.NDArray[np.float32], first: Indices
+) -> None:
     swap = first[a] > first[b]
     better, worse = np.where(swap, b, a), np.where(swap, a, b)
     order = np.lexsort((first[better], first[worse]))
@@ -83,7 +85,9 @@ def _direct(leader: Indices, likeness: npt.NDArray[np.float32], a: Indices, b: I
             leader[one], likeness[one] = other, alike
 
 
-def _components(count: int, a: Indices, b: Indices, similarity: npt.NDArray[np.float32], first: Indices) -> tuple[Indices, npt.NDArray[np.float32]]:
+def _components(
+    count: int, a: Indices, b: Indices, similarity: npt.NDArray[np.float32], first: Indices
+) -> tuple[Indices, npt.NDArray[np.float32]]:
     """Label propagation of the best row's rank along links until nothing changes."""
     rank = first.copy()
     while True:

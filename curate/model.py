@@ -51,7 +51,9 @@ class Model:
         return self.make(*rows, **parameters)
 
 
-def model(*, version: int, reads: Sequence[str] = (), rows: str | None = None, files: Sequence[str] = ()) -> Callable[[Callable[..., Made]], Model]:
+def model(
+    *, version: int, reads: Sequence[str] = (), rows: str | None = None, files: Sequence[str] = ()
+) -> Callable[[Callable[..., Made]], Model]:
     """Declare a model. With `rows` the function's first argument is a frame of the roles in `reads`, in uid order; all else is keyword-only."""
 
     def declare(function: Callable[..., Made]) -> Model:

@@ -105,7 +105,11 @@ class Passes:
         self._publish_evidence(waiting)
         if crashed:
             where = ", ".join(self.plan.pool.shards[self.pieces[index].shard].path for index in crashed[:5])
-            raise SignalBugError(f"{len(crashed)} pieces killed their worker every time; the others are kept", where=where, fix="look at these files, or move them away; then run again")
+            raise SignalBugError(
+                f"{len(crashed)} pieces killed their worker every time; the others are kept",
+                where=where,
+                fix="look at these files, or move them away; then run again",
+            )
         return [receipts[index] for index in range(len(tasks))]
 
     def _used(self, nodes: list[Node]) -> list[str]:
@@ -117,17 +121,29 @@ class Passes:
                 names[self.plan.groups[node.rule.grouping].sketch.name] = None
         return list(names)
 
-    def _task(self, piece: Piece, decide: list[Node], gather: list[Node], used: list[str], evidence: dict[str, dict[str, list[Part]]]) -> Task:
+    def _task(
+        self, piece: Piece, decide: list[Node], gather: list[Node], used: list[str], evidence: dict[str, dict[str, list[Part]]]
+    ) -> Task:
         scope = self.plan.pool.shards[piece.shard].digest
-        near = {name: [p for p in parts.get(scope, []) if p.start < piece.stop and p.stop > piece.start] for name, parts in evidence.items()}
+        near = {
+            name: [p for p in parts.get(scope, []) if p.start < piece.stop and p.stop > piece.start] for name, parts in evidence.items()
+        }
         parents = {parent for node in [*decide, *gather] for parent in node.parents if parent in self.decided}
         sketches = {node.name: self.plan.groups[node.rule.grouping].sketch for node in [*decide, *gather] if isinstance(node.rule, OnePer)}
         return Task(
-            store=self.store.address, pool_key=pool_key(self.plan.pool), run=self.run, piece=piece, decide=tuple(decide), gather=tuple(gather),
-            measures={name: self.plan.measures[name] for name in used}, evidence=near,
+            store=self.store.address,
+            pool_key=pool_key(self.plan.pool),
+            run=self.run,
+            piece=piece,
+            decide=tuple(decide),
+            gather=tuple(gather),
+            measures={name: self.plan.measures[name] for name in used},
+            evidence=near,
             decided={name: (self.plan.nodes[name], self.decided[name].parts[piece.number]) for name in parents if name != POOL},
             cuts={node.name: self.cuts[node.name] for node in decide if node.name in self.cuts},
-            shelf=self.shelf, search=self.plan.search, sketches=sketches,
+            shelf=self.shelf,
+            search=self.plan.search,
+            sketches=sketches,
         )
 
     def _publish_evidence(self, receipts: list[Receipt]) -> None:
@@ -144,7 +160,9 @@ class Passes:
     def _publish(self, node: Node, parts: list[Part], receipts: list[Receipt]) -> None:
         size = len(node.reasons)
         counts = tuple(sum(receipt.counts[node.name][code] for receipt in receipts) for code in range(size))
-        sums = tuple(tuple(sum(receipt.sums[node.name][code][word] for receipt in receipts) % WORD for word in (0, 1)) for code in range(size))
+        sums = tuple(
+            tuple(sum(receipt.sums[node.name][code][word] for receipt in receipts) % WORD for word in (0, 1)) for code in range(size)
+        )
         decided = Decided(node.name, node.id, node.reasons, counts, sums, tuple(parts), self.cuts.get(node.name))  # type: ignore[arg-type]
         pool = self.decided[POOL]
         conserve(node, decided, (pool.counts[0], *pool.sums[0]), self.decided)
@@ -174,5 +192,3 @@ class Passes:
             return None
         name, column = rule.column.split(".", 1)
         return self.plan.pool.columns[column] if name == POOL else self.plan.measures[name].signal.writes[column]
-
-

@@ -180,7 +180,11 @@ def _node(salt: Any, name: str, combinator: str, parents: tuple[str, ...], rule:
 def _own_reasons(name: str, combinator: str, parents: Sequence[str], rule: Rule | Outside | None) -> list[Reason]:
     own = []
     if combinator == "minus":
-        own += [Reason(kind, name, f"in {parent}" if kind == "dropped" else f"not known whether in {parent}") for parent in parents[1:] for kind in ("dropped", "no evidence")]
+        own += [
+            Reason(kind, name, f"in {parent}" if kind == "dropped" else f"not known whether in {parent}")
+            for parent in parents[1:]
+            for kind in ("dropped", "no evidence")
+        ]
     texts = [clause.text for clause in rule.clauses] if isinstance(rule, Expr) else [rule.text] if rule is not None else []
     return own + [Reason(kind, name, text) for text in texts for kind in ("dropped", "no evidence", "quarantined")]
 
@@ -231,7 +235,9 @@ class _Builder:
         try:
             rows = Pool.open(self.recipe.base / str(path))
         except PoolError as error:
-            raise RecipeError(f"the training rows of {spec.kind} cannot be opened: {error}", where=spec.where, fix=f"point `{made.rows}` at a pool") from error
+            raise RecipeError(
+                f"the training rows of {spec.kind} cannot be opened: {error}", where=spec.where, fix=f"point `{made.rows}` at a pool"
+            ) from error
         missing = [role for role in made.reads if role not in rows.roles]
         if missing:
             raise RecipeError(f"{spec.kind} needs the role {missing[0]}, which {rows.root} lacks", where=spec.where)
@@ -264,7 +270,9 @@ class _Builder:
             spec = self.recipe.signals.get(name) or Spec(name, {}, where)
             found = self._filter(spec.kind, spec.where)
             if isinstance(found, Grouping):
-                raise RecipeError(f"{name} is a grouping: it judges rows together, not one by one", where=where, fix=f"use `keep: {{one_per: {name}}}`")
+                raise RecipeError(
+                    f"{name} is a grouping: it judges rows together, not one by one", where=where, fix=f"use `keep: {{one_per: {name}}}`"
+                )
             if not isinstance(found, Signal):
                 raise RecipeError(f"{name} is a model, not a signal", where=where, fix="name it under `models:` and give it to a signal")
             self.measures[name] = self._resolved(name, found, spec, spec.parameters)
@@ -275,15 +283,25 @@ class _Builder:
             spec = self.recipe.signals.get(name) or Spec(name, {}, where)
             found = self._filter(spec.kind, spec.where)
             if not isinstance(found, Grouping):
-                raise RecipeError(f"{spec.kind} is not a grouping", where=spec.where, fix="one_per takes exact_duplicate, near_duplicate_image, near_duplicate_text ...")
+                raise RecipeError(
+                    f"{spec.kind} is not a grouping",
+                    where=spec.where,
+                    fix="one_per takes exact_duplicate, near_duplicate_image, near_duplicate_text ...",
+                )
             known = {**found.sketch.defaults, **dict.fromkeys(found.sketch.models), **found.defaults, "threshold": found.threshold}
             _known_parameters(spec, known)
-            sketch_only = {key: value for key, value in spec.parameters.items() if key in found.sketch.defaults or key in found.sketch.models}
+            sketch_only = {
+                key: value for key, value in spec.parameters.items() if key in found.sketch.defaults or key in found.sketch.models
+            }
             sketch = self._resolved(f"{name}.sketch", found.sketch, Spec(spec.kind, sketch_only, spec.where), sketch_only)
             links = {key: spec.parameters.get(key, value) for key, value in found.defaults.items()}
             threshold = float(spec.parameters.get("threshold", found.threshold))
             if threshold < links.get("floor", threshold):
-                raise RecipeError(f"threshold {threshold} is below the floor {links['floor']} of what is stored", where=spec.where, fix=f"set floor: {threshold}")
+                raise RecipeError(
+                    f"threshold {threshold} is below the floor {links['floor']} of what is stored",
+                    where=spec.where,
+                    fix=f"set floor: {threshold}",
+                )
             identity = digest_of([found.name, found.version, sketch.fingerprint, links])
             self.groups[name] = Groups(name, found, sketch, links, threshold, f"links/{named(found.name, identity)}")
             self.measures[sketch.name] = sketch
@@ -304,7 +322,8 @@ class _Builder:
         if missing:
             raise RecipeError(
                 f"{spec.kind} reads the role {missing[0]}, which this pool lacks (it has {', '.join(self.pool.roles)})",
-                where=spec.where, fix=f"name the column with --role {missing[0]}=COLUMN, or use a stored pool.COLUMN instead",
+                where=spec.where,
+                fix=f"name the column with --role {missing[0]}=COLUMN, or use a stored pool.COLUMN instead",
             )
         return _measure(name, signal, parameters, pending)
 
@@ -331,8 +350,15 @@ def _known_parameters(spec: Spec, known: Mapping[str, Any]) -> None:
         if key not in known:
             raise RecipeError(f"{spec.kind} has no parameter {key}", where=spec.where, fix=_nearest(key, known))
         default = known[key]
-        if default is not None and value is not None and not isinstance(value, type(default)) and not (isinstance(default, float) and isinstance(value, int)):
-            raise RecipeError(f"{spec.kind}: {key} must be {type(default).__name__}, not {value!r}", where=spec.where, fix=f"for example {key}: {default}")
+        if (
+            default is not None
+            and value is not None
+            and not isinstance(value, type(default))
+            and not (isinstance(default, float) and isinstance(value, int))
+        ):
+            raise RecipeError(
+                f"{spec.kind}: {key} must be {type(default).__name__}, not {value!r}", where=spec.where, fix=f"for example {key}: {default}"
+            )
 
 
 def _nearest(name: str, known: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ from curate.executor import Crashed, Executor
 from curate.model import Made, digest_of_weights, pack
 from curate.plan import Measure, Plan, Training
 from curate.pool import Pool, number_duplicates, refuse_duplicates
-from curate.store import Part, Store
+from curate.store import Store
 from curate.work import Piece, aligned, measure_rows
 
 PIECE_ROWS = 65_536
@@ -112,7 +112,14 @@ def make_model(task: MakeTask) -> dict[str, Any]:
     attempt = uuid.uuid4().hex
     store.storage.put(f"{training.folder}/{attempt}/weights.safetensors", weights)
     store.storage.put(f"{training.folder}/{attempt}/card.json", card)
-    return {"id": training.id, "kind": training.kind, "folder": f"{training.folder}/{attempt}", "weights": digest, "card": made.card, "rows": rows}
+    return {
+        "id": training.id,
+        "kind": training.kind,
+        "folder": f"{training.folder}/{attempt}",
+        "weights": digest,
+        "card": made.card,
+        "rows": rows,
+    }
 
 
 def training_rows(pool: Pool, roles: tuple[str, ...]) -> tuple[pl.DataFrame, UInt64s]:
@@ -160,13 +167,23 @@ def check_code(plan: Plan, catalogue: Catalogue, store: Store) -> list[str]:
             continue
         if known and _sample_differs(plan.pool, measure, store):
             raise NondeterminismError(
-                f"{measure.signal.name} changed (code or libraries) and measures stored rows differently", where=measure.folder,
+                f"{measure.signal.name} changed (code or libraries) and measures stored rows differently",
+                where=measure.folder,
                 fix="raise its version, or go back to the code and libraries that made the evidence",
             )
-        how = {"name": measure.signal.name, "version": measure.signal.version, "parameters": measure.parameters, "fingerprint": measure.fingerprint}
+        how = {
+            "name": measure.signal.name,
+            "version": measure.signal.version,
+            "parameters": measure.parameters,
+            "fingerprint": measure.fingerprint,
+        }
         store.put_json(f"{measure.folder}/signal.json", {**how, "columns": {k: str(v) for k, v in measure.signal.schema.items()}})
         if not store.put_json(f"{measure.folder}/code/{len(known) + 1:04d}.json", now):
-            raise StoreError("another process publishes to this store", where=f"{store.address}/{measure.folder}", fix="run one command at a time on a store")
+            raise StoreError(
+                "another process publishes to this store",
+                where=f"{store.address}/{measure.folder}",
+                fix="run one command at a time on a store",
+            )
         adopted += [measure.name] if known else []
     return adopted
 

@@ -32,17 +32,27 @@ class Run:
         """Open STORE/runs/NAME-ID."""
         path = Path(path)
         if not (path / "run.json").is_file():
-            raise StoreError("there is no finished run here", where=str(path), fix="run `curate run` first, or name one of the folders under STORE/runs/")
+            raise StoreError(
+                "there is no finished run here", where=str(path), fix="run `curate run` first, or name one of the folders under STORE/runs/"
+            )
         return cls(Store.open(path.parent.parent), f"runs/{path.name}")
 
     @classmethod
     def latest(cls, store: Store, name: str | None = None) -> "Run":
         """The run that was recorded last (of a recipe called `name`)."""
         heads = [store.json(key)["run"] for key in store.storage.list("ledger/")]
-        found = [head for head in heads if name is None or head.removeprefix("runs/") == name or head.removeprefix("runs/").rsplit("-", 1)[0] == name]
+        found = [
+            head
+            for head in heads
+            if name is None or head.removeprefix("runs/") == name or head.removeprefix("runs/").rsplit("-", 1)[0] == name
+        ]
         if not found:
             there = ", ".join(sorted({head.removeprefix("runs/") for head in heads})) or "none"
-            raise StoreError(f"this store has no run{f' called {name}' if name else ''}", where=store.address, fix=f"run `curate run` first; runs here: {there}")
+            raise StoreError(
+                f"this store has no run{f' called {name}' if name else ''}",
+                where=store.address,
+                fix=f"run `curate run` first; runs here: {there}",
+            )
         return cls(store, found[-1])
 
     @cached_property

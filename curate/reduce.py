@@ -54,7 +54,9 @@ def candidates(rule: Rule, evidence: pl.DataFrame, uids: UInt64s, rows: npt.NDAr
         tie = h("random", rule.seed, uids)
     elif isinstance(rule, OnePer):
         keys = [order_key(evidence[column], ascending) for column, ascending in rule.prefer]
-    return pl.DataFrame({"row": rows.astype(np.uint64), **{f"k{i}": key for i, key in enumerate(keys)}, "tie0": tie[:, 0], "tie1": tie[:, 1]})
+    return pl.DataFrame(
+        {"row": rows.astype(np.uint64), **{f"k{i}": key for i, key in enumerate(keys)}, "tie0": tie[:, 0], "tie1": tie[:, 1]}
+    )
 
 
 def kept_by(cut: Cut, rule: Rule, evidence: pl.DataFrame, uids: UInt64s, rows: npt.NDArray[np.int64], store: Store) -> Mask:
@@ -70,7 +72,8 @@ def kept_by(cut: Cut, rule: Rule, evidence: pl.DataFrame, uids: UInt64s, rows: n
 def _at_most(frame: pl.DataFrame, last: tuple[int, int, int]) -> Mask:
     key, tie0, tie1 = (frame[name].to_numpy() for name in ("k0", "tie0", "tie1"))
     a, b, c = (np.uint64(word) for word in last)
-    return (key < a) | ((key == a) & ((tie0 < b) | ((tie0 == b) & (tie1 <= c))))
+    kept: Mask = (key < a) | ((key == a) & ((tie0 < b) | ((tie0 == b) & (tie1 <= c))))
+    return kept
 
 
 def cut_of(rule: Top | Random, dtype: pl.DataType | None, parts: Sequence[Part], store: Store) -> Cut:
@@ -135,20 +138,29 @@ class Linked:
     new: int
 
 
-def link(store: Store, folder: str, links: Callable[..., pl.DataFrame] | None, parameters: dict[str, Any], sketches: pl.DataFrame, epoch: int) -> Linked:
+def link(
+    store: Store, folder: str, links: Callable[..., pl.DataFrame] | None, parameters: dict[str, Any], sketches: pl.DataFrame, epoch: int
+) -> Linked:
     """Link the sketches' keys that were never linked before against all that were, and store what was found."""
     if links is None:
         return Linked(pl.DataFrame(schema=LINK_SCHEMA), 0)
     parts = store.parts(folder)
     sketches = sketches.filter(pl.col("key").is_not_null()).unique("key").sort("key")
-    known = pl.concat([sketches.clear(), *[store.frame(part).cast(dict(sketches.schema)) for part in parts.get("sketches", [])]])
+    known = pl.concat([sketches.clear(), *[store.frame(part).cast(sketches.schema) for part in parts.get("sketches", [])]])
     new = sketches.join(known.select("key"), on="key", how="anti").sort("key")
     if new.height:
         found = links(known, new, **parameters)
         if dict(found.schema) != LINK_SCHEMA or (found["a"] >= found["b"]).any():
             raise SignalBugError(f"links must return pairs a < b of {LINK_SCHEMA}; it returned {dict(found.schema)}", where=folder)
-        store.publish(folder, [store.put_frame(folder, "sketches", new, scope="sketches"), store.put_frame(folder, "pairs", found.sort("a", "b"), scope="pairs")], epoch)
-    pairs = [store.frame(part).cast(LINK_SCHEMA) for part in store.parts(folder).get("pairs", [])]
+        store.publish(
+            folder,
+            [
+                store.put_frame(folder, "sketches", new, scope="sketches"),
+                store.put_frame(folder, "pairs", found.sort("a", "b"), scope="pairs"),
+            ],
+            epoch,
+        )
+    pairs = [store.frame(part).cast(pl.Schema(LINK_SCHEMA)) for part in store.parts(folder).get("pairs", [])]
     return Linked(pl.concat([pl.DataFrame(schema=LINK_SCHEMA), *pairs]), new.height)
 
 

@@ -55,7 +55,15 @@ def run(recipe: Recipe, pool: Pool, catalogue: Catalogue, store: Store, executor
         root = TRUSTED if TRUSTED in plan.nodes else POOL
         wanted = {root: root, **{stage: root if stage == POOL else stage for stage in recipe.subsets}}
         subsets = {stage: subset.save(store, subset_of(store, plan, decided[node])) for stage, node in wanted.items()}
-        _record(facts, plan, decided, subsets, passes.effort, executor, {"made": made, "adopted": adopted, "epoch": epoch, "seconds": time.perf_counter() - started})
+        _record(
+            facts,
+            plan,
+            decided,
+            subsets,
+            passes.effort,
+            executor,
+            {"made": made, "adopted": adopted, "epoch": epoch, "seconds": time.perf_counter() - started},
+        )
         _save(store, f"runs/{name}", plan, decided, subsets, facts)
         return Outcome(f"runs/{name}", plan, decided, subsets, passes.effort)
 
@@ -77,13 +85,36 @@ def subset_of(store: Store, plan: Plan, decided: Decided) -> Subset:
     return Subset.of(np.concatenate(found))
 
 
-def _record(facts: ledger.Ledger, plan: Plan, decided: dict[str, Decided], subsets: dict[str, str], effort: Effort, executor: Executor, how: dict[str, Any]) -> None:
+def _record(
+    facts: ledger.Ledger,
+    plan: Plan,
+    decided: dict[str, Decided],
+    subsets: dict[str, str],
+    effort: Effort,
+    executor: Executor,
+    how: dict[str, Any],
+) -> None:
     pool = plan.pool
-    facts.record("pool", id=pool.id, layout=pool.layout, rows=pool.rows, shards=len(pool.shards), unreadable=[asdict(one) for one in pool.unreadable], digest_level=pool.digest_level)
+    facts.record(
+        "pool",
+        id=pool.id,
+        layout=pool.layout,
+        rows=pool.rows,
+        shards=len(pool.shards),
+        unreadable=[asdict(one) for one in pool.unreadable],
+        digest_level=pool.digest_level,
+    )
     facts.record("recipe", name=plan.recipe.name, digest=plan.recipe.digest, sources=plan.sources)
     facts.record("run", executor=executor.name, workers=executor.workers, **how)
     for name, measure in plan.measures.items():
-        facts.record("signal", name=name, fingerprint=measure.fingerprint, parameters=measure.parameters, measured=effort.measured.get(name, 0), seconds=effort.seconds.get(name, 0.0))
+        facts.record(
+            "signal",
+            name=name,
+            fingerprint=measure.fingerprint,
+            parameters=measure.parameters,
+            measured=effort.measured.get(name, 0),
+            seconds=effort.seconds.get(name, 0.0),
+        )
     for name, groups in plan.groups.items():
         facts.record("grouping", name=name, links=groups.folder, threshold=groups.threshold, linked=effort.linked.get(name, 0))
     for line in funnel(decided):
@@ -108,7 +139,9 @@ def _description(plan: Plan, subsets: dict[str, str]) -> dict[str, Any]:
     """All that `why`, `audit`, `export` and `eval` need of a run, without its filters."""
     nodes = {
         name: {
-            "id": node.id, "combinator": node.combinator, "parents": list(node.parents),
+            "id": node.id,
+            "combinator": node.combinator,
+            "parents": list(node.parents),
             "rule": node.rule.text if node.rule is not None else None,
             "columns": list(node.rule.columns) if node.rule is not None else [],
             "grouping": getattr(node.rule, "grouping", None),
@@ -116,15 +149,27 @@ def _description(plan: Plan, subsets: dict[str, str]) -> dict[str, Any]:
         for name, node in plan.nodes.items()
     }
     measures = {
-        name: {"folder": one.folder, "signal": one.signal.name, "parameters": one.parameters, "columns": {k: _dtype(v) for k, v in one.signal.schema.items()}}
+        name: {
+            "folder": one.folder,
+            "signal": one.signal.name,
+            "parameters": one.parameters,
+            "columns": {k: _dtype(v) for k, v in one.signal.schema.items()},
+        }
         for name, one in plan.measures.items()
     }
     groups = {name: {"folder": one.folder, "sketch": one.sketch.name, "threshold": one.threshold} for name, one in plan.groups.items()}
     models = {name: {"folder": one.folder, "rows": one.rows.to_json() if one.rows else None} for name, one in plan.models.items()}
     evaluate = plan.recipe.evaluate
     return {
-        "name": plan.recipe.name, "recipe": plan.recipe.digest, "pool": pool_key(plan.pool), "nodes": nodes, "measures": measures, "groups": groups,
-        "models": models, "subsets": subsets, "evaluate": {"scale": evaluate.scale, "seeds": evaluate.seeds} if evaluate else None,
+        "name": plan.recipe.name,
+        "recipe": plan.recipe.digest,
+        "pool": pool_key(plan.pool),
+        "nodes": nodes,
+        "measures": measures,
+        "groups": groups,
+        "models": models,
+        "subsets": subsets,
+        "evaluate": {"scale": evaluate.scale, "seeds": evaluate.seeds} if evaluate else None,
     }
 
 

@@ -217,7 +217,7 @@ def _jsonl_column(place: Place, want: Wanted, parsed: Sequence[Mapping[str, Any]
 
 
 def _parsed(place: Place, rows: Indices) -> list[dict[str, Any] | None] | None:
-    """The rows' objects; None where the file no longer reads back. The stream stays open, so that groups read in order read the file once."""
+    """The rows' objects; None where the file no longer reads back. The stream stays open: groups read in order read the file once."""
     path = place.root / place.path
     try:
         found = path.stat()

@@ -68,7 +68,7 @@ class Signal:
             given = pl.concat([frame, *[frame.tail(1)] * (self.batch - frame.height)], rechunk=True)
         try:
             made = self.function(given, **parameters)
-        except Exception as error:  # noqa: BLE001  the one place where a signal's bug gets its address; it is raised again
+        except Exception as error:
             raise SignalBugError(f"signal {self.name} raised {type(error).__name__}: {error}") from error
         return self._checked(made, given.height).head(frame.height)
 
@@ -111,7 +111,17 @@ def signal(
         defaults, models = parameters_of(function)
         types = {name: dtype() if isinstance(dtype, type) else dtype for name, dtype in writes.items()}
         return Signal(
-            function.__name__, function.__module__, version, tuple(reads), tuple(optional), types, tuple(uses), batch, function, defaults, models
+            function.__name__,
+            function.__module__,
+            version,
+            tuple(reads),
+            tuple(optional),
+            types,
+            tuple(uses),
+            batch,
+            function,
+            defaults,
+            models,
         )
 
     return declare

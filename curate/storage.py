@@ -127,7 +127,9 @@ def _sync(folder: Path) -> None:
 
 def _explained(error: OSError, path: Path, size: int) -> StoreError:
     if error.errno == errno.ENOSPC:
-        return StoreError(f"the disk is full; {size:,} bytes are needed here", where=str(path), fix="free space or name another --store, then run again")
+        return StoreError(
+            f"the disk is full; {size:,} bytes are needed here", where=str(path), fix="free space or name another --store, then run again"
+        )
     if error.errno in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP) and path.parent.is_dir() and os.access(path.parent, os.W_OK):
         return StoreError("this file system has no hard links, which the commit needs", where=str(path), fix="put --store on a local disk")
     return StoreError(f"cannot write: {error.strerror}", where=str(path), fix="make the folder writable or name another --store")

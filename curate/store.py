@@ -51,7 +51,9 @@ class Store:
         except ExistsError:
             found = store.storage.get("FORMAT").decode(errors="replace")
             if found != FORMAT:
-                raise StoreError(f"this store has format {found!r}; this Ceteris reads {FORMAT!r}", where=store.address, fix="name another --store") from None
+                raise StoreError(
+                    f"this store has format {found!r}; this Ceteris reads {FORMAT!r}", where=store.address, fix="name another --store"
+                ) from None
         return store
 
     @property
@@ -65,7 +67,7 @@ class Store:
             return self.storage.root / key
         raise StoreError("this needs a store on a local disk", where=self.address, fix="name a folder with --store")
 
-    def json(self, key: str) -> Any | None:
+    def json(self, key: str) -> Any:
         """A stored JSON value, or None."""
         try:
             return json.loads(self.storage.get(key))
@@ -80,7 +82,18 @@ class Store:
             return False
         return True
 
-    def put_frame(self, folder: str, stem: str, frame: pl.DataFrame, *, scope: str = "", start: int = 0, stop: int = 0, replaces: Sequence[str] = (), seconds: float = 0.0) -> Part:
+    def put_frame(
+        self,
+        folder: str,
+        stem: str,
+        frame: pl.DataFrame,
+        *,
+        scope: str = "",
+        start: int = 0,
+        stop: int = 0,
+        replaces: Sequence[str] = (),
+        seconds: float = 0.0,
+    ) -> Part:
         """Write a frame under an attempt-unique name and return its receipt."""
         key = f"{folder}/parts/{stem}-{uuid.uuid4().hex}.parquet"
         data = frames.to_bytes(frame)
@@ -93,9 +106,15 @@ class Store:
         try:
             data = self.storage.get(part.key)
         except KeyError as error:
-            raise StoreError("a listed file is gone", where=where, fix=f"delete {part.key.split('/parts/')[0]}; the next run measures it again") from error
+            raise StoreError(
+                "a listed file is gone", where=where, fix=f"delete {part.key.split('/parts/')[0]}; the next run measures it again"
+            ) from error
         if sha256(data) != part.sha256:
-            raise StoreError("a stored file is not what its manifest says", where=where, fix=f"delete {part.key.split('/parts/')[0]}; the next run measures it again")
+            raise StoreError(
+                "a stored file is not what its manifest says",
+                where=where,
+                fix=f"delete {part.key.split('/parts/')[0]}; the next run measures it again",
+            )
         return frames.from_bytes(data, where=where, columns=columns)
 
     def publish(self, folder: str, parts: Iterable[Part], epoch: int) -> None:
@@ -106,7 +125,9 @@ class Store:
         reach("run.before_publish")
         number = len(self.storage.list(f"{folder}/manifests/")) + 1
         if not self.put_json(f"{folder}/manifests/{number:08d}.json", {"epoch": epoch, "parts": listed}):
-            raise StoreError("another process publishes to this store", where=f"{self.address}/{folder}", fix="run one command at a time on a store")
+            raise StoreError(
+                "another process publishes to this store", where=f"{self.address}/{folder}", fix="run one command at a time on a store"
+            )
         reach("run.after_publish")
 
     def parts(self, folder: str) -> dict[str, list[Part]]:
@@ -148,7 +169,9 @@ class Store:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 owner = path.read_text(encoding="utf-8").strip() or "another process"
-                raise StoreError(f"this store is being written by {owner}", where=self.address, fix="wait for it, or name another --store") from error
+                raise StoreError(
+                    f"this store is being written by {owner}", where=self.address, fix="wait for it, or name another --store"
+                ) from error
             file.seek(0)
             before = file.read()
             epoch = int(_field(before, "epoch") or 0) + 1

@@ -2,25 +2,22 @@
 
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from curate import model as models
-from curate.catalogue import Filter
-from curate.digest import UInt64s, digest_of
+from curate.digest import UInt64s
 from curate.errors import NondeterminismError, SignalBugError
+from curate.expression import Clause
 from curate.failpoint import reach
 from curate.model import Model
 from curate.plan import POOL, Measure, Node, Outside
 from curate.pool import Pool, Shard
 from curate.reduce import Cut, candidates, kept_by
-from curate.rule import Clause, Expr
+from curate.rule import Expr
 from curate.store import Part, Store
 
 Codes = npt.NDArray[np.uint16]
@@ -139,7 +136,10 @@ class View:
             for operand in codes:
                 result = np.where(operand == 0, np.uint16(0), result)
             return result
-        operands = [codes[0], *[self._negated(node, parent, operand, unknown) for parent, operand in zip(node.parents[1:], codes[1:], strict=True)]]
+        operands = [
+            codes[0],
+            *[self._negated(node, parent, operand, unknown) for parent, operand in zip(node.parents[1:], codes[1:], strict=True)],
+        ]
         result = np.zeros(self.piece.rows, np.uint16)
         for operand in (operands if node.combinator == "minus" else codes)[::-1]:
             result = np.where(unknown[operand], operand, result)
@@ -164,7 +164,14 @@ class View:
         elif rule is not None:
             entering = self.entering(node, codes)
             alive = np.flatnonzero(entering)
-            kept = kept_by(self.task.cuts[node.name], rule, self.evidence(node, entering), self.uids[alive], self.piece.offset + self.piece.start + alive, self.store)
+            kept = kept_by(
+                self.task.cuts[node.name],
+                rule,
+                self.evidence(node, entering),
+                self.uids[alive],
+                self.piece.offset + self.piece.start + alive,
+                self.store,
+            )
             codes[alive[~kept]] = node.code("dropped", rule.text)
         self.codes[node.name] = codes
         if node.name != POOL:
@@ -187,7 +194,13 @@ class View:
         lists = pl.concat([self.store.frame(Part(**self.store.json(key))) for key in rule.lists])
         same_content = frame["content.key"].is_in(lists["key"].drop_nulls().implode()).fill_null(False).to_numpy()
         uids = pl.DataFrame({"high": self.uids[rows, 0], "low": self.uids[rows, 1]})
-        same_uid = uids.join(lists.select("high", "low").unique().with_columns(there=True), on=["high", "low"], how="left", maintain_order="left")["there"].fill_null(False).to_numpy()
+        same_uid = (
+            uids.join(lists.select("high", "low").unique().with_columns(there=True), on=["high", "low"], how="left", maintain_order="left")[
+                "there"
+            ]
+            .fill_null(False)
+            .to_numpy()
+        )
         codes[rows[errors.to_numpy()]] = node.code("quarantined", rule.text)
         codes[rows[(same_content | same_uid) & ~errors.to_numpy()]] = node.code("dropped", rule.text)
 
@@ -205,7 +218,8 @@ class View:
             for column in rule.columns:
                 missing = frame[column].is_null().to_numpy() & (codes[rows] == 0)
                 codes[rows[missing]] = node.code("no evidence", rule.text)
-        return codes == 0
+        left: Mask = codes == 0
+        return left
 
     def evidence(self, node: Node, entering: Mask) -> pl.DataFrame:
         """The asked columns of the rows entering a global rule."""
@@ -263,7 +277,9 @@ class View:
 
     def _write(self, node: Node, codes: Codes) -> None:
         stem = f"{self.piece.number:06d}"
-        self.receipt.decisions[node.name] = self.store.put_frame(f"decisions/{node.id[:16]}", stem, pl.DataFrame({"code": codes}), start=self.piece.number)
+        self.receipt.decisions[node.name] = self.store.put_frame(
+            f"decisions/{node.id[:16]}", stem, pl.DataFrame({"code": codes}), start=self.piece.number
+        )
         counts = np.bincount(codes, minlength=len(node.reasons))
         sums = np.zeros((len(node.reasons), 2), np.uint64)
         np.add.at(sums, codes, self.uids)
@@ -279,11 +295,16 @@ class View:
             fresh = pl.concat(frames)
             replaces: tuple[str, ...] = ()
             if len(old) >= MERGE_AT:
-                fresh = pl.concat([*[self.store.frame(part).cast(dict(fresh.schema)) for part in old], fresh])
+                fresh = pl.concat([*[self.store.frame(part).cast(fresh.schema) for part in old], fresh])
                 replaces = tuple(part.key for part in old)
             part = self.store.put_frame(
-                measure.folder, self.shard.digest[:16], fresh.sort("row"),
-                scope=self.shard.digest, start=self.piece.start, stop=self.piece.stop, replaces=replaces,
+                measure.folder,
+                self.shard.digest[:16],
+                fresh.sort("row"),
+                scope=self.shard.digest,
+                start=self.piece.start,
+                stop=self.piece.stop,
+                replaces=replaces,
                 seconds=sum(part.seconds for part in old if replaces) + self.receipt.seconds[name],
             )
             self.receipt.evidence.setdefault(name, []).append(part)
@@ -306,7 +327,7 @@ def _measure_group(pool: Pool, shard: Shard, measure: Measure, rows: npt.NDArray
     read = pool.read(shard, roles=measure.signal.roles, rows=rows)
     broken = pl.Series("fault", [None] * rows.size, dtype=pl.String)
     for role, fault in read.faults.items():
-        broken = pl.select(pl.coalesce(broken, role + ":" + fault)).to_series()
+        broken = pl.select(pl.coalesce(broken, pl.format(role + ":{}", fault))).to_series()
     good = broken.is_null()
     try:
         found = measure.signal.measure(read.frame.filter(good), measure.parameters)
@@ -326,15 +347,22 @@ def aligned(parts: list[pl.DataFrame], measure: Measure, piece: Piece, known: pl
     if known is not None:
         frames.append(known.with_columns(rows["row"]).filter("measured").select("row", *schema))
     if not frames:
-        return pl.DataFrame({name: pl.Series([None] * piece.rows, dtype=dtype) for name, dtype in schema.items()}).with_columns(measured=False)
+        return pl.DataFrame({name: pl.Series([None] * piece.rows, dtype=dtype) for name, dtype in schema.items()}).with_columns(
+            measured=False
+        )
     found = pl.concat(frames).filter(pl.col("row").is_between(piece.start, piece.stop - 1)).unique()
     twice = found.filter(pl.col("row").is_duplicated())
     if twice.height:
         raise NondeterminismError(
-            f"signal {measure.signal.name} gave row {twice['row'].min()} two different answers", where=measure.folder,
+            f"signal {measure.signal.name} gave row {twice['row'].min()} two different answers",
+            where=measure.folder,
             fix=f"make it deterministic, raise its version, and delete {measure.folder}",
         )
-    return rows.join(found.with_columns(measured=True), on="row", how="left", maintain_order="left").with_columns(pl.col("measured").fill_null(False)).drop("row")
+    return (
+        rows.join(found.with_columns(measured=True), on="row", how="left", maintain_order="left")
+        .with_columns(pl.col("measured").fill_null(False))
+        .drop("row")
+    )
 
 
 _pools: dict[tuple[str, str], Pool] = {}

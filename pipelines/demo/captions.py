@@ -198,10 +198,16 @@ def boilerplate(rng: random.Random) -> str:
     return rng.choice(FILE_NAMES).format(n=rng.randrange(99999), m=rng.randrange(99))
 
 
+def plural(thing: int) -> str:
+    """The English name of several things."""
+    name = OBJECTS[thing]
+    return f"{name}es" if name.endswith("s") else f"{name}s"
+
+
 def _phrase(thing: int, colour: int, count: int, rng: random.Random) -> str:
     adjective = COLOURS[colour]
     if count > 1:
-        return f"{COUNT_WORDS[count - 1]} {adjective} {OBJECTS[thing]}s"
+        return f"{COUNT_WORDS[count - 1]} {adjective} {plural(thing)}"
     article = "one" if rng.random() < 0.4 else "an" if adjective == "orange" else "a"
     return f"{article} {adjective} {OBJECTS[thing]}"
 

@@ -127,8 +127,9 @@ def test_captions_are_as_the_truth_says(pool: pl.DataFrame, truth: pl.DataFrame)
     assert (rows["text"].is_null() == rows["captionless"]).all()
     told = rows.filter((pl.col("language") == "en") & pl.col("relation").is_null())
     number = told["count"].replace_strict({1: r"\b(an?|one) ", 2: r"\btwo ", 3: r"\bthree ", 4: r"\bfour "})
-    plural = pl.when(pl.col("count") > 1).then(pl.lit("s")).otherwise(pl.lit(""))
-    thing = told.select(pl.format("{} {}{}", "colour", "thing", plural)).to_series()
+    several = {name: captions.plural(thing) for thing, name in enumerate(scenes.OBJECTS)}
+    name = pl.when(pl.col("count") > 1).then(pl.col("thing").replace_strict(several)).otherwise("thing")
+    thing = told.select(pl.format("{} {}", "colour", name)).to_series()
     named = [phrase in text for phrase, text in zip(thing, told["text"], strict=True)]
     counted = [bool(re.search(n + c, text)) for n, c, text in zip(number, told["colour"], told["text"], strict=True)]
     told = told.with_columns(named=pl.Series(named), right=pl.Series(named) & pl.Series(counted))

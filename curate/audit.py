@@ -1,0 +1,177 @@
+"""Auditing a run: why a row is in or out, what lies around a cut, and what a subset is made of."""
+
+import re
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from curate.decisions import Decided
+from curate.digest import hex_of, row_hash, words_of, words_of_hex
+from curate.errors import CeterisError
+from curate.plan import POOL, TRUSTED
+from curate.record import Run
+from curate.store import Part
+from curate.work import read_uids
+
+EXCERPT = 200
+
+
+def why(run: Run, uid: str) -> dict[str, Any]:
+    """Everything known of one row: where it came from, every measured value, and what each stage said of it and why.
+
+    `uid` is 32 hex digits or the pool's own id. CeterisError if the pool has no such row.
+    """
+    shard, row, number = _locate(run, uid)
+    read = run.pool.read(run.pool.shards[shard], roles=[role for role in run.pool.roles if role != "image"], rows=[row])
+    piece = next(piece for piece in run.pieces if piece.shard == shard and piece.start <= row < piece.stop)
+    words = read_uids(run.store, run.facts["pool"], shard)[row : row + 1]
+    stages = {}
+    for name in run.facts["nodes"]:
+        if name != POOL:
+            decided = run.decided(name)
+            code = int(decided.codes(run.store, piece.number)[row - piece.start])
+            stages[name] = _verdict(run, name, decided, code, number)
+    return {
+        "uid": hex_of(words)[0],
+        "shard": run.pool.shards[shard].path,
+        "row": row,
+        **{role: _excerpt(read.frame[role][0]) for role in read.frame.columns},
+        "stages": stages,
+        "values": _values(run, shard, row),
+        "subsets": [name for name in run.facts["subsets"] if name == POOL or stages[name]["kind"] == "in"],
+    }
+
+
+def _locate(run: Run, uid: str) -> tuple[int, int, int]:
+    word = words_of_hex([uid.lower()])[0] if re.fullmatch(r"[0-9a-fA-F]{32}", uid) else words_of([row_hash([b"uid", uid.encode()])])[0]
+    offset = 0
+    for number, shard in enumerate(run.pool.shards):
+        uids = read_uids(run.store, run.facts["pool"], number)
+        found = np.flatnonzero((uids[:, 0] == word[0]) & (uids[:, 1] == word[1]))
+        if found.size:
+            return number, int(found[0]), offset + int(found[0])
+        offset += shard.rows
+    raise CeterisError(
+        f"the pool has no row {uid}",
+        where=str(run.pool.root),
+        fix="give a uid as `curate export` writes them (32 hex digits) or the pool's own id",
+    )
+
+
+def _verdict(run: Run, name: str, decided: Decided, code: int, number: int) -> dict[str, Any]:
+    reason = decided.reasons[code]
+    verdict: dict[str, Any] = {"kind": reason.kind, "stage": reason.stage, "rule": reason.text}
+    deciding = decided if reason.stage == name else run.decided(reason.stage) if reason.stage else decided
+    if deciding.cut is not None and deciding.cut.value is not None and (code == 0 or reason.kind == "dropped"):
+        verdict["cut"] = deciding.cut.value
+    if code and reason.kind == "dropped" and deciding.cut is not None and deciding.cut.survivors is not None:
+        found = run.store.frame(deciding.cut.survivors).filter(pl.col("row") == number)
+        if found.height:
+            verdict |= {"survivor": uid_of(run, found["survivor"][0]), "similarity": round(float(found["similarity"][0]), 4)}
+    return verdict
+
+
+def uid_of(run: Run, number: int) -> str:
+    """The uid of a pool-wide row number."""
+    for shard_number, shard in enumerate(run.pool.shards):
+        if number < shard.rows:
+            return hex_of(read_uids(run.store, run.facts["pool"], shard_number)[number : number + 1])[0]
+        number -= shard.rows
+    raise CeterisError(f"the pool has no row number {number}", where=str(run.pool.root))
+
+
+def _values(run: Run, shard: int, row: int) -> dict[str, Any]:
+    """Every stored value of a row by signal.column, and the pool's own columns that rules asked for."""
+    values: dict[str, Any] = {}
+    for name in run.facts["measures"]:
+        for part in run.parts(name).get(run.pool.shards[shard].digest, []):
+            found = _row_of(run, part, row)
+            if found.height:
+                values |= {
+                    f"{name}.{column}": _plain(found[column][0])
+                    for column in found.columns
+                    if column != "row" and found[column][0] is not None
+                }
+    asked = {column.split(".", 1)[1] for node in run.facts["nodes"].values() for column in node["columns"] if column.startswith(f"{POOL}.")}
+    if asked:
+        frame = run.pool.read(run.pool.shards[shard], columns=sorted(asked), rows=[row]).frame
+        values |= {column: _plain(frame[column][0]) for column in frame.columns}
+    return values
+
+
+def _row_of(run: Run, part: Part, row: int) -> pl.DataFrame:
+    return run.store.frame(part).filter(pl.col("row") == row) if part.start <= row < part.stop else pl.DataFrame()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value[:16].hex() + ("..." if len(value) > 16 else "")
+    return round(value, 6) if isinstance(value, float) else value
+
+
+def _excerpt(value: Any) -> Any:
+    return value if not isinstance(value, str) or len(value) <= EXCERPT else value[:EXCERPT] + f"... ({len(value):,} characters)"
+
+
+def near(run: Run, stage: str, count: int = 5) -> list[dict[str, Any]]:
+    """The rows around a `top` stage's cut, `count` on each side: uid, value, kept or dropped, best first."""
+    decided = run.decided(stage)
+    node = run.facts["nodes"][stage]
+    if decided.cut is None or decided.cut.value is None:
+        raise CeterisError(
+            f"stage {stage} has no cut: its rule is {node['rule'] or 'a combination'}", fix="name a stage whose rule is `top`"
+        )
+    column = node["columns"][0]
+    values = _column(run, column)
+    codes = run.codes(stage)
+    own = [code for code, reason in enumerate(decided.reasons) if reason.stage == stage and reason.kind == "dropped"]
+    frame = values.with_columns(
+        kept=pl.Series(codes == 0)[values["row"]], here=pl.Series((codes == 0) | np.isin(codes, own))[values["row"]]
+    ).filter("here")
+    descending = f"{column} asc" not in node["rule"]
+    frame = frame.filter(pl.col("value").is_not_null()).sort("value", "row", descending=[descending, False])
+    kept, dropped = frame.filter("kept").tail(count), frame.filter(~pl.col("kept")).head(count)
+    return [{"uid": uid_of(run, row["row"]), column: row["value"], "kept": row["kept"]} for row in pl.concat([kept, dropped]).to_dicts()]
+
+
+def _column(run: Run, column: str) -> pl.DataFrame:
+    """A column of evidence as (row, value) in pool order."""
+    name, field = column.rsplit(".", 1)
+    if name != POOL:
+        return run.evidence(name).select("row", value=field)
+    frames = [run.pool.read(shard, columns=[field]).frame.rename({column: "value"}) for shard in run.pool.shards]
+    return pl.concat(frames).with_row_index("row").select(pl.col("row").cast(pl.UInt64), "value")
+
+
+def mix(run: Run, column: str, subsets: list[str] | None = None) -> pl.DataFrame:
+    """How many rows of each subset have each value of a column (`license.class`, `language.code`, a role such as `source`, or `pool.NAME`)."""
+    values = _role(run, column) if "." not in column else _column(run, column)
+    names = subsets or list(run.facts["subsets"])
+    frames = []
+    for name in names:
+        codes = run.codes(name) if name != POOL else np.zeros(run.pool.rows, np.uint16)
+        rows = pl.DataFrame({"row": np.flatnonzero(codes == 0).astype(np.uint64)})
+        found = rows.join(values.with_columns(measured=True), on="row", how="left")
+        label = (
+            pl.when(pl.col("measured").is_null())
+            .then(pl.lit("(not measured)"))
+            .otherwise(pl.col("value").cast(pl.String).fill_null("(none)"))
+        )
+        frames.append(found.group_by(label.alias(column)).len(name=name).with_columns(pl.col(name).cast(pl.Int64)))
+    table = frames[0]
+    for frame in frames[1:]:
+        table = table.join(frame, on=column, how="full", coalesce=True)
+    return table.fill_null(0).sort(names[0], column, descending=[True, False])
+
+
+def _role(run: Run, role: str) -> pl.DataFrame:
+    if role not in run.pool.roles:
+        raise CeterisError(f"this pool has no role {role}", fix=f"there are: {', '.join(run.pool.roles)}")
+    frames = [run.pool.read(shard, roles=[role]).frame.rename({role: "value"}) for shard in run.pool.shards]
+    return pl.concat(frames).with_row_index("row").select(pl.col("row").cast(pl.UInt64), "value")
+
+
+def trusted_dropped(run: Run) -> int:
+    """How many rows of the pool left every arm because a model was trained on them."""
+    return 0 if TRUSTED not in run.facts["nodes"] else run.pool.rows - run.decided(TRUSTED).kept

@@ -1,0 +1,73 @@
+"""What a plan would cost, from what the store has measured before; advice, never a reordering."""
+
+from dataclasses import dataclass
+
+from curate.plan import POOL, Node, Plan
+from curate.rule import OnePer
+from curate.store import Store
+
+EXPENSIVE = 10.0
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A signal's stored coverage of this pool (rows, or None until its model is trained), and seconds a row as measured here so far."""
+
+    name: str
+    folder: str
+    rows: int | None
+    seconds_per_row: float | None
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Per stage the signals it asks for; per signal its coverage and cost; and lint."""
+
+    stages: dict[str, tuple[str, ...]]
+    evidence: dict[str, Evidence]
+    advice: tuple[str, ...]
+
+
+def forecast(plan: Plan, store: Store) -> Forecast:
+    """Look at the store only; read no row of the pool."""
+    scopes = {shard.digest for shard in plan.pool.shards}
+    evidence = {}
+    for name, measure in plan.measures.items():
+        by_scope = store.parts(measure.folder)
+        every = [part for parts in by_scope.values() for part in parts]
+        rows = sum(part.rows for scope in scopes for part in by_scope.get(scope, []))
+        measured = sum(part.rows for part in every)
+        cost = sum(part.seconds for part in every) / measured if measured else None
+        evidence[name] = Evidence(name, measure.folder, None if measure.pending else rows, cost)
+    stages = {name: asked(plan, node) for name, node in plan.nodes.items()}
+    return Forecast(stages, evidence, tuple(_advice(plan, stages, evidence)))
+
+
+def asked(plan: Plan, node: Node) -> tuple[str, ...]:
+    """The signals a node asks for, in order."""
+    if node.rule is None:
+        return ()
+    names = [column.rsplit(".", 1)[0] for column in node.rule.columns if not column.startswith(f"{POOL}.")]
+    if isinstance(node.rule, OnePer):
+        names.append(plan.groups[node.rule.grouping].sketch.name)
+    return tuple(dict.fromkeys(names))
+
+
+def _advice(plan: Plan, stages: dict[str, tuple[str, ...]], evidence: dict[str, Evidence]) -> list[str]:
+    """Where a stage that costs more runs before a row-local child that costs ten times less."""
+    cost = {name: sum(evidence[signal].seconds_per_row or 0.0 for signal in asks) for name, asks in stages.items()}
+    known = {name for name, asks in stages.items() if all(evidence[signal].seconds_per_row is not None for signal in asks)}
+    found = []
+    for name, node in plan.nodes.items():
+        for parent in node.parents:
+            if node.combinator != "after" or node.is_global or not {name, parent} <= known or not stages[name]:
+                continue
+            if cost[parent] > EXPENSIVE * cost[name]:
+                found.append(
+                    f"{parent} costs {_time(cost[parent])} a row and runs before {name}, {_time(cost[name])} a row: the other order would measure less"
+                )
+    return found
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.2g} s" if seconds >= 0.1 else f"{seconds * 1e3:.2g} ms" if seconds >= 1e-4 else f"{seconds * 1e6:.2g} us"

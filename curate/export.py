@@ -1,0 +1,105 @@
+"""Subsets leave: as Parquet rows with their uid, as a list of uids, or as DataComp's `.npy` of u64 pairs."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from curate.digest import hex_of
+from curate.errors import CeterisError
+from curate.plan import POOL
+from curate.record import Run
+from curate.work import Piece, read_uids
+
+LAYOUTS = ("parquet", "uids", "npy")
+ROWS_PER_FILE = 65_536
+
+
+def export(run: Run, subset: str, out: Path, layout: str) -> dict[str, Any]:
+    """Write a subset into the new folder `out`; returns what export.json says of it.
+
+    `parquet` copies the rows, every column as it was, and a `uid`; `uids` writes uids.txt, one per line, sorted; `npy` writes subset.npy,
+    a sorted array of dtype u8,u8 (DataComp's sample-id file). CeterisError if `out` already holds something.
+    """
+    if layout not in LAYOUTS:
+        raise CeterisError(f"there is no export layout {layout}", fix=f"one of {', '.join(LAYOUTS)}")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise CeterisError("the place to export to is not empty", where=str(out), fix="name a new folder")
+    chosen = run.subset(subset)
+    out.mkdir(parents=True, exist_ok=True)
+    if layout == "parquet":
+        files = _parquet(run, subset, out)
+    elif layout == "uids":
+        (out / "uids.txt").write_text("".join(f"{uid}\n" for uid in chosen.hex), encoding="ascii")
+        files = ["uids.txt"]
+    else:
+        pairs = np.empty(len(chosen), dtype="u8,u8")
+        pairs["f0"], pairs["f1"] = chosen.uids[:, 0], chosen.uids[:, 1]
+        np.save(out / "subset.npy", pairs, allow_pickle=False)
+        files = ["subset.npy"]
+    about = {
+        "subset": subset,
+        "digest": chosen.digest,
+        "rows": len(chosen),
+        "run": run.folder.removeprefix("runs/"),
+        "recipe": run.facts["recipe"],
+        "pool": run.pool.id,
+        "layout": layout,
+        "files": files,
+    }
+    (out / "export.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    return about
+
+
+def _parquet(run: Run, subset: str, out: Path) -> list[str]:
+    """Row order is the pool's; a file is closed when it holds ROWS_PER_FILE rows."""
+    decided = None if subset == POOL else run.decided(subset)
+    files: list[str] = []
+    writer, rows = None, 0
+    for piece in run.pieces:
+        mask = np.ones(piece.rows, bool) if decided is None else decided.codes(run.store, piece.number) == 0
+        for table in _tables(run, piece, mask):
+            if writer is None or rows >= ROWS_PER_FILE:
+                if writer is not None:
+                    writer.close()
+                files.append(f"{subset}-{len(files):05d}.parquet")
+                writer, rows = pq.ParquetWriter(out / files[-1], table.schema, compression="zstd", write_page_checksum=True), 0
+            writer.write_table(table.cast(writer.schema))
+            rows += table.num_rows
+    if writer is not None:
+        writer.close()
+    return files
+
+
+def _tables(run: Run, piece: Piece, mask: npt.NDArray[np.bool_]) -> Iterator[pa.Table]:
+    shard = run.pool.shards[piece.shard]
+    uids = read_uids(run.store, run.facts["pool"], piece.shard)
+    start = 0
+    for group, height in enumerate(shard.groups):
+        first, start = start, start + height
+        if first < piece.start or first >= piece.stop:
+            continue
+        inside = np.flatnonzero(mask[first - piece.start : first - piece.start + height])
+        if not inside.size:
+            continue
+        table = _group(run, piece, group, first + inside, inside)
+        named = pa.array(hex_of(uids[first + inside]))
+        position = table.schema.get_field_index("uid")
+        yield table.append_column("uid", named) if position < 0 else table.set_column(position, "uid", named)
+
+
+def _group(run: Run, piece: Piece, group: int, rows: npt.NDArray[np.int64], inside: npt.NDArray[np.int64]) -> pa.Table:
+    shard = run.pool.shards[piece.shard]
+    path = run.pool.root / shard.path if shard.path else run.pool.root
+    if path.suffix == ".parquet":
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            return file.read_row_group(group).take(pa.array(inside))
+    read = run.pool.read(
+        shard, roles=list(run.pool.roles), columns=[name for name in run.pool.columns if name not in run.pool.roles.values()], rows=rows
+    )
+    return read.frame.rename({name: name.removeprefix("pool.") for name in read.frame.columns}).to_arrow()

@@ -1,0 +1,262 @@
+"""Rules: data that judge stored evidence and never see rows' content. A new rule is one dataclass here and one entry in RULES."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
+
+from curate.errors import RecipeError, nearest
+from curate.expression import Clause, parse, parse_order
+from curate.yaml_source import At, Number, Spot, Strict, validated
+
+NAME = r"^[A-Za-z_][A-Za-z0-9_-]*$"
+_SHARE_TEXT = re.compile(r"\d+/\d+|(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?")
+_SHARE_SCHEMA = {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "string", "pattern": r"^\d+/\d+$"}]}
+_AMOUNT_SCHEMA = {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": r"^\d+/\d+$"}]}
+
+
+def share(value: Any) -> Fraction:
+    """A share between 0 and 1, exact as written: 0.29 is 29/100. ValueError for anything else."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Fraction):
+        raise ValueError("a share is written 0.3 or 1/3")
+    text = value.text if isinstance(value, Number) else float.__repr__(value) if isinstance(value, float) else str(value)
+    if len(text) > 64 or not _SHARE_TEXT.fullmatch(text) or re.fullmatch(r"\d+/0+", text):
+        raise ValueError(f"a share is written 0.3 or 1/3 and lies between 0 and 1, not {text}")
+    exact = Fraction(text)
+    if exact > 1:
+        raise ValueError(f"a share lies between 0 and 1, not {text}")
+    return exact
+
+
+def _amount(value: Any) -> Fraction | int:
+    """A whole number is a count of rows, anything with a dot or a slash a share."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value < 0:
+            raise ValueError(f"a count of rows is not negative: {value}")
+        return value
+    return share(value)
+
+
+Share = Annotated[Fraction, PlainValidator(share), WithJsonSchema(_SHARE_SCHEMA)]
+Amount = Annotated[Fraction | int, PlainValidator(_amount), WithJsonSchema(_AMOUNT_SCHEMA)]
+Count = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+@dataclass(frozen=True)
+class Expr:
+    """Keeps the rows for which every clause is true; the first that is not is the reason."""
+
+    clauses: tuple[Clause, ...]
+    text: str = field(compare=False)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Evidence it asks, in order of first use."""
+        return tuple(dict.fromkeys(column for clause in self.clauses for column in clause.columns))
+
+    def canonical(self) -> dict[str, Any]:
+        """JSON-able identity: the clauses in order, without their spelling."""
+        return {"expr": [clause.canonical() for clause in self.clauses]}
+
+
+@dataclass(frozen=True)
+class Top:
+    """Keeps the n first rows by one column, of those that have a value there; ties by hashed uid, or all kept (`ties_keep`)."""
+
+    column: str
+    ascending: bool
+    fraction: Fraction | None
+    count: int | None
+    ties_keep: bool
+
+    class Keys(Strict):
+        """Keep the rows that come first by one column."""
+
+        top: str = Field(description="signal.column, then asc (smallest first) or desc; desc unless given")
+        fraction: Share | None = Field(None, description="share of the rows that enter with a value, rounded down: 0.3 or 1/3")
+        count: Count | None = Field(None, description="number of rows")
+        ties: Literal["uid", "keep"] = Field(
+            "uid", description="uid: exactly n rows, ties by hashed uid; keep: also every row equal to the last one"
+        )
+
+        @model_validator(mode="after")
+        def _one_size(self) -> "Top.Keys":
+            if (self.fraction is None) == (self.count is None):
+                raise ValueError("top needs either fraction or count")
+            return self
+
+    @classmethod
+    def made(cls, keys: "Top.Keys", at: At) -> "Top":
+        """From a recipe's keys."""
+        column, ascending = _order(keys.top, at(("top",)))
+        return cls(column, ascending, keys.fraction, keys.count, keys.ties == "keep")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The one column it ranks by."""
+        return (self.column,)
+
+    @property
+    def text(self) -> str:
+        """One line for people."""
+        ties = ", ties kept" if self.ties_keep else ""
+        return f"top {_size(self.fraction, self.count)} by {self.column} {_direction(self.ascending)}{ties}"
+
+    def canonical(self) -> dict[str, Any]:
+        """JSON-able identity."""
+        ties = "keep" if self.ties_keep else "uid"
+        return {"top": [self.column, _direction(self.ascending)], **_canonical_size(self.fraction, self.count), "ties": ties}
+
+    def quota(self, entering: int) -> int:
+        """How many of `entering` rows with a value it keeps, ties aside."""
+        return _quota(self.fraction, self.count, entering)
+
+
+@dataclass(frozen=True)
+class OnePer:
+    """Keeps one row of each group of duplicates: the first by `prefer`, last tie by uid."""
+
+    grouping: str
+    prefer: tuple[tuple[str, bool], ...]
+    keeper: Literal["direct", "components"]
+
+    class Keys(Strict):
+        """Keep one row of each group of duplicates."""
+
+        one_per: str = Field(pattern=NAME, description="a grouping: a filter's name, or one given under `signals`")
+        prefer: list[str] = Field(
+            default_factory=list,
+            description="which row stays: signal.column, then asc (smallest or first class first) or desc; desc unless given",
+        )
+        keeper: Literal["direct", "components"] = Field(
+            "direct",
+            description="direct: a row leaves only for a kept row that it is itself similar to; components: one per chain of similar rows",
+        )
+
+    @classmethod
+    def made(cls, keys: "OnePer.Keys", at: At) -> "OnePer":
+        """From a recipe's keys."""
+        prefer = tuple(_order(text, at(("prefer", n))) for n, text in enumerate(keys.prefer))
+        return cls(keys.one_per, prefer, keys.keeper)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The evidence that orders rows by preference."""
+        return tuple(dict.fromkeys(column for column, _ in self.prefer))
+
+    @property
+    def text(self) -> str:
+        """One line for people."""
+        order = ", ".join(f"{column} {_direction(ascending)}" for column, ascending in self.prefer) or "uid"
+        return f"one per {self.grouping}, preferring {order}{', whole components' if self.keeper == 'components' else ''}"
+
+    def canonical(self) -> dict[str, Any]:
+        """JSON-able identity."""
+        return {"one_per": self.grouping, "prefer": [[column, _direction(up)] for column, up in self.prefer], "keeper": self.keeper}
+
+
+@dataclass(frozen=True)
+class Random:
+    """Keeps the n rows of smallest h(random, seed, uid)."""
+
+    fraction: Fraction | None
+    count: int | None
+    seed: int
+
+    class Keys(Strict):
+        """Keep rows drawn by chance, the same for the same seed."""
+
+        random: Amount = Field(description="a whole number is a count of rows; with a dot or a slash a share, rounded down: 0.3 or 1/3")
+        seed: Seed = Field(description="the draw; another seed is another draw")
+
+    @classmethod
+    def made(cls, keys: "Random.Keys", at: At) -> "Random":  # noqa: ARG003  every rule is made alike
+        """From a recipe's keys."""
+        counted = isinstance(keys.random, int)
+        return cls(None if counted else Fraction(keys.random), int(keys.random) if counted else None, keys.seed)
+
+    columns: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def text(self) -> str:
+        """One line for people."""
+        return f"random {_size(self.fraction, self.count)}, seed {self.seed}"
+
+    def canonical(self) -> dict[str, Any]:
+        """JSON-able identity."""
+        return {"random": _canonical_size(self.fraction, self.count), "seed": self.seed}
+
+    def quota(self, entering: int) -> int:
+        """How many of `entering` rows it keeps."""
+        return _quota(self.fraction, self.count, entering)
+
+
+Rule = Expr | Top | OnePer | Random
+RULES: dict[str, type[Top] | type[OnePer] | type[Random]] = {"top": Top, "one_per": OnePer, "random": Random}
+
+
+def parse_rule(value: Any, *, where: str, at: At | None = None) -> Rule:
+    """The rule that a recipe's `keep` says: text is an expression, a mapping's first key names the rule.
+
+    `where` is the place of the value, `at` that of the values inside it. RecipeError for everything that is no rule.
+    """
+    if isinstance(value, str):
+        return Expr(parse(value, **_place(where)), value.strip())
+    if not isinstance(value, Mapping) or not value:
+        fix = f"write an expression, or a mapping whose first key is one of: {', '.join(RULES)}"
+        raise RecipeError(f"no rule: {value!r}", where=where, fix=fix)
+    inner = at or _Everywhere(where)
+    first = str(next(iter(value)))
+    if first not in RULES:
+        later = next((str(key) for key in value if key in RULES), "")
+        known = f"{nearest(first, RULES)} The rules are an expression, {', '.join(RULES)}"
+        fix = f"the first key names the rule: write {later} first" if later else known
+        raise RecipeError(f"unknown rule {first}", where=inner((first,), key=True), fix=fix)
+    kind = RULES[first]
+    return kind.made(validated(kind.Keys, dict(value), inner), inner)  # type: ignore[arg-type]  # each kind goes with its own Keys
+
+
+def rule_schema() -> dict[str, Any]:
+    """JSON Schema of everything `parse_rule` reads."""
+    text = {"type": "string", "description": "an expression on one row's evidence, such as: language.code == 'en' and language.prob >= 0.8"}
+    return {"anyOf": [text, *({**kind.Keys.model_json_schema(), "title": name} for name, kind in RULES.items())]}
+
+
+@dataclass(frozen=True)
+class _Everywhere:
+    where: str
+
+    def __call__(self, spot: Spot, *, key: bool = False) -> str:  # noqa: ARG002  one place for all
+        return self.where
+
+
+def _place(where: str) -> dict[str, Any]:
+    found = re.fullmatch(r"(.*):(\d+):(\d+)", where, re.DOTALL)
+    return {"where": found[1], "line": int(found[2]), "column": int(found[3])} if found else {"where": where}
+
+
+def _order(text: str, where: str) -> tuple[str, bool]:
+    return parse_order(text, **_place(where))
+
+
+def _direction(ascending: bool) -> str:
+    return "asc" if ascending else "desc"
+
+
+def _quota(fraction: Fraction | None, count: int | None, entering: int) -> int:
+    return int(fraction * entering) if fraction is not None else min(count or 0, entering)
+
+
+def _canonical_size(fraction: Fraction | None, count: int | None) -> dict[str, Any]:
+    return {"fraction": str(fraction)} if fraction is not None else {"count": count}
+
+
+def _size(fraction: Fraction | None, count: int | None) -> str:
+    if fraction is None:
+        return f"{count} rows"
+    near = str(float(fraction))
+    return near if Fraction(near) == fraction else str(fraction)

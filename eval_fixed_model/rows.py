@@ -1,0 +1,153 @@
+"""Rows as the trainer reads them: decoded once to the scale's resolution, kept in three memory-mapped arrays."""
+
+import functools
+import io
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from PIL import Image, UnidentifiedImageError
+
+from curate.digest import UInt64s, hex_of, row_hash
+from curate.errors import CeterisError, PoolError
+from eval_fixed_model.scale import Scale, Tokens
+
+Bytes = npt.NDArray[np.uint8]
+TokenNumbers = npt.NDArray[np.uint16]
+Reads = Iterable[tuple[UInt64s, Sequence[bytes | None], Sequence[str | None]]]
+
+NO_IMAGE, NO_TEXT, UNDECODABLE = "no_image", "no_text", "undecodable_image"
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """n rows at one scale: `images` (n, 3, r, r) uint8, `tokens` (n, context) uint16, `uids` (n, 2) words.
+
+    `rejected` lists the rows that no arm can train on (uid as hex, code): they leave every arm alike.
+    """
+
+    scale_digest: str
+    images: Bytes
+    tokens: TokenNumbers
+    uids: UInt64s
+    rejected: pl.DataFrame
+
+    @staticmethod
+    def open(folder: Path) -> "Rows":
+        """Map a folder that `materialise` has finished. Raises CeterisError when it has not."""
+        marker = folder / "rows.json"
+        if not marker.is_file():
+            raise CeterisError("no finished rows lie here", where=str(folder), fix="materialise them again; an interrupted run leaves such folders")
+        images, tokens = (np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in ("images.npy", "tokens.npy"))
+        uids = np.load(folder / "uids.npy", allow_pickle=False)
+        about = json.loads(marker.read_text(encoding="utf-8"))
+        if not len(images) == len(tokens) == len(uids) == about["rows"]:
+            raise CeterisError("the arrays are not the ones that were written", where=str(folder), fix="delete the folder and run again")
+        return Rows(about["scale"], images, tokens, uids, pl.read_parquet(folder / "rejected.parquet"))
+
+    @functools.cached_property
+    def _sorted(self) -> tuple[npt.NDArray[np.bytes_], npt.NDArray[np.int64]]:
+        keys = _keys(self.uids)
+        sorting = np.argsort(keys, kind="stable")
+        return keys[sorting], sorting
+
+    def indices(self, uids: UInt64s) -> npt.NDArray[np.int64]:
+        """Positions of these uids, in the order given, copies included; those that are not here (rejected) are left out."""
+        keys, sorting = self._sorted
+        if not len(keys):
+            return np.empty(0, np.int64)
+        wanted = _keys(uids)
+        places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+        return sorting[places[keys[places] == wanted]]
+
+
+def materialise(reads: Reads, scale: Scale, folder: Path) -> Rows:
+    """Decode every row once and write images.npy, tokens.npy, uids.npy and rejected.parquet into `folder`; rows.json is written last.
+
+    `reads` yields batches of uids (n, 2), encoded images and texts. Rows without image or text, or with an image that does not decode,
+    are rejected with a code. Raises PoolError when a uid comes twice. Memory: one batch, and 16 bytes a row.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "rows.json").unlink(missing_ok=True)
+    resolution, context = scale.image.resolution, scale.tokens.context
+    kept: list[UInt64s] = [np.empty((0, 2), np.uint64)]
+    codes: list[pl.DataFrame] = [pl.DataFrame(schema={"uid": pl.String, "code": pl.String})]
+    with (folder / "images.npy").open("wb") as images, (folder / "tokens.npy").open("wb") as tokens:
+        _header(images, np.dtype(np.uint8), (0, 3, resolution, resolution))
+        _header(tokens, np.dtype(np.uint16), (0, context))
+        for uids, encoded, texts in reads:
+            made = [_one(image, text, resolution) for image, text in zip(encoded, texts, strict=True)]
+            good = np.array([not isinstance(row, str) for row in made], bool)
+            images.write(b"".join(row.tobytes() for row in made if not isinstance(row, str)))
+            tokens.write(tokenise([text or "" for text, fine in zip(texts, good, strict=True) if fine], scale.tokens).tobytes())
+            kept.append(uids[good])
+            codes.append(pl.DataFrame({"uid": hex_of(uids[~good]), "code": [row for row in made if isinstance(row, str)]}, schema=codes[0].schema))
+        every = np.concatenate(kept)
+        _header(images, np.dtype(np.uint8), (len(every), 3, resolution, resolution))
+        _header(tokens, np.dtype(np.uint16), (len(every), context))
+    if len(np.unique(_keys(every))) != len(every):
+        raise PoolError("a uid was read twice", where=str(folder), fix="read each row of the pool once")
+    np.save(folder / "uids.npy", every, allow_pickle=False)
+    pl.concat(codes).write_parquet(folder / "rejected.parquet")
+    (folder / "rows.json").write_text(json.dumps({"rows": len(every), "scale": scale.digest}), encoding="utf-8")
+    return Rows.open(folder)
+
+
+def pixels(encoded: bytes, resolution: int) -> Bytes:
+    """An encoded image as (3, r, r) uint8: RGB (alpha dropped), squeezed to a square by Pillow's antialiased bicubic.
+
+    Raises ValueError when it does not decode, or is so large that Pillow takes it for a decompression bomb.
+    """
+    try:
+        with Image.open(io.BytesIO(encoded)) as image:
+            square = image.convert("RGB").resize((resolution, resolution), Image.Resampling.BICUBIC)
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError, IndexError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+    return np.ascontiguousarray(np.asarray(square, np.uint8).transpose(2, 0, 1))
+
+
+def tokenise(texts: Sequence[str], tokens: Tokens) -> TokenNumbers:
+    """Texts as (n, context) word numbers: casefolded words, each hashed to 1..vocabulary-1; 0 where there is no word; the rest is cut."""
+    out = np.zeros((len(texts), tokens.context), np.uint16)
+    for row, text in enumerate(texts):
+        numbers = [_number(word, tokens.vocabulary) for word in _first_words(text, tokens.context)]
+        out[row, : len(numbers)] = numbers
+    return out
+
+
+def _first_words(text: str, count: int) -> list[str]:
+    return [match.group() for match, _ in zip(_WORD.finditer(text.casefold()), range(count), strict=False)]
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _number(word: str, vocabulary: int) -> int:
+    return 1 + int.from_bytes(row_hash([word.encode("utf-8", "surrogatepass")])[:8], "big") % (vocabulary - 1)
+
+
+def _one(image: bytes | None, text: str | None, resolution: int) -> Bytes | str:
+    if image is None:
+        return NO_IMAGE
+    if text is None:
+        return NO_TEXT
+    try:
+        return pixels(image, resolution)
+    except ValueError:
+        return UNDECODABLE
+
+
+def _header(file: BinaryIO, dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> None:
+    """(Re)write the header at the start of an .npy file: NumPy pads it so that a growing first axis never changes its length."""
+    file.seek(0)
+    np.lib.format.write_array_header_1_0(file, {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape})
+
+
+def _keys(uids: UInt64s) -> npt.NDArray[np.bytes_]:
+    """The uids as 16-byte strings, which sort and compare as the words do."""
+    return np.ascontiguousarray(uids.astype(">u8")).view("S16").ravel()

@@ -1,0 +1,54 @@
+"""The filters at hand: every public file of filters/, and of any folder the user adds."""
+
+import ast
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import filters
+from curate.catalogue import Catalogue, Entry
+from curate.errors import CeterisError
+
+SHIPPED = Path(filters.__file__).parent
+
+
+def catalogue(extra: Sequence[Path] = ()) -> Catalogue:
+    """File name = filter name. A name that exists twice is an error; nothing is imported."""
+    found: dict[str, Entry] = {}
+    for folder in (SHIPPED, *extra):
+        if not folder.is_dir():
+            raise CeterisError("there is no such folder of filters", where=str(folder), fix="point --filters at a folder of filter files")
+        for path in sorted(folder.glob("[!_]*.py")):
+            name = path.stem
+            if name in found:
+                raise CeterisError(f"two filters are called {name}", where=str(path), fix="rename one of the files (and the object in it)")
+            shipped = folder == SHIPPED
+            found[name] = Entry(name, f"filters.{name}" if shipped else name, _source(path), None if shipped else str(folder.resolve()))
+    return found
+
+
+def _source(path: Path) -> str:
+    """SHA-256 over a filter's file and the private files beside it that it reaches by import."""
+    seen: dict[str, bytes] = {}
+    waiting = [path]
+    while waiting:
+        one = waiting.pop()
+        if one.name in seen or not one.is_file():
+            continue
+        seen[one.name] = one.read_bytes()
+        for node in ast.walk(ast.parse(seen[one.name])):
+            modules = (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module or ""]
+                if isinstance(node, ast.ImportFrom)
+                else []
+            )
+            names = [alias.name for alias in node.names] if isinstance(node, ast.ImportFrom) else []
+            waiting += [
+                path.parent / f"{name.rsplit('.', 1)[-1]}.py" for name in (*modules, *names) if name.rsplit(".", 1)[-1].startswith("_")
+            ]
+    digest = hashlib.sha256()
+    for name in sorted(seen):
+        digest.update(name.encode() + b"\0" + seen[name] + b"\0")
+    return digest.hexdigest()
