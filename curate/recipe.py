@@ -49,7 +49,8 @@ class _RecipeKeys(Strict):
     pool: _PoolKeys | SkipJsonSchema[None] = Field(None, description="the pool; --pool overrides it")
     models: Parts = Field(default_factory=dict, description="name: {filter: {parameters}}")
     signals: Parts = Field(
-        default_factory=dict, description="name: {filter: {parameters}}, for filters that need parameters; a parameter `model` names a model"
+        default_factory=dict,
+        description="name: {filter: {parameters}}, for filters that need parameters; a parameter `model` names a model",
     )
     stages: dict[Name, _StageKeys] = Field(default_factory=dict, description="name: parents and rule")
     subsets: list[Name] = Field(default_factory=list, description="stages whose rows leave as subsets; `pool` is every row")
@@ -165,7 +166,9 @@ class Recipe:
 
         Spelling, comments, and the order of keys, stages and subsets do not change it; the order of `and` clauses and operands does.
         """
-        named = {section: {name: [part.kind, part.parameters] for name, part in getattr(self, section).items()} for section in _SECTIONS[:2]}
+        named = {
+            section: {name: [part.kind, part.parameters] for name, part in getattr(self, section).items()} for section in _SECTIONS[:2]
+        }
         stages = {name: stage.canonical() for name, stage in self.stages.items()}
         return digest_of({**named, "stages": stages, "subsets": sorted(self.subsets), "errors_at_most": str(self.errors_at_most)})
 
@@ -242,7 +245,9 @@ def _no_blanks(value: Any, spot: Spot, source: Source) -> None:
     if value is None:
         name = ".".join(map(str, spot))
         raise RecipeError(f"{name} has no value", where=source.at(spot, key=True), fix="give it one or remove the key")
-    inner: Iterable[tuple[str | int, Any]] = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    inner: Iterable[tuple[str | int, Any]] = (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    )
     for part, item in inner:
         _no_blanks(item, (*spot, part), source)
 
@@ -307,7 +312,9 @@ def _ordered(stages: dict[str, Stage]) -> tuple[str, ...]:
         first = min(range(len(cycle)), key=lambda n: list(stages).index(cycle[n]))
         turned = [*cycle[first:], *cycle[:first], cycle[first]]
         where = stages[turned[0]].where
-        raise RecipeError(f"stages in a cycle: {' -> '.join(turned)}", where=where, fix="a stage can only use rows of earlier ones") from error
+        raise RecipeError(
+            f"stages in a cycle: {' -> '.join(turned)}", where=where, fix="a stage can only use rows of earlier ones"
+        ) from error
 
 
 def _spot(path: str) -> Spot:

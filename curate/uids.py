@@ -64,7 +64,7 @@ def _part(value: bytes | str | None) -> tuple[bytes, ...]:
 
 
 def number_duplicates(shards: Sequence[UInt64s]) -> list[UInt64s]:
-    """Tell identical rows apart: the k-th (k > 0, in pool order) with the same words gets the hash of (words, k), the first keeps its own."""
+    """Tell identical rows apart: the k-th (k > 0, in pool order) with the same words gets the hash of (words, k); the first stays."""
     words = np.concatenate([*shards, np.empty((0, 2), np.uint64)])
     order, number = _numbered(words)
     again = np.flatnonzero(number)

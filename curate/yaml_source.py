@@ -201,7 +201,9 @@ def plain(value: Any, where: str) -> Any:
         return [plain(item, where) for item in value]
     if isinstance(value, PurePath):
         return str(value)
-    raise RecipeError(f"{value!r} is nothing a recipe can hold", where=where, fix="give text, a finite number, true or false, a list or a mapping")
+    raise RecipeError(
+        f"{value!r} is nothing a recipe can hold", where=where, fix="give text, a finite number, true or false, a list or a mapping"
+    )
 
 
 def without_text(value: Any) -> Any:
