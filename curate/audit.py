@@ -9,10 +9,10 @@ import polars as pl
 from curate.decisions import Decided
 from curate.digest import hex_of, row_hash, words_of, words_of_hex
 from curate.errors import CeterisError
+from curate.pieces import read_uids
 from curate.plan import POOL, TRUSTED
 from curate.record import Run
 from curate.store import Part
-from curate.work import read_uids
 
 EXCERPT = 200
 
@@ -145,7 +145,7 @@ def _column(run: Run, column: str) -> pl.DataFrame:
 
 
 def mix(run: Run, column: str, subsets: list[str] | None = None) -> pl.DataFrame:
-    """How many rows of each subset have each value of a column (`license.class`, `language.code`, a role such as `source`, or `pool.NAME`)."""
+    """Rows of each subset by the values of a column: `license.class`, `language.code`, a role such as `source`, or `pool.NAME`."""
     values = _role(run, column) if "." not in column else _column(run, column)
     names = subsets or list(run.facts["subsets"])
     frames = []

@@ -113,15 +113,15 @@ def limit_errors(node: Node, decided: Decided, at_most: float) -> None:
         )
 
 
-def funnel(decided: Mapping[str, Decided]) -> list[dict[str, Any]]:
-    """Per node: rows in, kept, and every reason decided there with its count."""
+def funnel(nodes: Mapping[str, Node], decided: Mapping[str, Decided]) -> list[dict[str, Any]]:
+    """Per node: rows in (None for unions and intersections, which nothing enters), kept, and every reason decided there with its count."""
     lines = []
     for name, one in decided.items():
         own = [(reason, count) for reason, count in zip(one.reasons, one.counts, strict=True) if reason.stage == name]
         lines.append(
             {
                 "stage": name,
-                "in": one.kept + sum(count for _, count in own),
+                "in": None if nodes[name].combinator in ("all_of", "any_of") else one.kept + sum(count for _, count in own),
                 "kept": one.kept,
                 "reasons": [{**asdict(reason), "rows": count} for reason, count in own if count],
                 "cut": None if one.cut is None else one.cut.value,

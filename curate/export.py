@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 
 from curate.digest import hex_of
 from curate.errors import CeterisError
+from curate.pieces import Piece, read_uids
 from curate.plan import POOL
 from curate.record import Run
-from curate.work import Piece, read_uids
 
 LAYOUTS = ("parquet", "uids", "npy")
 ROWS_PER_FILE = 65_536

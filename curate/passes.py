@@ -11,12 +11,12 @@ from curate.decisions import WORD, Decided, conserve, folder, limit_errors, load
 from curate.errors import CeterisError, SignalBugError
 from curate.executor import Crashed, Executor
 from curate.model import Model
+from curate.pieces import Piece, pieces_of, pool_key
 from curate.plan import POOL, Node, Plan
-from curate.prepare import pieces_of, pool_key
 from curate.reduce import Cut, cut_of, link, survivors_of
 from curate.rule import OnePer, Random, Top
 from curate.store import Part, Store
-from curate.work import Piece, Receipt, Task, work
+from curate.work import Receipt, Task, work
 
 Progress = Callable[[str, int, int], None]
 PUBLISH_EVERY = 2.0
@@ -52,6 +52,7 @@ class Passes:
         for name, node in self.plan.nodes.items():
             found = self._pool(node) if name == POOL else load(self.store, node.id)
             if found is not None:
+                limit_errors(node, found, float(self.plan.recipe.errors_at_most))
                 self.decided[name] = found
         while len(self.decided) < len(self.plan.nodes):
             decide, gather = self._ready()

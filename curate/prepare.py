@@ -1,7 +1,7 @@
 """Before the first pass: the pool's uids, the recipe's models, and whether stored evidence may still be trusted."""
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,64 +13,16 @@ from curate.catalogue import Catalogue, versions_of
 from curate.content import content
 from curate.digest import UInt64s
 from curate.errors import NondeterminismError, SignalBugError, StoreError
+from curate.evidence import aligned, measure_rows
 from curate.executor import Crashed, Executor
 from curate.model import Made, digest_of_weights, pack
+from curate.pieces import Piece
 from curate.plan import Measure, Plan, Training
-from curate.pool import Pool, number_duplicates, refuse_duplicates
+from curate.pool import Pool
 from curate.store import Store
-from curate.work import Piece, aligned, measure_rows
 
-PIECE_ROWS = 65_536
 SAMPLE = 64
 FLOAT_TOLERANCE = 1e-5
-
-
-def pool_key(pool: Pool) -> str:
-    """pools/ID."""
-    return f"pools/{pool.id[:16]}"
-
-
-def index_pool(pool: Pool, store: Store, progress: Callable[[str, int, int], None]) -> bool:
-    """Give every row its uid, once per pool; True if it had to be done. PoolError on null or repeated uids of a uid column."""
-    key = pool_key(pool)
-    if store.json(f"{key}/indexed.json"):
-        return False
-    words, originals = [], []
-    for number, shard in enumerate(pool.shards):
-        found, original = pool.uids(shard)
-        words.append(found)
-        originals.append(original)
-        progress("uids", number + 1, len(pool.shards))
-    if "uid" in pool.roles or pool.layout == "dolma":
-        refuse_duplicates(pool, words)
-    else:
-        words = number_duplicates(words)
-    store.put_json(f"{key}/pool.json", pool.to_json())
-    for number, (found, original) in enumerate(zip(words, originals, strict=True)):
-        frame = pl.DataFrame({"high": found[:, 0], "low": found[:, 1]})
-        if original is not None:
-            frame = frame.with_columns(original=original)
-        store.put_json(f"{key}/uids/{number:06d}.json", asdict(store.put_frame(key, f"uids-{number:06d}", frame)))
-    total = [int(np.add.reduce([w[:, i].sum(dtype=np.uint64) for w in words], dtype=np.uint64)) for i in (0, 1)] if words else [0, 0]
-    store.put_json(f"{key}/indexed.json", {"rows": pool.rows, "sums": total})
-    return True
-
-
-def pieces_of(pool: Pool) -> list[Piece]:
-    """Shards cut at their readable groups into pieces of about PIECE_ROWS rows: the unit of work."""
-    pieces: list[Piece] = []
-    offset = 0
-    for number, shard in enumerate(pool.shards):
-        start = stop = 0
-        for rows in shard.groups:
-            if stop > start and stop + rows - start > PIECE_ROWS:
-                pieces.append(Piece(len(pieces), number, start, stop, offset))
-                start = stop
-            stop += rows
-        if stop > start:
-            pieces.append(Piece(len(pieces), number, start, stop, offset))
-        offset += shard.rows
-    return pieces
 
 
 @dataclass(frozen=True)

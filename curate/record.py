@@ -12,12 +12,11 @@ import polars as pl
 from curate.decisions import Decided, load
 from curate.digest import UInt64s
 from curate.errors import CeterisError, StoreError
+from curate.pieces import Piece, open_pool, pieces_of, read_uids
 from curate.pool import Pool
-from curate.prepare import pieces_of
 from curate.store import Part, Store
 from curate.subset import Subset
 from curate.subset import load as load_subset
-from curate.work import Piece, open_pool, read_uids
 
 
 @dataclass(frozen=True)

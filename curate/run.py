@@ -15,13 +15,14 @@ from curate.digest import digest_of
 from curate.executor import Executor
 from curate.failpoint import reach
 from curate.passes import Effort, Passes
-from curate.plan import POOL, TRUSTED, Plan, make_plan
+from curate.pieces import index_pool, pieces_of, pool_key, read_uids
+from curate.plan import POOL, TRUSTED, Plan
+from curate.planner import make_plan
 from curate.pool import Pool
-from curate.prepare import check_code, index_pool, made_weights, make_models, pieces_of, pool_key, shelf_of
+from curate.prepare import check_code, made_weights, make_models, shelf_of
 from curate.recipe import Recipe
 from curate.store import Store, named
 from curate.subset import Subset
-from curate.work import read_uids
 
 Progress = Callable[[str, int, int], None]
 
@@ -117,7 +118,7 @@ def _record(
         )
     for name, groups in plan.groups.items():
         facts.record("grouping", name=name, links=groups.folder, threshold=groups.threshold, linked=effort.linked.get(name, 0))
-    for line in funnel(decided):
+    for line in funnel(plan.nodes, decided):
         facts.record("stage", id=plan.nodes[line["stage"]].id, **line)
     for name, digest in subsets.items():
         facts.record("subset", stage=name, digest=digest)
@@ -130,7 +131,7 @@ def _save(store: Store, folder: str, plan: Plan, decided: dict[str, Decided], su
     number = len(store.storage.list(f"{folder}/ledger")) + 1
     store.storage.put(f"{folder}/ledger{'' if number == 1 else f'-{number}'}.jsonl", facts.text().encode())
     store.put_json(f"{folder}/recipe.json", {"text": plan.recipe.text, "digest": plan.recipe.digest})
-    store.put_json(f"{folder}/funnel.json", funnel(decided))
+    store.put_json(f"{folder}/funnel.json", funnel(plan.nodes, decided))
     ledger.append_head(store, folder, facts.head)
     store.put_json(f"{folder}/run.json", json.loads(json.dumps(_description(plan, subsets))))
 

@@ -10,10 +10,12 @@ import polars as pl
 
 from curate import model as models
 from curate.digest import UInt64s
-from curate.errors import NondeterminismError, SignalBugError
+from curate.evidence import aligned, measure_rows
 from curate.expression import Clause
 from curate.failpoint import reach
+from curate.membership import inherited
 from curate.model import Model
+from curate.pieces import Piece, open_pool, read_uids
 from curate.plan import POOL, Measure, Node, Outside
 from curate.pool import Pool, Shard
 from curate.reduce import Cut, candidates, kept_by
@@ -23,22 +25,6 @@ from curate.store import Part, Store
 Codes = npt.NDArray[np.uint16]
 Mask = npt.NDArray[np.bool_]
 MERGE_AT = 8
-
-
-@dataclass(frozen=True)
-class Piece:
-    """Rows start to stop of a shard; `offset` is the pool-wide number of the shard's first row."""
-
-    number: int
-    shard: int
-    start: int
-    stop: int
-    offset: int
-
-    @property
-    def rows(self) -> int:
-        """How many."""
-        return self.stop - self.start
 
 
 @dataclass(frozen=True)
@@ -123,34 +109,7 @@ class View:
 
     def inherited(self, node: Node) -> Codes:
         """What the node's parents alone say of each row."""
-        codes = [np.array(inherit, np.uint16)[self.code_of(parent)] for parent, inherit in zip(node.parents, node.inherits, strict=True)]
-        if node.combinator == "pool":
-            return np.zeros(self.piece.rows, np.uint16)
-        if node.combinator == "after":
-            return codes[0]
-        unknown = np.array([reason.kind in ("no evidence", "quarantined") for reason in node.reasons])
-        if node.combinator == "any_of":
-            result = codes[-1].copy()
-            for operand in reversed(codes):
-                result = np.where(unknown[operand] & (~unknown[result] & (result != 0)), operand, result)
-            for operand in codes:
-                result = np.where(operand == 0, np.uint16(0), result)
-            return result
-        operands = [
-            codes[0],
-            *[self._negated(node, parent, operand, unknown) for parent, operand in zip(node.parents[1:], codes[1:], strict=True)],
-        ]
-        result = np.zeros(self.piece.rows, np.uint16)
-        for operand in (operands if node.combinator == "minus" else codes)[::-1]:
-            result = np.where(unknown[operand], operand, result)
-        for operand in (operands if node.combinator == "minus" else codes)[::-1]:
-            result = np.where((operand != 0) & ~unknown[operand], operand, result)
-        return result
-
-    @staticmethod
-    def _negated(node: Node, parent: str, codes: Codes, unknown: Mask) -> Codes:
-        inside, unsure = node.code("dropped", f"in {parent}"), node.code("no evidence", f"not known whether in {parent}")
-        return np.where(codes == 0, np.uint16(inside), np.where(unknown[codes], np.uint16(unsure), np.uint16(0)))
+        return inherited(node, [self.code_of(parent) for parent in node.parents], self.piece.rows)
 
     def decide(self, node: Node) -> None:
         """Give every row of the piece its code at this node."""
@@ -229,7 +188,8 @@ class View:
     def gather(self, node: Node) -> None:
         """Measure what a global rule asks for and write its candidates: order keys, uids, and sketches' keys, no content."""
         rule = node.rule
-        assert rule is not None and not isinstance(rule, Expr | Outside)
+        assert rule is not None
+        assert not isinstance(rule, Expr | Outside)
         entering = self.entering(node, self.inherited(node))
         rows = np.flatnonzero(entering)
         frame = candidates(rule, self.evidence(node, entering), self.uids[rows], self.piece.offset + self.piece.start + rows)
@@ -242,19 +202,20 @@ class View:
     def ask(self, columns: tuple[str, ...], alive: Mask) -> tuple[pl.DataFrame, pl.Series]:
         """Columns of evidence for the rows alive, and which of those rows have an error in any signal asked."""
         rows = np.flatnonzero(alive)
-        frame, errors = pl.DataFrame(), pl.Series("error", np.zeros(len(rows), bool))
+        series: list[pl.Series] = []
+        errors = pl.Series("error", np.zeros(len(rows), bool))
         own = [column.split(".", 1)[1] for column in columns if column.startswith(f"{POOL}.")]
         if own:
             read = self.pool.read(self.shard, columns=own, rows=self.piece.start + rows)
-            frame = frame.hstack(read.frame.select(f"{POOL}.{name}" for name in own))
+            series += [read.frame[f"{POOL}.{name}"] for name in own]
             for fault in read.faults.values():
                 errors = errors | fault.is_not_null()
         for name in dict.fromkeys(column.rsplit(".", 1)[0] for column in columns if not column.startswith(f"{POOL}.")):
             known = self._measured(self.task.measures[name], alive)[rows]
             wanted = [column for column in columns if column.rsplit(".", 1)[0] == name]
-            frame = frame.hstack(known.select(pl.col(column.rsplit(".", 1)[1]).alias(column) for column in wanted))
+            series += [known[column.rsplit(".", 1)[1]].alias(column) for column in wanted]
             errors = errors | known["error"].is_not_null()
-        return frame, errors
+        return pl.DataFrame(series), errors
 
     def _measured(self, measure: Measure, alive: Mask) -> pl.DataFrame:
         """The signal's evidence over the whole piece, aligned by row, measured at least where `alive`."""
@@ -310,78 +271,3 @@ class View:
             self.receipt.evidence.setdefault(name, []).append(part)
         reach("work.after_evidence")
         return self.receipt
-
-
-def measure_rows(pool: Pool, shard: Shard, measure: Measure, rows: npt.NDArray[np.int64]) -> pl.DataFrame:
-    """Read the roles of a shard's `rows`, one readable group at a time, and measure them; unreadable roles become errors."""
-    made, start = [], 0
-    for height in shard.groups:
-        inside = rows[(rows >= start) & (rows < start + height)]
-        start += height
-        if inside.size:
-            made.append(_measure_group(pool, shard, measure, inside))
-    return pl.concat(made)
-
-
-def _measure_group(pool: Pool, shard: Shard, measure: Measure, rows: npt.NDArray[np.int64]) -> pl.DataFrame:
-    read = pool.read(shard, roles=measure.signal.roles, rows=rows)
-    broken = pl.Series("fault", [None] * rows.size, dtype=pl.String)
-    for role, fault in read.faults.items():
-        broken = pl.select(pl.coalesce(broken, pl.format(role + ":{}", fault))).to_series()
-    good = broken.is_null()
-    try:
-        found = measure.signal.measure(read.frame.filter(good), measure.parameters)
-    except SignalBugError as error:
-        where = f"{shard.path}, rows {int(rows[0])} to {int(rows[-1])}"
-        raise SignalBugError(error.what, where=where, fix=error.fix or f"this is a bug in filters/{measure.signal.name}.py") from error
-    found = found.with_columns(row=pl.Series(rows[good.to_numpy()]))
-    whole = pl.DataFrame({"row": rows, "fault": broken}).join(found, on="row", how="left", maintain_order="left")
-    return whole.select(pl.col("row").cast(pl.UInt64), *measure.signal.writes, pl.coalesce("error", "fault").alias("error"))
-
-
-def aligned(parts: list[pl.DataFrame], measure: Measure, piece: Piece, known: pl.DataFrame | None) -> pl.DataFrame:
-    """Evidence parts laid over the piece: one line a row, `measured` false where no part covers it. NondeterminismError where two disagree."""
-    schema = measure.signal.schema
-    rows = pl.DataFrame({"row": np.arange(piece.start, piece.stop, dtype=np.uint64)})
-    frames = [part.select(pl.col("row").cast(pl.UInt64), *[pl.col(name).cast(dtype) for name, dtype in schema.items()]) for part in parts]
-    if known is not None:
-        frames.append(known.with_columns(rows["row"]).filter("measured").select("row", *schema))
-    if not frames:
-        return pl.DataFrame({name: pl.Series([None] * piece.rows, dtype=dtype) for name, dtype in schema.items()}).with_columns(
-            measured=False
-        )
-    found = pl.concat(frames).filter(pl.col("row").is_between(piece.start, piece.stop - 1)).unique()
-    twice = found.filter(pl.col("row").is_duplicated())
-    if twice.height:
-        raise NondeterminismError(
-            f"signal {measure.signal.name} gave row {twice['row'].min()} two different answers",
-            where=measure.folder,
-            fix=f"make it deterministic, raise its version, and delete {measure.folder}",
-        )
-    return (
-        rows.join(found.with_columns(measured=True), on="row", how="left", maintain_order="left")
-        .with_columns(pl.col("measured").fill_null(False))
-        .drop("row")
-    )
-
-
-_pools: dict[tuple[str, str], Pool] = {}
-_uids: dict[tuple[str, str, int], UInt64s] = {}
-
-
-def open_pool(store: Store, key: str) -> Pool:
-    """The pool that a store knows under pools/ID, once per process."""
-    if (store.address, key) not in _pools:
-        _pools[store.address, key] = Pool.from_json(store.json(f"{key}/pool.json"))
-    return _pools[store.address, key]
-
-
-def read_uids(store: Store, key: str, shard: int) -> UInt64s:
-    """A shard's uids, (rows, 2), as numbered when the pool was first used; the last few shards' stay in memory."""
-    place = (store.address, key, shard)
-    if place not in _uids:
-        while len(_uids) >= 4:
-            _uids.pop(next(iter(_uids)))
-        part = Part(**store.json(f"{key}/uids/{shard:06d}.json"))
-        _uids[place] = store.frame(part, columns=["high", "low"]).to_numpy().astype(np.uint64)
-    return _uids[place]

@@ -1,0 +1,63 @@
+"""Evidence of one piece: rows measured, and stored parts laid over the rows they speak of."""
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from curate.errors import NondeterminismError, SignalBugError
+from curate.pieces import Piece
+from curate.plan import Measure
+from curate.pool import Pool, Shard
+
+
+def measure_rows(pool: Pool, shard: Shard, measure: Measure, rows: npt.NDArray[np.int64]) -> pl.DataFrame:
+    """Read the roles of a shard's `rows`, one readable group at a time, and measure them; unreadable roles become errors."""
+    made, start = [], 0
+    for height in shard.groups:
+        inside = rows[(rows >= start) & (rows < start + height)]
+        start += height
+        if inside.size:
+            made.append(_measure_group(pool, shard, measure, inside))
+    return pl.concat(made)
+
+
+def _measure_group(pool: Pool, shard: Shard, measure: Measure, rows: npt.NDArray[np.int64]) -> pl.DataFrame:
+    read = pool.read(shard, roles=measure.signal.roles, rows=rows)
+    broken = pl.Series("fault", [None] * rows.size, dtype=pl.String)
+    for role, fault in read.faults.items():
+        broken = pl.select(pl.coalesce(broken, pl.format(role + ":{}", fault))).to_series()
+    good = broken.is_null()
+    try:
+        found = measure.signal.measure(read.frame.filter(good), measure.parameters)
+    except SignalBugError as error:
+        where = f"{shard.path}, rows {int(rows[0])} to {int(rows[-1])}"
+        raise SignalBugError(error.what, where=where, fix=error.fix or f"this is a bug in filters/{measure.signal.name}.py") from error
+    found = found.with_columns(row=pl.Series(rows[good.to_numpy()]))
+    whole = pl.DataFrame({"row": rows, "fault": broken}).join(found, on="row", how="left", maintain_order="left")
+    return whole.select(pl.col("row").cast(pl.UInt64), *measure.signal.writes, pl.coalesce("error", "fault").alias("error"))
+
+
+def aligned(parts: list[pl.DataFrame], measure: Measure, piece: Piece, known: pl.DataFrame | None) -> pl.DataFrame:
+    """Evidence parts laid over the piece: a line a row, `measured` false where no part covers it. NondeterminismError where two disagree."""
+    schema = measure.signal.schema
+    rows = pl.DataFrame({"row": np.arange(piece.start, piece.stop, dtype=np.uint64)})
+    frames = [part.select(pl.col("row").cast(pl.UInt64), *[pl.col(name).cast(dtype) for name, dtype in schema.items()]) for part in parts]
+    if known is not None:
+        frames.append(known.with_columns(rows["row"]).filter("measured").select("row", *schema))
+    if not frames:
+        return pl.DataFrame({name: pl.Series([None] * piece.rows, dtype=dtype) for name, dtype in schema.items()}).with_columns(
+            measured=False
+        )
+    found = pl.concat(frames).filter(pl.col("row").is_between(piece.start, piece.stop - 1)).unique()
+    twice = found.filter(pl.col("row").is_duplicated())
+    if twice.height:
+        raise NondeterminismError(
+            f"signal {measure.signal.name} gave row {twice['row'].min()} two different answers",
+            where=measure.folder,
+            fix=f"make it deterministic, raise its version, and delete {measure.folder}",
+        )
+    return (
+        rows.join(found.with_columns(measured=True), on="row", how="left", maintain_order="left")
+        .with_columns(pl.col("measured").fill_null(False))
+        .drop("row")
+    )

@@ -1,0 +1,99 @@
+"""A pool as the engine walks it: every row's uid, read once, and pieces of shards as the unit of work."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import polars as pl
+
+from curate.digest import UInt64s
+from curate.pool import Pool, number_duplicates, refuse_duplicates
+from curate.store import Part, Store
+
+PIECE_ROWS = 65_536
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Rows start to stop of a shard; `offset` is the pool-wide number of the shard's first row."""
+
+    number: int
+    shard: int
+    start: int
+    stop: int
+    offset: int
+
+    @property
+    def rows(self) -> int:
+        """How many."""
+        return self.stop - self.start
+
+
+def pool_key(pool: Pool) -> str:
+    """pools/ID."""
+    return f"pools/{pool.id[:16]}"
+
+
+def index_pool(pool: Pool, store: Store, progress: Callable[[str, int, int], None]) -> bool:
+    """Give every row its uid, once per pool; True if it had to be done. PoolError on null or repeated uids of a uid column."""
+    key = pool_key(pool)
+    if store.json(f"{key}/indexed.json"):
+        return False
+    words, originals = [], []
+    for number, shard in enumerate(pool.shards):
+        found, original = pool.uids(shard)
+        words.append(found)
+        originals.append(original)
+        progress("uids", number + 1, len(pool.shards))
+    if "uid" in pool.roles or pool.layout == "dolma":
+        refuse_duplicates(pool, words)
+    else:
+        words = number_duplicates(words)
+    store.put_json(f"{key}/pool.json", pool.to_json())
+    for number, (found, original) in enumerate(zip(words, originals, strict=True)):
+        frame = pl.DataFrame({"high": found[:, 0], "low": found[:, 1]})
+        if original is not None:
+            frame = frame.with_columns(original=original)
+        store.put_json(f"{key}/uids/{number:06d}.json", asdict(store.put_frame(key, f"uids-{number:06d}", frame)))
+    total = [int(np.add.reduce([w[:, i].sum(dtype=np.uint64) for w in words], dtype=np.uint64)) for i in (0, 1)] if words else [0, 0]
+    store.put_json(f"{key}/indexed.json", {"rows": pool.rows, "sums": total})
+    return True
+
+
+def pieces_of(pool: Pool) -> list[Piece]:
+    """Shards cut at their readable groups into pieces of about PIECE_ROWS rows: the unit of work."""
+    pieces: list[Piece] = []
+    offset = 0
+    for number, shard in enumerate(pool.shards):
+        start = stop = 0
+        for rows in shard.groups:
+            if stop > start and stop + rows - start > PIECE_ROWS:
+                pieces.append(Piece(len(pieces), number, start, stop, offset))
+                start = stop
+            stop += rows
+        if stop > start:
+            pieces.append(Piece(len(pieces), number, start, stop, offset))
+        offset += shard.rows
+    return pieces
+
+
+_pools: dict[tuple[str, str], Pool] = {}
+_uids: dict[tuple[str, str, int], UInt64s] = {}
+
+
+def open_pool(store: Store, key: str) -> Pool:
+    """The pool that a store knows under pools/ID, once per process."""
+    if (store.address, key) not in _pools:
+        _pools[store.address, key] = Pool.from_json(store.json(f"{key}/pool.json"))
+    return _pools[store.address, key]
+
+
+def read_uids(store: Store, key: str, shard: int) -> UInt64s:
+    """A shard's uids, (rows, 2), as numbered when the pool was first used; the last few shards' stay in memory."""
+    place = (store.address, key, shard)
+    if place not in _uids:
+        while len(_uids) >= 4:
+            _uids.pop(next(iter(_uids)))
+        part = Part(**store.json(f"{key}/uids/{shard:06d}.json"))
+        _uids[place] = store.frame(part, columns=["high", "low"]).to_numpy().astype(np.uint64)
+    return _uids[place]

@@ -1,0 +1,247 @@
+"""Planning: a recipe's names resolved against catalogue and pool, everything checked before a row is read."""
+
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from curate.catalogue import Catalogue
+from curate.content import content
+from curate.digest import digest_of, sha256_file
+from curate.errors import PoolError, RecipeError, nearest
+from curate.grouping import Grouping
+from curate.model import Model
+from curate.plan import IN, POOL, TRUSTED, Groups, Measure, Node, Outside, Plan, Reason, Training
+from curate.pool import Pool
+from curate.recipe import Part as Spec
+from curate.recipe import Recipe, Stage
+from curate.rule import Expr, OnePer, Rule, Top
+from curate.signal import Signal
+from curate.store import named
+
+
+def make_plan(recipe: Recipe, pool: Pool, catalogue: Catalogue, weights: Mapping[str, str], lists: Mapping[str, str]) -> Plan:
+    """Check everything about `recipe` on `pool` and lay out its nodes. Reads no row.
+
+    `weights` gives the weights digest of each model already made, by Training.id; `lists` the stored list of its training rows. Models not
+    made yet leave the measures that use them pending. RecipeError and PoolError name the place and the nearest right name.
+    """
+    builder = _Builder(recipe, pool, catalogue, weights)
+    for name in recipe.models:
+        builder.model(name)
+    nodes = {POOL: _node(pool.id, POOL, "pool", (), None, {})}
+    trained = [training for training in builder.models.values() if training.rows is not None]
+    root = POOL
+    if trained:
+        builder.measures["content"] = _measure("content", content, {}, [])
+        rule = Outside(tuple(sorted(lists.get(t.id, f"pending:{t.id}") for t in trained)))
+        nodes[TRUSTED] = _node([pool.id, builder.measures["content"].fingerprint], TRUSTED, "after", (POOL,), rule, nodes)
+        root = TRUSTED
+    for name in recipe.order():
+        stage = recipe.stages[name]
+        if stage.rule is not None:
+            builder.check(stage, stage.rule)
+        parents = tuple(root if parent == POOL else parent for parent in stage.parents)
+        nodes[name] = _node(builder.identity(stage.rule), name, stage.combinator, parents, stage.rule, nodes)
+    search = tuple(sorted({entry.search for entry in catalogue.values() if entry.search}))
+    return Plan(recipe, pool, nodes, builder.measures, builder.groups, builder.models, builder.sources, search)
+
+
+def _node(salt: Any, name: str, combinator: str, parents: tuple[str, ...], rule: Rule | Outside | None, nodes: Mapping[str, Node]) -> Node:
+    reasons: list[Reason] = [IN]
+    inherits = []
+    for parent in parents:
+        for reason in nodes[parent].reasons[1:]:
+            if reason not in reasons:
+                reasons.append(reason)
+        inherits.append(tuple(reasons.index(reason) for reason in nodes[parent].reasons))
+    reasons += [reason for reason in _own_reasons(name, combinator, parents, rule) if reason not in reasons]
+    canonical = rule.canonical() if rule is not None else None
+    identity = digest_of([salt, name, combinator, [nodes[parent].id for parent in parents], canonical])
+    return Node(name, identity, combinator, parents, rule, tuple(reasons), tuple(inherits))
+
+
+def _own_reasons(name: str, combinator: str, parents: Sequence[str], rule: Rule | Outside | None) -> list[Reason]:
+    own = []
+    if combinator == "minus":
+        own += [
+            Reason(kind, name, f"in {parent}" if kind == "dropped" else f"not known whether in {parent}")
+            for parent in parents[1:]
+            for kind in ("dropped", "no evidence")
+        ]
+    texts = [clause.text for clause in rule.clauses] if isinstance(rule, Expr) else [rule.text] if rule is not None else []
+    return own + [Reason(kind, name, text) for text in texts for kind in ("dropped", "no evidence", "quarantined")]
+
+
+def _measure(name: str, signal: Signal, parameters: dict[str, Any], pending: Sequence[str]) -> Measure:
+    how = [signal.name, signal.version, parameters, {k: str(v) for k, v in signal.schema.items()}, device_kind() if signal.models else ""]
+    return Measure(name, signal, parameters, digest_of(how), bool(pending))
+
+
+def device_kind() -> str:
+    """What a float model's last bits depend on: `cpu-` and the widest vector instructions (as torch counts them)."""
+    flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split() if Path("/proc/cpuinfo").exists() else []
+    wide = {"avx512f", "avx512bw", "avx512dq", "avx512vl"}.issubset(flags)
+    return f"cpu-{platform.machine()}-" + ("AVX512" if wide else "AVX2" if "avx2" in flags else "DEFAULT")
+
+
+class _Builder:
+    """Resolves the recipe's names against catalogue and pool, once each."""
+
+    def __init__(self, recipe: Recipe, pool: Pool, catalogue: Catalogue, weights: Mapping[str, str]) -> None:
+        self.recipe, self.pool, self.catalogue, self.weights = recipe, pool, catalogue, weights
+        self.measures: dict[str, Measure] = {}
+        self.groups: dict[str, Groups] = {}
+        self.models: dict[str, Training] = {}
+        self.sources: dict[str, str] = {}
+
+    def model(self, name: str) -> None:
+        spec = self.recipe.models[name]
+        made = self._filter(spec.kind, spec.where)
+        if not isinstance(made, Model):
+            raise RecipeError(f"{spec.kind} is not a model", where=spec.where, fix="put signals under `signals:`")
+        known = {**made.defaults, **dict.fromkeys(made.required), **({made.rows: None} if made.rows else {})}
+        _known_parameters(spec, known)
+        missing = [key for key in (*made.required, *([made.rows] if made.rows else [])) if key not in spec.parameters]
+        if missing:
+            raise RecipeError(f"{spec.kind} needs {', '.join(missing)}", where=spec.where, fix=f"add `{missing[0]}: ...`")
+        parameters = {**made.defaults, **spec.parameters}
+        rows = self._training_pool(made, parameters.pop(made.rows), spec) if made.rows else None
+        how: dict[str, Any] = dict(parameters)
+        for key in made.files:
+            path = self.recipe.base / str(parameters[key])
+            if parameters[key] is not None and path.is_file():
+                parameters[key], how[key] = str(path), sha256_file(path)
+        identity = digest_of([made.name, made.version, how, rows.id if rows else None])
+        self.models[name] = Training(name, spec.kind, made, parameters, rows, identity)
+
+    def _training_pool(self, made: Model, path: Any, spec: Spec) -> Pool:
+        try:
+            rows = Pool.open(self.recipe.base / str(path))
+        except PoolError as error:
+            raise RecipeError(
+                f"the training rows of {spec.kind} cannot be opened: {error}", where=spec.where, fix=f"point `{made.rows}` at a pool"
+            ) from error
+        missing = [role for role in made.reads if role not in rows.roles]
+        if missing:
+            raise RecipeError(f"{spec.kind} needs the role {missing[0]}, which {rows.root} lacks", where=spec.where)
+        return rows
+
+    def check(self, stage: Stage, rule: Rule) -> None:
+        dtypes: dict[str, pl.DataType] = {f"{POOL}.{name}": dtype for name, dtype in self.pool.columns.items()}
+        for column in rule.columns:
+            name = column.split(".", 1)[0]
+            if name == POOL:
+                continue
+            measure = self.measure(name, stage.where)
+            dtypes |= {f"{name}.{written}": dtype for written, dtype in measure.signal.writes.items()}
+        if isinstance(rule, Expr):
+            for clause in rule.clauses:
+                clause.check(dtypes)
+        for column in rule.columns:
+            if column not in dtypes:
+                raise RecipeError(f"unknown column {column}", where=stage.where, fix=nearest(column, dtypes))
+        if isinstance(rule, Top) and not dtypes[rule.column].is_numeric():
+            raise RecipeError(f"top needs numbers; {rule.column} is {dtypes[rule.column]}", where=stage.where)
+        if isinstance(rule, OnePer):
+            for column in rule.columns:
+                if not (dtypes[column].is_numeric() or dtypes[column] == pl.Boolean or isinstance(dtypes[column], pl.Enum)):
+                    raise RecipeError(f"prefer needs numbers or ordered classes; {column} is {dtypes[column]}", where=stage.where)
+            self.group(rule.grouping, stage.where)
+
+    def measure(self, name: str, where: str) -> Measure:
+        if name not in self.measures:
+            spec = self.recipe.signals.get(name) or Spec(name, {}, where)
+            found = self._filter(spec.kind, spec.where)
+            if isinstance(found, Grouping):
+                raise RecipeError(
+                    f"{name} is a grouping: it judges rows together, not one by one", where=where, fix=f"use `keep: {{one_per: {name}}}`"
+                )
+            if not isinstance(found, Signal):
+                raise RecipeError(f"{name} is a model, not a signal", where=where, fix="name it under `models:` and give it to a signal")
+            self.measures[name] = self._resolved(name, found, spec, spec.parameters)
+        return self.measures[name]
+
+    def group(self, name: str, where: str) -> Groups:
+        if name not in self.groups:
+            spec = self.recipe.signals.get(name) or Spec(name, {}, where)
+            found = self._filter(spec.kind, spec.where)
+            if not isinstance(found, Grouping):
+                raise RecipeError(
+                    f"{spec.kind} is not a grouping",
+                    where=spec.where,
+                    fix="one_per takes exact_duplicate, near_duplicate_image, near_duplicate_text ...",
+                )
+            known = {**found.sketch.defaults, **dict.fromkeys(found.sketch.models), **found.defaults, "threshold": found.threshold}
+            _known_parameters(spec, known)
+            sketch_only = {
+                key: value for key, value in spec.parameters.items() if key in found.sketch.defaults or key in found.sketch.models
+            }
+            sketch = self._resolved(f"{name}.sketch", found.sketch, Spec(spec.kind, sketch_only, spec.where), sketch_only)
+            links = {key: spec.parameters.get(key, value) for key, value in found.defaults.items()}
+            threshold = float(spec.parameters.get("threshold", found.threshold))
+            if threshold < links.get("floor", threshold):
+                raise RecipeError(
+                    f"threshold {threshold} is below the floor {links['floor']} of what is stored",
+                    where=spec.where,
+                    fix=f"set floor: {threshold}",
+                )
+            identity = digest_of([found.name, found.version, sketch.fingerprint, links])
+            self.groups[name] = Groups(name, found, sketch, links, threshold, f"links/{named(found.name, identity)}")
+            self.measures[sketch.name] = sketch
+        return self.groups[name]
+
+    def _resolved(self, name: str, signal: Signal, spec: Spec, given: Mapping[str, Any]) -> Measure:
+        _known_parameters(spec, {**signal.defaults, **dict.fromkeys(signal.models)})
+        parameters, pending = {**signal.defaults, **given}, []
+        for key in signal.models:
+            model = parameters.get(key)
+            if model not in self.models:
+                fix = f"add `{key}: NAME` with one of: {', '.join(self.models)}" if self.models else "name a model under `models:`"
+                raise RecipeError(f"{spec.kind} needs a model for `{key}`", where=spec.where, fix=fix)
+            training = self.models[model]
+            parameters[key] = self.weights.get(training.id, f"pending:{training.id}")
+            pending += [model] if training.id not in self.weights else []
+        missing = [role for role in signal.reads if role not in self.pool.roles]
+        if missing:
+            raise RecipeError(
+                f"{spec.kind} reads the role {missing[0]}, which this pool lacks (it has {', '.join(self.pool.roles)})",
+                where=spec.where,
+                fix=f"name the column with --role {missing[0]}=COLUMN, or use a stored pool.COLUMN instead",
+            )
+        return _measure(name, signal, parameters, pending)
+
+    def _filter(self, name: str, where: str) -> Any:
+        if name not in self.catalogue:
+            raise RecipeError(f"there is no filter called {name}", where=where, fix=nearest(name, self.catalogue))
+        self.sources[name] = self.catalogue[name].source
+        return self.catalogue[name].load()
+
+    def identity(self, rule: Rule | None) -> Any:
+        """What a rule's answer depends on besides its own text: the fingerprints behind the names it uses."""
+        if rule is None:
+            return None
+        names = {column.split(".", 1)[0] for column in rule.columns} - {POOL}
+        how: dict[str, Any] = {name: self.measures[name].fingerprint for name in names}
+        if isinstance(rule, OnePer):
+            group = self.groups[rule.grouping]
+            how[rule.grouping] = [group.folder, group.threshold]
+        return how
+
+
+def _known_parameters(spec: Spec, known: Mapping[str, Any]) -> None:
+    for key, value in spec.parameters.items():
+        if key not in known:
+            raise RecipeError(f"{spec.kind} has no parameter {key}", where=spec.where, fix=nearest(key, known))
+        default = known[key]
+        if (
+            default is not None
+            and value is not None
+            and not isinstance(value, type(default))
+            and not (isinstance(default, float) and isinstance(value, int))
+        ):
+            raise RecipeError(
+                f"{spec.kind}: {key} must be {type(default).__name__}, not {value!r}", where=spec.where, fix=f"for example {key}: {default}"
+            )
