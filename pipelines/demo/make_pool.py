@@ -13,7 +13,7 @@ the finished pool gives (of all rows, rounded to whole rows; `defects` plants th
 | leaked | 1 % | picture and text of a test item, half byte-equal, half re-encoded | comparison with the evaluation set |
 | miscounted | 3 % | only the number in the caption is wrong | nothing: no filter aims at it |
 | broken | 0.5 % | truncated files, a web page, no bytes | decoding |
-| captionless | 0.3 % | the text is null | whoever reads the text |
+| captionless | 0.3 % | the text is null, empty or blank | length |
 
 Copies have captions of their own about the shown scene, half of the time the original's words; their defects are planted like any row's.
 """
@@ -34,6 +34,7 @@ from pipelines.demo.evaluation_set import Leakable, leakable
 
 TRUSTED_ROWS = 1_500
 
+_NO_CAPTION = (None, "", "   ")
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _POOL = pa.schema([(name, _IMAGE if name == "image" else pa.string()) for name in ("uid", "image", "text", "url", "license", "source")])
 _TRUTH = pa.schema(
@@ -107,7 +108,7 @@ def _texts(plan: Plan, shown: list[scenes.Scene | None], leaks: dict[int, Leakab
 
 def _text(plan: Plan, row: int, scene: scenes.Scene, rng: random.Random) -> str | None:
     if plan.captionless[row]:
-        return None
+        return rng.choice(_NO_CAPTION)
     if plan.boilerplate[row]:
         return captions.boilerplate(rng)
     told = scene
