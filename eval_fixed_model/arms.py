@@ -6,7 +6,8 @@ from typing import Literal
 from curate.digest import UInt64s, h, order_of, sha256
 from curate.errors import CeterisError
 
-Kind = Literal["whole pool", "candidate", "random", "without last stage", "trusted only"]
+Kind = Literal["pool", "candidate", "random", "parent", "trusted"]
+"""`parent` is a recipe without its last stage; `trusted` the labelled control trained on a filter network's own rows, never a candidate."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +25,9 @@ class Arm:
     def __post_init__(self) -> None:
         """Refuse a size where nothing is drawn, and a draw without one."""
         if (self.kind == "random") != (self.size is not None):
-            raise CeterisError(f"arm {self.name!r}: a random arm has a size, and no other arm has", fix="give `size` with kind `random` alone")
+            raise CeterisError(
+                f"arm {self.name!r}: a random arm has a size, and no other arm has", fix="give `size` with kind `random` alone"
+            )
 
     def members(self, seed: int) -> UInt64s:
         """The rows this arm trains on with this seed."""
@@ -41,7 +44,9 @@ def random_members(pool: UInt64s, size: int, seed: int) -> UInt64s:
     Raises CeterisError when the pool has fewer rows.
     """
     if size > len(pool):
-        raise CeterisError(f"a random control of {size} rows was asked of a pool of {len(pool)}", fix="draw controls from the pool the subset came from")
+        raise CeterisError(
+            f"a random control of {size} rows was asked of a pool of {len(pool)}", fix="draw controls from the pool the subset came from"
+        )
     return pool[order_of(h("control", seed, pool))[:size]]
 
 

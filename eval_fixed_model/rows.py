@@ -44,7 +44,9 @@ class Rows:
         """Map a folder that `materialise` has finished. Raises CeterisError when it has not."""
         marker = folder / "rows.json"
         if not marker.is_file():
-            raise CeterisError("no finished rows lie here", where=str(folder), fix="materialise them again; an interrupted run leaves such folders")
+            raise CeterisError(
+                "no finished rows lie here", where=str(folder), fix="materialise them again; an interrupted run leaves such folders"
+            )
         images, tokens = (np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in ("images.npy", "tokens.npy"))
         uids = np.load(folder / "uids.npy", allow_pickle=False)
         about = json.loads(marker.read_text(encoding="utf-8"))
@@ -88,7 +90,9 @@ def materialise(reads: Reads, scale: Scale, folder: Path) -> Rows:
             images.write(b"".join(row.tobytes() for row in made if not isinstance(row, str)))
             tokens.write(tokenise([text or "" for text, fine in zip(texts, good, strict=True) if fine], scale.tokens).tobytes())
             kept.append(uids[good])
-            codes.append(pl.DataFrame({"uid": hex_of(uids[~good]), "code": [row for row in made if isinstance(row, str)]}, schema=codes[0].schema))
+            codes.append(
+                pl.DataFrame({"uid": hex_of(uids[~good]), "code": [row for row in made if isinstance(row, str)]}, schema=codes[0].schema)
+            )
         every = np.concatenate(kept)
         _header(images, np.dtype(np.uint8), (len(every), 3, resolution, resolution))
         _header(tokens, np.dtype(np.uint16), (len(every), context))

@@ -140,6 +140,10 @@ class Scale(_Record):
             raise ValueError("a task is both classification and retrieval")
         return self
 
+    def __hash__(self) -> int:
+        """By content, so that what is read for a scale is read once per process."""
+        return hash(self.digest)
+
     @property
     def digest(self) -> str:
         """Hex SHA-256 of the record's data: comments, key order and the place of the file are not in it."""
@@ -185,7 +189,9 @@ def _scale(name: str, record: dict[str, object], path: Path) -> Scale:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(map(str, (name, *first["loc"])))
-        raise CeterisError(f"{key}: {first['msg']}", where=str(path), fix="see eval_fixed_model/scales.yaml for a complete scale") from error
+        raise CeterisError(
+            f"{key}: {first['msg']}", where=str(path), fix="see eval_fixed_model/scales.yaml for a complete scale"
+        ) from error
     scale._folder = path.parent
     return scale
 

@@ -51,11 +51,13 @@ def train(
             torch.nn.utils.clip_grad_norm_(network.parameters(), scale.optimiser.clip_norm)
             optimiser.step()
             network.clamp()
-            losses.append(float(loss))
+            losses.append(float(loss.detach()))
             if progress and (step + 1) * POINTS_OF_CURVE % scale.steps < POINTS_OF_CURVE:
                 progress((step + 1) * scale.batch)
     if not math.isfinite(losses[-1]) or not all(bool(p.isfinite().all()) for p in network.parameters()):
-        raise CeterisError(f"training diverged at seed {seed}", where=f"scale {scale.name}", fix="look at the arm's rows; the scale is not tuned per arm")
+        raise CeterisError(
+            f"training diverged at seed {seed}", where=f"scale {scale.name}", fix="look at the arm's rows; the scale is not tuned per arm"
+        )
     record = {
         "samples": scale.samples_seen,
         "rows": len(distinct),

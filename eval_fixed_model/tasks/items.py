@@ -1,0 +1,80 @@
+"""The evaluation items of a scale: one Parquet of pictures with texts or labels, split into validation (for sweeps) and test (for claims)."""
+
+import functools
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from curate.digest import row_hash, sha256
+from curate.errors import CeterisError
+from eval_fixed_model.rows import Bytes, pixels
+from eval_fixed_model.scale import Scale
+
+Split = Literal["validation", "test"]
+
+COLUMNS = {"task": pl.String, "split": pl.String, "kind": pl.String, "image": pl.Binary, "text": pl.String, "label": pl.String}
+
+
+@dataclass(frozen=True)
+class Items:
+    """One task's items of one split: `numbers` (n,) rows of the Parquet, `images` (n, 3, r, r), and `texts` (retrieval) or `labels`."""
+
+    task: str
+    numbers: npt.NDArray[np.uint32]
+    images: Bytes
+    texts: tuple[str, ...]
+    labels: npt.NDArray[np.int64]
+
+
+@functools.lru_cache(maxsize=4)
+def items_of(scale: Scale, split: Split) -> tuple[Items, ...]:
+    """Every task's items, decoded, in the scale's order of tasks; once per process.
+
+    Raises CeterisError naming row and file when the Parquet does not hold what the scale's tasks ask.
+    """
+    frame = read_items(scale).with_row_index("number").filter(split=split)
+    return tuple(_items(scale, task, frame.filter(task=task)) for task in scale.tasks.names)
+
+
+def read_items(scale: Scale) -> pl.DataFrame:
+    """The Parquet as it lies: columns `COLUMNS`, one row an item."""
+    path = scale.evaluation_file
+    if not path.is_file():
+        raise CeterisError("the evaluation items are missing", where=str(path), fix="reinstall, or correct `tasks.file` of the scale")
+    frame = pl.read_parquet(path)
+    if dict(frame.schema) != {name: dtype() for name, dtype in COLUMNS.items()}:
+        raise CeterisError(f"these are not evaluation items: the columns are {', '.join(COLUMNS)}", where=str(path), fix="write them so")
+    return frame
+
+
+def items_digest(scale: Scale) -> str:
+    """Hex SHA-256 of the items' content in order: of what is asked, not of Parquet bytes."""
+    parts = [row_hash(_bytes(value) for value in row) for row in read_items(scale).iter_rows()]
+    return sha256(b"".join(parts))
+
+
+def _bytes(value: str | bytes | None) -> bytes:
+    return b"\0" if value is None else b"\1" + (value.encode() if isinstance(value, str) else value)
+
+
+def _items(scale: Scale, task: str, frame: pl.DataFrame) -> Items:
+    where = f"{scale.evaluation_file} task {task}"
+    if frame.is_empty():
+        raise CeterisError("no items", where=where, fix="give every task of the scale items in both splits")
+    retrieval = task in scale.tasks.retrieval
+    kind, needed = ("retrieval", "text") if retrieval else ("classification", "label")
+    known = frame[needed].is_not_null() if retrieval else frame[needed].is_in(scale.tasks.classification[task].classes)
+    sound = (frame["kind"] == kind) & known.fill_null(False) & frame["image"].is_not_null()
+    if not sound.all():
+        number = frame.filter(~sound)["number"][0]
+        raise CeterisError(f"row {number} is not a {kind} item of the scale", where=where, fix=f"give it an image and a known {needed}")
+    try:
+        images = np.stack([pixels(image, scale.image.resolution) for image in frame["image"]])
+    except ValueError as error:
+        raise CeterisError(f"an evaluation image does not decode: {error}", where=where, fix="write the file again") from error
+    classes = () if retrieval else scale.tasks.classification[task].classes
+    labels = np.array([classes.index(label) for label in frame["label"]] if classes else [], np.int64)
+    return Items(task, frame["number"].to_numpy(), images, tuple(frame["text"]) if retrieval else (), labels)
