@@ -15,6 +15,9 @@ from curate.signal import NOT_FINITE
 LINES_PER_GROUP = 4096
 SAMPLE_LINES = 1000
 LINE_LIMIT = 1 << 30
+TOO_LONG = b"{"
+"""What a line over the limit is read as: broken JSON, never a shortened text."""
+
 RATIO_LIMIT, RATIO_FLOOR, EXPANDED_LIMIT = 1000, 64 << 20, 64 << 30
 _CHUNK = 1 << 20
 _CODECS = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd"}
@@ -49,8 +52,8 @@ class Lines:
 
 
 def _stream(path: Path) -> Any:
-    """Lines that are not blank; a line longer than LINE_LIMIT is cut, which leaves broken JSON."""
-    codec, first = _CODECS.get(path.suffix), True
+    """Lines that are not blank; one longer than LINE_LIMIT is let go and stands as TOO_LONG."""
+    codec, first = _CODECS.get(path.suffix.lower()), True
     size, expanded = path.stat().st_size, 0
     with path.open("rb") as file:
         source: Any = pa.CompressedInputStream(file, codec) if codec else file
@@ -64,14 +67,16 @@ def _stream(path: Path) -> Any:
                 chunk, first = chunk.removeprefix(b"\xef\xbb\xbf"), False
             *whole, last = chunk.split(b"\n")
             for piece in whole:
-                line = b"".join([*rest, piece]) if rest else piece
+                line = TOO_LONG if kept > LINE_LIMIT else b"".join([*rest, piece]) if rest else piece
                 rest, kept = [], 0
                 if line and not line.isspace():
                     yield line
-            if kept <= LINE_LIMIT:
+            kept += len(last)
+            if kept > LINE_LIMIT:
+                rest.clear()
+            else:
                 rest.append(last)
-                kept += len(last)
-        line = b"".join(rest)
+        line = TOO_LONG if kept > LINE_LIMIT else b"".join(rest)
         if line and not line.isspace():
             yield line
 
