@@ -25,8 +25,8 @@ def leaked_items(rows: Rows, scale: Scale, split: Split = "test") -> frozenset[i
 def leaked_pairs(rows: Rows, scale: Scale, split: Split = "test") -> pl.DataFrame:
     """Every find: `item` (its row in the evaluation Parquet), `row` (position in `rows`), `distance`.
 
-    The distance is the root of the mean squared difference of the pictures at the scale's resolution, in grey levels (0-255), and at
-    most `THRESHOLD`: byte-equal files are 0, another file format or quality of the same picture a few. A shifted or cropped copy is not found.
+    The distance is the root of the mean squared difference of the pictures at the scale's resolution, in grey levels (0-255), and at most
+    `THRESHOLD`: byte-equal files are 0, another format or quality of the same picture a few. Shifted or cropped copies are not found.
     Pictures are first compared as means over blocks, whose distance is never greater than the pictures' own, so nothing is missed.
     """
     every = items_of(scale, split)

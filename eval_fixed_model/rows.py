@@ -67,7 +67,8 @@ class Rows:
             return np.empty(0, np.int64)
         wanted = _keys(uids)
         places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-        return sorting[places[keys[places] == wanted]]
+        found: npt.NDArray[np.int64] = sorting[places[keys[places] == wanted]]
+        return found
 
 
 def materialise(reads: Reads, scale: Scale, folder: Path) -> Rows:

@@ -1,4 +1,4 @@
-"""Zero-shot classification: every class is the mean of its templates' text features (Radford et al. 2021, arXiv 2103.00020, section 3.1.4)."""
+"""Zero-shot classification: a class is the mean of its templates' text features (Radford et al. 2021, arXiv 2103.00020, section 3.1.4)."""
 
 import polars as pl
 import torch

@@ -19,7 +19,9 @@ BATCH = 250
 class Judge(Protocol):
     """An image-text network in open_clip's interface, in evaluation mode."""
 
-    logit_scale: Tensor
+    @property
+    def logit_scale(self) -> Tensor:
+        """The logarithm of the temperature."""
 
     def encode_image(self, image: Tensor, normalize: bool = False) -> Tensor:
         """Images to features."""

@@ -1,4 +1,4 @@
-"""The evaluation items of a scale: one Parquet of pictures with texts or labels, split into validation (for sweeps) and test (for claims)."""
+"""A scale's evaluation items: a Parquet of pictures with texts or labels; sweeps read its validation split, claims its test split."""
 
 import functools
 from dataclasses import dataclass
