@@ -97,15 +97,29 @@ class Verdict:
     def from_json(cls, held: Mapping[str, Any]) -> "Verdict":
         """The verdict that `to_json` wrote down."""
         arms = {name: ArmRuns(**{**runs, "seeds": tuple(runs["seeds"])}) for name, runs in held["arms"].items()}
-        every = sorted({kinds[name] for name in names})
+        spreads = {kind: Spread(**spread) for kind, spread in held["spreads"].items()}
+        contrasts = tuple(Contrast(**contrast) for contrast in held["contrasts"])
+        return cls(held["delta"], held["confidence"], held["critical"], held["seed_correlation"], arms, spreads, contrasts)
 
-    spreads: dict[str, Spread] = {kind: _spread([r for name, r in zip(names, runs, strict=True) if kinds[name] == kind]) for kind in every}
+
+def verdict(
+    scores: Mapping[str, Mapping[int, float]], kinds: Mapping[str, Draw], contrasts: Sequence[tuple[str, str]], delta: float
+) -> Verdict:
+    """Judge every contrast (candidate, control) of arms with scores per seed, in points. All arms given lend their variance.
+
+    A contrast of an arm with itself (two names of one training) is equivalent by construction. Raises CeterisError for a contrast of an
+    unknown arm, an arm without runs and a score that is not finite.
+    """
+    _refuse_unsound(scores, contrasts)
+    names = sorted(scores)
+    runs = [np.array([scores[name][seed] for seed in sorted(scores[name])]) for name in names]
+    of_kind = {kind: [r for name, r in zip(names, runs, strict=True) if kinds[name] == kind] for kind in sorted(set(kinds.values()))}
+    spreads: dict[str, Spread] = {kind: _spread(arms) for kind, arms in of_kind.items() if arms}
     noise = _Noise.of(names, runs, kinds, spreads)
-    family = np.array([[float(name == a) - float(name == b) for name in names] for a, b in dict.fromkeys(contrasts)]).reshape(
-        -1, len(names)
-    )
+    pairs = list(dict.fromkeys(contrasts))
+    family = np.array([[float(name == a) - float(name == b) for name in names] for a, b in pairs]).reshape(-1, len(names))
     judge = _Judge(noise, family, delta)
-    judged = tuple(judge.contrast(row, a, b, [float(r.mean()) for r in runs]) for row, (a, b) in enumerate(dict.fromkeys(contrasts)))
+    judged = tuple(judge.contrast(row, a, b, [float(r.mean()) for r in runs]) for row, (a, b) in enumerate(pairs))
     arms = {
         name: ArmRuns(kinds[name], tuple(sorted(scores[name])), float(r.mean()), float(r.std(ddof=1)) if len(r) > 1 else None)
         for name, r in zip(names, runs, strict=True)
