@@ -115,9 +115,11 @@ def _shingles(texts: pl.Series, words: int) -> tuple[_Hashes, Indices]:
     length = np.minimum(counts, words)[owner]
     mixed = np.zeros(owner.size, np.uint64)
     for place in range(words):
-        there = place < length
-        mixed[there] = _fmix64((mixed[there] ^ hashed[at[there] + place]) * np.uint64(0x9E3779B97F4A7C15))
-    codes = np.unique(owner.astype(np.uint64) << np.uint64(32) | mixed >> np.uint64(32))
+        # A short text's one shingle is filled up with zeros, which no word hashes to but by chance.
+        word = np.where(place < length, hashed[np.minimum(at + place, hashed.size - 1)], np.uint64(0))
+        mixed = mixed * np.uint64(0x9E3779B97F4A7C15) + word
+    codes = np.sort(owner.astype(np.uint64) << np.uint64(32) | _fmix64(mixed) >> np.uint64(32))
+    codes = codes[np.concatenate([[True], codes[1:] != codes[:-1]])] if codes.size else codes
     sizes = np.bincount((codes >> np.uint64(32)).astype(np.int64), minlength=len(counts))
     return (codes & np.uint64(0xFFFFFFFF)).astype(np.uint32), sizes.astype(np.int64)
 
