@@ -1,6 +1,6 @@
 """A small image-text network trained on trusted pairs, to score others: a data filtering network (Fang et al., arXiv 2309.17425)."""
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,7 @@ from curate.digest import row_hash
 from curate.errors import PoolError
 from curate.model import Made, Weights, model
 from filters._image import ImageError
+from filters._matcher import Matcher
 from filters._torch import steady
 
 if TYPE_CHECKING:
@@ -19,15 +20,6 @@ if TYPE_CHECKING:
 
 PAIRS_AT_LEAST = 64
 _HELD_OUT_OF_TEN = 1
-
-
-class Matcher(NamedTuple):
-    """What `clip_score` uses: `model` with encode_image, encode_text and logit_scale; `preprocess` image bytes to a (3, r, r) tensor
-    (raises ValueError with a `code`); `tokenize` texts to an (n, 16) tensor."""
-
-    model: Any
-    preprocess: Any
-    tokenize: Any
 
 
 @model(version=1, reads=["image", "text"], rows="trusted")
