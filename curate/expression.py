@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from curate.errors import RecipeError, nearest
-from curate.grammar import ARITHMETIC, Node, Parser
+from curate.grammar import ARITHMETIC, Node, Parser, Starts
 
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     **{"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv},
@@ -62,9 +62,12 @@ class Clause:
         return _truth(self.tree, frame).rename("")
 
 
-def parse(text: str, *, where: str = "", line: int = 1, column: int = 1) -> tuple[Clause, ...]:
-    """The clauses of a condition that begins at `line`, `column` of the file `where`: its top-level `and` split, left to right."""
-    nodes = Parser(text, where, line, column).condition()
+def parse(text: str, *, where: str = "", line: int = 1, column: int = 1, starts: Starts = ()) -> tuple[Clause, ...]:
+    """The clauses of a condition that begins at `line`, `column` of the file `where`: its top-level `and` split, left to right.
+
+    `starts` gives (offset, line, column) of each line of the file that the text was folded from.
+    """
+    nodes = Parser(text, where, line, column, starts).condition()
     return tuple(Clause(node.text, tuple(dict.fromkeys(node.columns())), node) for node in nodes)
 
 

@@ -10,7 +10,7 @@ A part of a name that is not a plain word stands in backquotes: pool.`my column`
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -44,6 +44,10 @@ _HINTS = {
     "`": "close the backquotes on the same line",
 }
 _NEEDS_NONE = "write `x is None` or `x is not None`: it is the only test that is true where there is no value"
+
+
+Starts = Sequence[tuple[int, int, int]]
+"""(offset in a text, line, column) of each piece of it that stands on a line of its own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,11 +88,11 @@ class _Token:
 
 
 class Parser:
-    """Reads one condition; `where`, `line` and `column` say where its first character stands."""
+    """Reads one condition; `where`, `line` and `column` say where its first character stands, `starts` where those at other offsets do."""
 
-    def __init__(self, text: str, where: str = "", line: int = 1, column: int = 1) -> None:
+    def __init__(self, text: str, where: str = "", line: int = 1, column: int = 1, starts: Starts = ()) -> None:
         """Cut the text into tokens; RecipeError at a character that begins none."""
-        self.text, self.where, self.line, self.column = text, where, line, column
+        self.text, self.where, self.starts = text, where, starts or ((0, line, column),)
         self.tokens = list(self._cut())
         self.next = 0
 
@@ -113,10 +117,11 @@ class Parser:
 
     def at(self, start: int) -> str:
         """file:line:column of a character of the text."""
-        before = self.text[:start]
-        line = before.count("\n")
-        column = start - before.rfind("\n") if line else self.column + start
-        return f"{self.where}:{self.line + line}:{column}".lstrip(":")
+        offset, line, column = max(begun for begun in self.starts if begun[0] <= start)
+        before = self.text[offset:start]
+        if "\n" in before:
+            line, column, offset = line + before.count("\n"), 0, offset + before.rfind("\n")
+        return f"{self.where}:{line}:{column + start - offset}".lstrip(":")
 
     def _cut(self) -> Iterator[_Token]:
         start = 0

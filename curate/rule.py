@@ -10,7 +10,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
 from curate.errors import RecipeError, nearest
 from curate.expression import Clause, parse, parse_order
-from curate.yaml_source import At, Number, Spot, Strict, validated
+from curate.yaml_source import At, Number, Spot, Strict, Text, validated
 
 NAME = r"^[A-Za-z_][A-Za-z0-9_-]*$"
 _SHARE_TEXT = re.compile(r"\d+/\d+|(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?")
@@ -205,7 +205,8 @@ def parse_rule(value: Any, *, where: str, at: At | None = None) -> Rule:
     `where` is the place of the value, `at` that of the values inside it. RecipeError for everything that is no rule.
     """
     if isinstance(value, str):
-        return Expr(parse(value, **_place(where)), value.strip())
+        starts = value.starts if isinstance(value, Text) else ()
+        return Expr(parse(value, **_place(where), starts=starts), value.strip())
     if not isinstance(value, Mapping) or not value:
         fix = f"write an expression, or a mapping whose first key is one of: {', '.join(RULES)}"
         raise RecipeError(f"no rule: {value!r}", where=where, fix=fix)

@@ -52,6 +52,12 @@ class Number(float):
         return made
 
 
+class Text(str):
+    """Text written over several lines: `starts` are (offset in it, line, column) of what each line of the file gave."""
+
+    starts: tuple[tuple[int, int, int], ...] = ()
+
+
 class At(Protocol):
     """Says where a value, or its key, stands: "file:line:column"."""
 
@@ -133,8 +139,14 @@ class _Builder:
         if isinstance(event, SequenceStartEvent):
             return self.sequence(spot)
         assert isinstance(event, ScalarEvent)
-        self.values[spot] = self.content(event)
-        return self.scalar(event)
+        line, column = self.content(event)
+        self.values[spot] = f"{self.where}:{line + 1}:{column + 1}"
+        value = self.scalar(event)
+        if not isinstance(value, str) or event.start_mark.line == event.end_mark.line:
+            return value
+        text = Text(value)
+        text.starts = self.starts(event, value, line, column)
+        return text
 
     def mapping(self, spot: Spot) -> dict[str, Any]:
         made: dict[str, Any] = {}
@@ -161,14 +173,29 @@ class _Builder:
             made.append(self.node(event, (*spot, len(made))))
         return made
 
-    def content(self, event: ScalarEvent) -> str:
-        """Where a scalar's first character stands: behind the quote, or on the line below `|`."""
+    def content(self, event: ScalarEvent) -> tuple[int, int]:
+        """Line and column (from 0) of a scalar's first character: behind the quote, or on the line below `|`."""
         mark = event.start_mark
         line, column = mark.line, mark.column + (1 if event.style in ("'", '"') else 0)
         if event.style in ("|", ">"):
             line = next((n for n in range(line + 1, len(self.lines)) if self.lines[n].strip()), line)
             column = len(self.lines[line]) - len(self.lines[line].lstrip()) if line > mark.line else column
-        return f"{self.where}:{line + 1}:{column + 1}"
+        return line, column
+
+    def starts(self, event: ScalarEvent, value: str, line: int, column: int) -> tuple[tuple[int, int, int], ...]:
+        """Where each line's share of a scalar begins: folding changes nothing but the white space between lines."""
+        end, quoted = event.end_mark, event.style in ("'", '"')
+        found = [(0, line + 1, column + 1)]
+        after = len(self.lines[line][column:].rstrip())
+        for n in range(line + 1, min(end.line + 1, len(self.lines))):
+            raw = self.lines[n][: end.column - quoted] if n == end.line else self.lines[n]
+            offset = value.find(raw.strip(), after)
+            if offset < 0:
+                break
+            if raw.strip():
+                found.append((offset, n + 1, len(raw) - len(raw.lstrip()) + 1))
+                after = offset + len(raw.strip())
+        return tuple(found)
 
     def scalar(self, event: ScalarEvent) -> Any:
         text = str(event.value)
@@ -259,7 +286,7 @@ def validated(shape: type[Shape], value: Any, at: At) -> Shape:
         return shape.model_validate(value)
     except ValidationError as failure:
         first = failure.errors()[0]
-    spot: Spot = tuple(part for part in first["loc"] if part != "[key]")
+    spot = _spot_of(first, value)
     name = ".".join(map(str, spot))
     if first["type"] == "extra_forbidden":
         what, fix = f"unknown key {spot[-1]}", nearest(str(spot[-1]), _fields(shape, spot))
@@ -272,6 +299,17 @@ def validated(shape: type[Shape], value: Any, at: At) -> Shape:
         raise RecipeError(f"{spot[-1]!r} is no name", where=at(spot, key=True), fix=fix)
     message = str(first["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     raise RecipeError(f"{name}: {message}" if name else message, where=at(spot))
+
+
+def _spot_of(first: Any, value: Any) -> Spot:
+    """The keys and indices of a pydantic error's place, without the names it gives to the branches of a union."""
+    spot: list[str | int] = []
+    for part in first["loc"]:
+        inside = part in value if isinstance(value, dict) else isinstance(value, list) and isinstance(part, int)
+        if inside:
+            spot.append(part)
+            value = value[part]
+    return (*spot, first["loc"][-1]) if first["type"] == "missing" else tuple(spot)
 
 
 def _fields(shape: type[BaseModel], spot: Spot) -> list[str]:
