@@ -4,6 +4,9 @@ import functools
 import io
 import json
 import re
+import struct
+import warnings
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +15,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from curate.digest import UInt64s, hex_of, row_hash
 from curate.errors import CeterisError, PoolError
@@ -23,6 +26,21 @@ TokenNumbers = npt.NDArray[np.uint16]
 Reads = Iterable[tuple[UInt64s, Sequence[bytes | None], Sequence[str | None]]]
 
 NO_IMAGE, NO_TEXT, UNDECODABLE = "no_image", "no_text", "undecodable_image"
+# What Pillow's readers raise on damaged files; tests feed them damage to see that this is all.
+_UNDECODABLE = (
+    OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, struct.error, zlib.error,
+    Image.DecompressionBombError, Image.DecompressionBombWarning,
+)  # fmt: skip
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _WORD = re.compile(r"\w+")
 
 
@@ -106,16 +124,29 @@ def materialise(reads: Reads, scale: Scale, folder: Path) -> Rows:
 
 
 def pixels(encoded: bytes, resolution: int) -> Bytes:
-    """An encoded image as (3, r, r) uint8: RGB (alpha dropped), squeezed to a square by Pillow's antialiased bicubic.
+    """An encoded image as (3, r, r) uint8: RGB (alpha dropped), squeezed to a square by Pillow's antialiased bicubic, turned upright.
 
-    Raises ValueError when it does not decode, or is so large that Pillow takes it for a decompression bomb.
+    Raises ValueError when it does not decode, or has more than Pillow's `MAX_IMAGE_PIXELS` (which warns of a decompression bomb).
     """
     try:
-        with Image.open(io.BytesIO(encoded)) as image:
-            square = image.convert("RGB").resize((resolution, resolution), Image.Resampling.BICUBIC)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError, IndexError, Image.DecompressionBombError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # damaged metadata beside a picture that decodes
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(encoded)) as image:
+                square = image.convert("RGB").resize((resolution, resolution), Image.Resampling.BICUBIC)
+                turn = _turn(image)
+    except _UNDECODABLE as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
-    return np.ascontiguousarray(np.asarray(square, np.uint8).transpose(2, 0, 1))
+    upright = square if turn is None else square.transpose(turn)
+    return np.ascontiguousarray(np.asarray(upright, np.uint8).transpose(2, 0, 1))
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """What makes a picture stand upright, by its EXIF orientation; damaged metadata says nothing."""
+    try:
+        return _TURNS.get(image.getexif().get(_ORIENTATION))
+    except _UNDECODABLE:
+        return None
 
 
 def tokenise(texts: Sequence[str], tokens: Tokens) -> TokenNumbers:

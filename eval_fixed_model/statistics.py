@@ -6,6 +6,7 @@ are Satterthwaite's (1946). One critical value serves all contrasts: the quantil
 correlation (max-t, Hothorn, Bretz and Westfall 2008), so that all intervals hold at once.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -13,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize, stats
+from scipy import stats
 
 from curate.errors import CeterisError
 
@@ -110,7 +111,7 @@ def verdict(
     A contrast of an arm with itself (two names of one training) is equivalent by construction. Raises CeterisError for a contrast of an
     unknown arm, an arm without runs and a score that is not finite.
     """
-    _refuse_unsound(scores, contrasts)
+    _refuse_unsound(scores, kinds, contrasts)
     names = sorted(scores)
     runs = [np.array([scores[name][seed] for seed in sorted(scores[name])]) for name in names]
     of_kind = {kind: [r for name, r in zip(names, runs, strict=True) if kinds[name] == kind] for kind in sorted(set(kinds.values()))}
@@ -259,10 +260,12 @@ def _answer(low: float, high: float, df: float, delta: float) -> Answer:
     return "better" if low > 0 else "worse" if high < 0 else "cannot tell"
 
 
-@lru_cache(4096)
 def _reach(critical: float, df: float) -> float:
-    """The true difference, in standard errors, whose t exceeds the critical value with probability `POWER` (noncentral t)."""
-    return float(optimize.brentq(lambda shift: stats.nct.sf(critical, df, shift) - POWER, 0.0, 4 * critical + 10))
+    """The true difference, in standard errors, whose t exceeds the critical value with probability `POWER`.
+
+    By the normal approximation to the noncentral t (Johnson and Welch 1940), at most 1% too great at 4 degrees of freedom and more.
+    """
+    return critical * (1 - 1 / (4 * df)) + float(stats.norm.ppf(POWER)) * math.sqrt(1 + critical**2 / (2 * df))
 
 
 def _spread(runs: Sequence[Floats]) -> Spread:
@@ -280,8 +283,10 @@ def _pooled_variance(runs: Sequence[Floats]) -> tuple[float, int]:
     return (sum(float(((r - r.mean()) ** 2).sum()) for r in runs) / df if df else 0.0), df
 
 
-def _refuse_unsound(scores: Mapping[str, Mapping[int, float]], contrasts: Sequence[tuple[str, str]]) -> None:
+def _refuse_unsound(scores: Mapping[str, Mapping[int, float]], kinds: Mapping[str, Draw], contrasts: Sequence[tuple[str, str]]) -> None:
     for name, of_seeds in scores.items():
+        if name not in kinds:
+            raise CeterisError(f"arm {name} is neither fixed nor random", fix="say whether its rows are redrawn for every seed")
         if not of_seeds:
             raise CeterisError(f"arm {name} has no runs", fix="evaluate it first")
         if not np.isfinite(list(of_seeds.values())).all():

@@ -1,0 +1,124 @@
+"""A small world with known truth: coloured shapes, captions that name both, and a scale that learns them in a second."""
+
+import io
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image, ImageDraw
+from ruamel.yaml import YAML
+
+from curate.digest import UInt64s, words_of
+from eval_fixed_model.rows import Rows, materialise
+from eval_fixed_model.scale import SHIPPED, Scale, load_scale
+
+COLOURS = {
+    "red": (200, 40, 40),
+    "green": (40, 170, 60),
+    "blue": (40, 60, 200),
+    "yellow": (220, 210, 40),
+    "white": (240, 240, 240),
+    "black": (10, 10, 10),
+}
+SHAPES = ("square", "disc", "cross")
+THINGS = list(itertools.product(COLOURS, SHAPES))
+
+
+def _draw(colour: str, shape: str, rng: np.random.Generator) -> bytes:
+    image = Image.new("RGB", (24, 24), tuple(int(level) for level in rng.integers(90, 150, 3)))
+    pen, x, y = ImageDraw.Draw(image), int(rng.integers(2, 8)), int(rng.integers(2, 8))
+    if shape == "square":
+        pen.rectangle((x, y, x + 13, y + 13), COLOURS[colour])
+    elif shape == "disc":
+        pen.ellipse((x, y, x + 13, y + 13), COLOURS[colour])
+    else:
+        pen.rectangle((x + 5, y, x + 8, y + 13), COLOURS[colour])
+        pen.rectangle((x, y + 5, x + 13, y + 8), COLOURS[colour])
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def _items(split: str, rng: np.random.Generator) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = []
+    for task, place in (("colour", 0), ("shape", 1)):
+        for thing in THINGS * 3:
+            image = _draw(*thing, rng)
+            items += [{"task": task, "kind": "classification", "image": image, "text": None, "label": thing[place]}]
+    for colour, shape in THINGS:
+        text = f"the {shape} is {colour}"
+        items.append({"task": "retrieval", "kind": "retrieval", "image": _draw(colour, shape, rng), "text": text, "label": None})
+    return [{"split": split, **item} for item in items]
+
+
+class World(NamedTuple):
+    """The scale with its file, and rows with true captions: uids, encoded images, texts."""
+
+    scale_file: Path
+    scale: Scale
+    uids: UInt64s
+    images: list[bytes]
+    texts: list[str]
+
+    def materialised(self, folder: Path, texts: list[str] | None = None) -> Rows:
+        """The rows, read in one batch, with these texts instead of their own."""
+        return materialise([(self.uids, self.images, texts or self.texts)], self.scale, folder)
+
+
+@pytest.fixture(scope="session")
+def write_scale() -> Callable[..., Path]:
+    """Write the shipped scale with changed keys (`section.key` as `section__key`) to a file."""
+
+    def write(path: Path, **changes: Any) -> Path:
+        record = YAML(typ="safe", pure=True).load(SHIPPED.read_text(encoding="utf-8"))["tiny-image-text"]
+        for name, value in changes.items():
+            *sections, key = name.split("__")
+            place = record
+            for section in sections:
+                place = place[section]
+            place[key] = value
+        with path.open("w", encoding="utf-8") as file:
+            YAML(typ="safe", pure=True).dump({path.stem: record}, file)
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory, write_scale: Callable[..., Path]) -> World:
+    folder, rng = tmp_path_factory.mktemp("world"), np.random.default_rng(0)
+    items = [*_items("validation", rng), *_items("test", rng)]
+    schema = {"task": pl.String, "split": pl.String, "kind": pl.String, "image": pl.Binary, "text": pl.String, "label": pl.String}
+    pl.DataFrame(items, schema=schema).write_parquet(folder / "items.parquet")
+    classification = {
+        "colour": {"classes": list(COLOURS), "templates": ["one {} square", "one {} disc", "one {} cross"]},
+        "shape": {"classes": list(SHAPES), "templates": ["one red {}", "one blue {}"]},
+    }
+    file = write_scale(
+        folder / "small.yaml",
+        image__resolution=16,
+        model__channels=[8, 16, 16],
+        model__token_width=32,
+        model__embed=32,
+        tokens__vocabulary=512,
+        tokens__context=8,
+        samples_seen=6400,
+        augmentation__roll=1,
+        tasks={"file": "items.parquet", "classification": classification, "retrieval": ["retrieval"]},
+        headline=["colour", "shape", "retrieval"],
+    )
+    things = [THINGS[i] for i in rng.integers(0, len(THINGS), 400)]
+    uids = words_of([rng.bytes(16) for _ in things])
+    images = [_draw(*thing, rng) for thing in things]
+    return World(file, load_scale(file), uids, images, [f"a {colour} {shape} on grey" for colour, shape in things])
+
+
+@pytest.fixture(scope="session")
+def rows_folder(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("rows") / "true"
+    world.materialised(folder)
+    return folder

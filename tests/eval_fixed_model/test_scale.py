@@ -1,0 +1,96 @@
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from curate.errors import CeterisError
+from eval_fixed_model.scale import SHIPPED, load_scale
+from eval_fixed_model.tasks.items import items_of
+
+# The frozen record of each shipped scale. A change here says that scores of before and after are not comparable: add a scale instead.
+GOLDEN = {"tiny-image-text": "fa4ed46d57d12c46b1a03eee987d1a6d200c6f041ce248e86341471763b2448e"}
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_a_shipped_scale_is_frozen(name: str) -> None:
+    assert load_scale(name).digest == GOLDEN[name]
+
+
+def test_the_digest_is_of_the_data_alone(tmp_path: Path, write_scale: Callable[..., Path]) -> None:
+    elsewhere = write_scale(tmp_path / "tiny-image-text.yaml")  # other key order, no comments, another folder
+    assert elsewhere.read_text(encoding="utf-8") != SHIPPED.read_text(encoding="utf-8")
+    assert load_scale(elsewhere).digest == GOLDEN["tiny-image-text"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"samples_seen": 51264}, {"optimiser__learning_rate": 0.0031}, {"delta": 1.5}, {"seeds__first": 1}, {"augmentation__roll": 1}],
+)
+def test_every_number_counts(tmp_path: Path, write_scale: Callable[..., Path], change: dict[str, float]) -> None:
+    assert load_scale(write_scale(tmp_path / "tiny-image-text.yaml", **change)).digest != GOLDEN["tiny-image-text"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"optimiser__momentum": 0.9}, r"small\.optimiser\.momentum: Extra inputs"),
+        ({"optimiser__learning_rate": "fast"}, r"small\.optimiser\.learning_rate"),
+        ({"samples_seen": 51201}, "not a multiple of batch 64"),
+        ({"headline": ["shape", "smell"]}, "unknown tasks: smell"),
+        ({"analysis": "paired"}, r"small\.analysis"),
+        ({"tasks__classification__colour__templates": ["a circle"]}, r"holds `\{\}` once"),
+        ({"tasks__classification__colour__classes": ["red", "red"]}, "named twice"),
+        ({"tasks__retrieval": ["shape"], "headline": ["shape"]}, "both classification and retrieval"),
+    ],
+)
+def test_what_is_no_scale_is_refused(tmp_path: Path, write_scale: Callable[..., Path], change: dict[str, object], message: str) -> None:
+    file = write_scale(tmp_path / "small.yaml", **change)
+    with pytest.raises(CeterisError, match=message) as caught:
+        load_scale(file)
+    assert str(file) in str(caught.value)
+
+
+def test_a_scale_cannot_be_changed_in_place() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load_scale("tiny-image-text").batch = 128
+
+
+def test_names_and_files_that_are_not_there(tmp_path: Path) -> None:
+    with pytest.raises(CeterisError, match="did you mean tiny-image-text"):
+        load_scale("tiny-image-txt")
+    with pytest.raises(CeterisError, match="no such scale file"):
+        load_scale(tmp_path / "none.yaml")
+    (tmp_path / "bad.yaml").write_text("a: {b: 1\nc: ]", encoding="utf-8")
+    with pytest.raises(CeterisError, match=r"bad\.yaml:2:\d+: not YAML"):
+        load_scale(tmp_path / "bad.yaml")
+    (tmp_path / "list.yaml").write_text("[1, 2]", encoding="utf-8")
+    with pytest.raises(CeterisError, match="maps names to records"):
+        load_scale(tmp_path / "list.yaml")
+    shutil.copy(SHIPPED, tmp_path / "two.yaml")
+    record = SHIPPED.read_text(encoding="utf-8").split("tiny-image-text:", 1)[1]
+    (tmp_path / "two.yaml").write_text(f"one:{record}\ntwo:{record}", encoding="utf-8")
+    with pytest.raises(CeterisError, match="2 scales in one file"):
+        load_scale(tmp_path / "two.yaml")
+
+
+def test_more_seeds_begin_with_the_same_seeds(tmp_path: Path, write_scale: Callable[..., Path]) -> None:
+    scale = load_scale(write_scale(tmp_path / "later.yaml", seeds__first=7))
+    assert scale.seed_sequence(3) == (7, 8, 9)
+    assert scale.seed_sequence(5)[:3] == scale.seed_sequence(3)
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_the_shipped_items_are_what_the_shipped_scale_asks(split: str) -> None:
+    scale = load_scale("tiny-image-text")
+    every = {items.task: items for items in items_of(scale, split)}
+    assert {task: len(items.numbers) for task, items in every.items()} == {
+        "shape": 1000, "colour": 1000, "count": 900, "relation": 300, "retrieval": 500,
+    }  # fmt: skip
+    for task, asked in scale.tasks.classification.items():
+        assert set(every[task].labels) == set(range(len(asked.classes)))
+    assert len(set(every["retrieval"].texts)) == 500
+    assert all(items.images.shape[1:] == (3, 32, 32) and items.images.dtype == np.uint8 for items in every.values())
+    assert scale.chance("shape", 1000) == 5
+    assert scale.chance("retrieval", 500) == 0.2

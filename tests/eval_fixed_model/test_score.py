@@ -1,0 +1,121 @@
+import json
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from curate.errors import CeterisError, NondeterminismError
+from eval_fixed_model.rows import Rows
+from eval_fixed_model.score import Job, SeedScore, task_scores, train_and_score
+
+
+@pytest.fixture(scope="module")
+def job(world, rows_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Job:
+    return Job(rows_folder, str(world.scale_file), world.uids, 0, tmp_path_factory.mktemp("scores") / "deep" / "seed-0")
+
+
+@pytest.fixture(scope="module")
+def score(job: Job) -> SeedScore:
+    return train_and_score(job)
+
+
+def test_two_processes_give_the_same_bits(job: Job, score: SeedScore, tmp_path: Path) -> None:
+    np.save(tmp_path / "members.npy", job.members[::-1])
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        again = process.submit(train_and_score, replace(job, members=tmp_path / "members.npy", out=tmp_path / "again")).result()
+    assert again.weights == score.weights
+    assert again.tasks == score.tasks
+    assert (tmp_path / "again" / "items.parquet").read_bytes() == (job.out / "items.parquet").read_bytes()
+
+
+def test_another_seed_is_another_training(job: Job, score: SeedScore, tmp_path: Path) -> None:
+    other = train_and_score(replace(job, seed=1, out=tmp_path / "seed-1"))
+    assert other.weights != score.weights
+    assert other.tasks != score.tasks
+
+
+def test_only_the_data_differ_and_the_score_falls(world, job: Job, score: SeedScore, tmp_path: Path) -> None:
+    turned = [world.texts[i] for i in np.random.default_rng(1).permutation(400)]
+    world.materialised(tmp_path / "rows", turned)
+    wrong = train_and_score(replace(job, rows=tmp_path / "rows", out=tmp_path / "wrong"))
+    assert score.tasks["colour"].points > 90
+    assert wrong.headline < score.headline - 30
+    assert abs(wrong.corrected) < 15, "captions of other rows teach nothing"
+    assert wrong.tasks["colour"].nats < score.tasks["colour"].nats - 1
+
+
+def test_the_splits_hold_different_items(world, job: Job, tmp_path: Path) -> None:
+    train_and_score(replace(job, split="validation", out=tmp_path / "validation"))
+    numbers = [set(pl.read_parquet(folder / "items.parquet")["item"]) for folder in (job.out, tmp_path / "validation")]
+    assert numbers[0].isdisjoint(numbers[1])
+    assert len(numbers[0]) == len(numbers[1]) == 126
+
+
+def test_the_folder_holds_what_the_summary_says(world, job: Job, score: SeedScore) -> None:
+    assert SeedScore.read(job.out, world.scale) == score
+    about = json.loads((job.out / "train.json").read_text(encoding="utf-8"))
+    assert (about["weights"], about["asked"], about["repeats"]) == (score.weights, 400, {"16": 400})
+    answers = pl.read_parquet(job.out / "items.parquet")
+    assert score.tasks["colour"].points == pytest.approx(100 * answers.filter(task="colour")["correct"].mean())
+    by_direction = answers.filter(task="retrieval").group_by("direction").agg(pl.col("correct").mean())["correct"]
+    assert score.tasks["retrieval"].points == pytest.approx(100 * by_direction.mean())
+    assert score.headline == pytest.approx(np.mean([score.tasks[task].points for task in ("colour", "shape", "retrieval")]))
+    assert json.loads(json.dumps(score.to_json()))["tasks"]["shape"]["points"] == score.tasks["shape"].points
+    assert [p.name for p in job.out.parent.iterdir()] == ["seed-0"], "no unfinished folder stays"
+
+
+def test_a_finished_score_is_never_replaced(job: Job, score: SeedScore) -> None:
+    before = (job.out / "train.json").read_bytes()
+    assert train_and_score(job) == score
+    assert (job.out / "train.json").read_bytes() == before
+    with pytest.raises(NondeterminismError, match="seed 1 gave other weights"):
+        train_and_score(replace(job, seed=1))
+    assert (job.out / "train.json").read_bytes() == before
+
+
+def test_no_score_and_no_rows_are_errors(world, job: Job, tmp_path: Path) -> None:
+    with pytest.raises(CeterisError, match="no finished score"):
+        SeedScore.read(tmp_path, world.scale)
+    with pytest.raises(CeterisError, match="an arm without rows"):
+        train_and_score(replace(job, members=np.array([[1, 2]], np.uint64), out=tmp_path / "none"))
+    assert not list(tmp_path.iterdir())
+
+
+def _answers(rows: list[tuple[int, str, str, bool, float]]) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema=["item", "task", "direction", "correct", "nats"], orient="row")
+
+
+def test_leaked_items_are_left_out_as_questions(world) -> None:
+    answers = _answers(
+        [(0, "colour", "", True, -0.1), (1, "colour", "", False, -3.0), (2, "shape", "", True, 0.0), (3, "shape", "", False, -1.0)]
+        + [(i, "retrieval", way, i == 4, -1.0) for i in (4, 5, 6, 7) for way in ("image to text", "text to image")]
+    )
+    every = task_scores(answers, world.scale)
+    assert every["colour"].points == 50
+    assert every["colour"].corrected == pytest.approx(100 * (50 - 100 / 6) / (100 - 100 / 6))
+    assert every["colour"].nats == pytest.approx(-1.55)
+    assert every["retrieval"].points == 25
+    assert every["retrieval"].corrected == 0  # one of four is what a guess makes
+    clean = task_scores(answers, world.scale, without={1, 4})
+    assert (clean["colour"].points, clean["colour"].items) == (100, 1)
+    assert (clean["retrieval"].points, clean["retrieval"].items) == (0, 3)
+    assert clean["retrieval"].corrected == pytest.approx(100 * -25 / 75), "the choices stay four"
+    with pytest.raises(CeterisError, match="task shape has no items left"):
+        task_scores(answers, world.scale, without={2, 3})
+
+
+def test_scores_are_read_with_and_without_items(world, job: Job, score: SeedScore) -> None:
+    answers = pl.read_parquet(job.out / "items.parquet")
+    right = set(answers.filter(pl.col("correct") & (pl.col("task") == "shape"))["item"].head(5))
+    clean = SeedScore.read(job.out, world.scale, without=right)
+    assert clean.tasks["shape"].points < score.tasks["shape"].points
+    assert clean.tasks["colour"] == score.tasks["colour"]
+    assert clean.headline < score.headline
+
+
+def test_rows_open_where_they_are(rows_folder: Path) -> None:
+    assert isinstance(Rows.open(rows_folder).images, np.memmap), "workers share the pages"

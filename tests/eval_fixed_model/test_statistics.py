@@ -1,0 +1,251 @@
+import json
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from curate.errors import CeterisError
+from eval_fixed_model import statistics
+from eval_fixed_model.statistics import Verdict, seed_correlation, verdict
+
+
+def _runs(*values: float) -> dict[int, float]:
+    return dict(enumerate(values))
+
+
+def _draw(rng: np.random.Generator, mean: float, sd: float, seeds: int) -> dict[int, float]:
+    return _runs(*rng.normal(mean, sd, seeds))
+
+
+@pytest.fixture
+def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statistics, "DRAWS", 2_000)
+
+
+def _family(
+    rng: np.random.Generator, candidates: int, seeds: int, random_sd: float = 1.4, effect: float = 0.0
+) -> tuple[dict[str, dict[int, float]], dict[str, statistics.Draw], list[tuple[str, str]]]:
+    scores, kinds = {"pool": _draw(rng, 50, 1, seeds)}, {"pool": "fixed"}
+    contrasts = []
+    for i in range(candidates):
+        scores |= {f"c{i}": _draw(rng, 50 + effect, 1, seeds), f"r{i}": _draw(rng, 50, random_sd, seeds)}
+        kinds |= {f"c{i}": "fixed", f"r{i}": "random"}
+        contrasts += [(f"c{i}", "pool"), (f"c{i}", f"r{i}")]
+    return scores, kinds, contrasts
+
+
+def test_one_contrast_is_students_t_test() -> None:
+    a, b = [52.0, 53.1, 51.2, 52.4, 53.0], [50.3, 50.9, 49.7, 51.5, 50.1]
+    found = verdict({"a": _runs(*a), "b": _runs(*b)}, {"a": "fixed", "b": "fixed"}, [("a", "b")], 0.1)
+    reference = stats.ttest_ind(a, b)
+    interval = reference.confidence_interval(0.95)
+    only = found.contrasts[0]
+    assert only.df == reference.df == 8
+    assert found.critical == pytest.approx(stats.t.ppf(0.975, 8), rel=0.01)
+    assert (only.low, only.high) == pytest.approx((interval.low, interval.high), rel=0.02)
+    assert only.difference == pytest.approx(np.mean(a) - np.mean(b))
+    assert found.spreads["fixed"].sd == pytest.approx(np.sqrt((np.var(a, ddof=1) + np.var(b, ddof=1)) / 2))
+    assert only.answer == "better"
+
+
+def test_a_random_control_has_its_own_variance() -> None:
+    a, r = [52.0, 53.1, 51.2, 52.4, 53.0], [50.3, 55.9, 46.7, 51.5, 49.1]
+    only = verdict({"a": _runs(*a), "r": _runs(*r)}, {"a": "fixed", "r": "random"}, [("a", "r")], 0.1)
+    assert only.contrasts[0].df == pytest.approx(stats.ttest_ind(a, r, equal_var=False).df)
+    assert only.critical == pytest.approx(stats.t.ppf(0.975, only.contrasts[0].df), rel=0.05)
+
+
+def test_many_candidates_against_one_control_is_dunnetts_test() -> None:
+    rng = np.random.default_rng(4)
+    control, arms = rng.normal(50, 1, 5), {f"c{i}": rng.normal(50 + i, 1, 5) for i in range(4)}
+    scores = {"pool": _runs(*control), **{name: _runs(*runs) for name, runs in arms.items()}}
+    found = verdict(scores, dict.fromkeys(scores, "fixed"), [(name, "pool") for name in arms], 0.1)
+    reference = stats.dunnett(*arms.values(), control=control, rng=np.random.default_rng(0)).confidence_interval(0.95)
+    assert [c.low for c in found.contrasts] == pytest.approx(list(reference.low), abs=0.03)
+    assert [c.high for c in found.contrasts] == pytest.approx(list(reference.high), abs=0.03)
+
+
+def test_the_whole_family_decides_the_critical_value() -> None:
+    rng = np.random.default_rng(0)
+    scores, kinds, contrasts = _family(rng, 4, 5)
+    few, all_of_them = verdict(scores, kinds, contrasts[:1], 1.0), verdict(scores, kinds, contrasts, 1.0)
+    assert few.critical < all_of_them.critical
+    assert few.contrasts[0].difference == all_of_them.contrasts[0].difference
+    assert few.contrasts[0].high < all_of_them.contrasts[0].high
+    assert few.contrasts[0].df == all_of_them.contrasts[0].df, "all arms lend their variance to either"
+    again = verdict(dict(reversed(scores.items())), kinds, contrasts, 1.0)
+    assert again == all_of_them, "neither chance nor the order of arms moves a verdict"
+
+
+def test_each_answer() -> None:
+    noise = (-0.2, 0.0, 0.2, -0.1, 0.1)
+    scores = {
+        name: _runs(*(mean + x for x in noise)) for name, mean in {"pool": 50, "up": 55, "down": 45, "same": 50.1, "near": 50.9}.items()
+    }
+    contrasts = [(name, "pool") for name in ("up", "down", "same", "near")]
+    found = verdict(scores, dict.fromkeys(scores, "fixed"), contrasts, 1.0)
+    assert [c.answer for c in found.contrasts] == ["better", "worse", "equivalent", "better"]
+    loose = verdict(scores, dict.fromkeys(scores, "fixed"), contrasts, 2.0)
+    assert loose.of("near", "pool").answer == "equivalent", "a sure difference below delta is no claim"
+    strict = verdict(scores, dict.fromkeys(scores, "fixed"), contrasts, 0.01)
+    assert strict.of("same", "pool").answer == "cannot tell"
+    with pytest.raises(CeterisError, match="does not compare up with same"):
+        found.of("up", "same")
+
+
+def test_too_few_degrees_of_freedom_cannot_tell() -> None:
+    scores = {"a": _runs(60.0, 60.1), "b": _runs(50.0, 50.1)}
+    only = verdict(scores, {"a": "fixed", "b": "fixed"}, [("a", "b")], 1.0).contrasts[0]
+    assert only.df == 2
+    assert only.low > 0, "the interval excludes 0"
+    assert only.answer == "cannot tell"
+    assert only.detectable is None
+    assert only.seeds_needed == 3, "three seeds of each have four degrees of freedom"
+
+
+def test_one_run_each_gives_no_interval() -> None:
+    found = verdict({"a": _runs(60.0), "b": _runs(50.0)}, {"a": "fixed", "b": "random"}, [("a", "b")], 1.0)
+    only = found.contrasts[0]
+    assert (only.answer, only.low, only.high, only.detectable, only.seeds_needed) == ("cannot tell", None, None, None, None)
+    assert found.critical is None
+    assert only.difference == 10
+
+
+def test_unequal_variances_are_not_pooled() -> None:
+    rng = np.random.default_rng(2)
+    scores = {
+        "calm": _draw(rng, 50, 0.1, 12),
+        "still": _draw(rng, 50, 0.1, 12),
+        "wild": _draw(rng, 52, 6, 12),
+        "odd": _draw(rng, 50, 1, 12),
+    }
+    kinds: Mapping[str, statistics.Draw] = {"calm": "fixed", "still": "fixed", "wild": "fixed", "odd": "random"}
+    found = verdict(scores, kinds, [("calm", "still"), ("wild", "calm"), ("calm", "odd")], 1.0)
+    reference = stats.levene(*[list(scores[name].values()) for name in ("calm", "still", "wild")], center="median")
+    assert found.spreads["fixed"].p == pytest.approx(reference.pvalue)
+    assert found.spreads["fixed"].p < 0.01
+    assert not found.spreads["fixed"].pooled
+    for a, b in (("calm", "still"), ("wild", "calm"), ("calm", "odd")):
+        welch = stats.ttest_ind(list(scores[a].values()), list(scores[b].values()), equal_var=False)
+        contrast = found.of(a, b)
+        assert contrast.df == pytest.approx(welch.df)
+        assert (contrast.high - contrast.low) / 2 == pytest.approx(abs(contrast.difference / welch.statistic) * found.critical)
+    assert found.of("calm", "still").high < 0.5 < found.of("wild", "calm").high - found.of("wild", "calm").low
+
+
+def test_equal_variances_are_pooled_and_two_runs_are_not_tested() -> None:
+    rng = np.random.default_rng(0)
+    calm = verdict({name: _draw(rng, 50, 1, 8) for name in "abc"}, dict.fromkeys("abc", "fixed"), [("a", "b")], 1.0)
+    assert calm.spreads["fixed"].pooled
+    assert calm.spreads["fixed"].df == 21
+    # Of two runs both lie equally far from their median: the test would find any two arms unequal.
+    pairs = verdict({"a": _runs(1.0, 2.0), "b": _runs(1.0, 4.0)}, dict.fromkeys("ab", "fixed"), [("a", "b")], 1.0)
+    assert pairs.spreads["fixed"].p is None
+    assert pairs.spreads["fixed"].pooled
+
+
+def test_an_arm_against_itself_is_equivalent() -> None:
+    rng = np.random.default_rng(0)
+    scores = {"a": _draw(rng, 50, 3, 3), "b": _draw(rng, 50, 3, 3)}
+    found = verdict(scores, dict.fromkeys("ab", "fixed"), [("a", "a"), ("a", "b")], 1.0)
+    same = found.of("a", "a")
+    assert (same.answer, same.difference, same.low, same.high) == ("equivalent", 0, 0, 0)
+    assert found.critical == verdict(scores, dict.fromkeys("ab", "fixed"), [("a", "b")], 1.0).critical
+
+
+def test_scores_without_any_noise_have_no_width() -> None:
+    scores = {"a": _runs(60.0, 60.0, 60.0), "b": _runs(50.0, 50.0, 50.0), "r": _runs(49.0, 50.0, 51.0)}
+    found = verdict(scores, {"a": "fixed", "b": "fixed", "r": "random"}, [("a", "b"), ("a", "r")], 1.0)
+    assert (found.of("a", "b").answer, found.of("a", "b").low, found.of("a", "b").high) == ("better", 10, 10)
+    assert found.of("a", "r").high > 10
+
+
+@pytest.mark.usefixtures("few_draws")
+@pytest.mark.parametrize(("seeds", "bounds"), [(3, (2.7, 3.5)), (5, (1.9, 2.5))])
+def test_the_detectable_effect_is_detected_four_times_in_five(seeds: int, bounds: tuple[float, float]) -> None:
+    rng = np.random.default_rng(1)
+    scores, kinds, contrasts = _family(rng, 2, seeds, random_sd=1.0)
+    planned = verdict(scores, kinds, contrasts, 0.01).contrasts[0]
+    run_sd = verdict(scores, kinds, contrasts, 0.01).spreads["fixed"].sd
+    effect = planned.detectable / run_sd
+    assert bounds[0] < effect < bounds[1]
+    found = 0
+    for _ in range(150):
+        scores, kinds, contrasts = _family(rng, 2, seeds, random_sd=1.0, effect=effect)
+        found += verdict(scores, kinds, contrasts[:1] + contrasts[2:], 0.01).contrasts[0].answer == "better"
+    assert 0.7 < found / 150 < 0.92  # 0.8 expected, s.d. 0.033, and one contrast fewer
+
+
+@pytest.mark.usefixtures("few_draws")
+def test_the_seeds_it_asks_for_settle() -> None:
+    rng = np.random.default_rng(3)
+    scores = {"a": _draw(rng, 50.8, 1, 4), "b": _draw(rng, 50, 1, 4)}
+    asked = verdict(scores, dict.fromkeys("ab", "fixed"), [("a", "b")], 0.2).contrasts[0]
+    assert asked.answer == "cannot tell"
+    assert asked.seeds_needed > 4
+    sd = np.sqrt(np.mean([np.var(list(s.values()), ddof=1) for s in scores.values()]))
+    settled = 0
+    for _ in range(100):
+        more = {"a": _draw(rng, asked.difference, sd, asked.seeds_needed), "b": _draw(rng, 0, sd, asked.seeds_needed)}
+        settled += verdict(more, dict.fromkeys("ab", "fixed"), [("a", "b")], 0.2).contrasts[0].answer == "better"
+    assert 0.66 < settled / 100 < 0.94
+
+
+@pytest.mark.usefixtures("few_draws")
+def test_false_verdicts_on_equal_arms_are_one_family_in_twenty() -> None:
+    rng, families = np.random.default_rng(0), 500
+    simultaneous = alone = 0
+    for _ in range(families):
+        scores, kinds, contrasts = _family(rng, 2, 3)
+        found = verdict(scores, kinds, contrasts, 0.001)
+        simultaneous += any(c.answer in ("better", "worse") for c in found.contrasts)
+        errors = [(c.high - c.low) / 2 / found.critical for c in found.contrasts]
+        alone += any(abs(c.difference) > stats.t.ppf(0.975, c.df) * error for c, error in zip(found.contrasts, errors, strict=True))
+    # 5 % expected, s.d. 1 %; without the family's critical value it is above 9 %, so that this can fail.
+    assert 0.02 < simultaneous / families < 0.08
+    assert alone / families > 0.09
+
+
+@pytest.mark.parametrize("df", [4, 8, 30])
+@pytest.mark.parametrize("critical", [2.1, 3.1, 4.5])
+def test_the_power_formula_is_the_noncentral_t(critical: float, df: float) -> None:
+    assert stats.nct.sf(critical, df, statistics._reach(critical, df)) == pytest.approx(0.8, abs=0.01)
+
+
+def test_seeds_that_move_all_arms_alike_are_seen() -> None:
+    rng = np.random.default_rng(0)
+    seeds, own = rng.normal(0, 2, 400), rng.normal(0, 1, (3, 400))
+    alike = [_runs(*(50 + seeds + row)) for row in own]
+    assert seed_correlation(alike) == pytest.approx(0.8, abs=0.05)  # 4 of 5 parts of the variance
+    assert seed_correlation([_runs(*row) for row in own]) == pytest.approx(0, abs=0.1)
+    shifted = [{seed + 2: score for seed, score in alike[0].items()}, alike[1]]
+    assert abs(seed_correlation(shifted)) < 0.2, "matched by seed, not by place"
+
+
+def test_an_unknown_seed_correlation_is_none() -> None:
+    assert seed_correlation([]) is None
+    assert seed_correlation([_runs(1.0, 2.0, 3.0)]) is None
+    assert seed_correlation([{0: 1.0, 1: 2.0}, {1: 3.0, 2: 4.0}]) is None
+    assert seed_correlation([_runs(1.0, 1.0), _runs(2.0, 2.0)]) is None
+
+
+def test_a_verdict_is_json_and_back() -> None:
+    scores, kinds, contrasts = _family(np.random.default_rng(0), 2, 3)
+    for found in (
+        verdict(scores, kinds, contrasts, 1.0),
+        verdict({"a": _runs(1.0), "b": _runs(2.0)}, dict.fromkeys("ab", "fixed"), [("a", "b")], 1.0),
+    ):
+        assert Verdict.from_json(json.loads(json.dumps(found.to_json(), allow_nan=False))) == found
+
+
+def test_what_cannot_be_judged_is_refused() -> None:
+    kinds: Mapping[str, statistics.Draw] = {"a": "fixed", "b": "fixed"}
+    with pytest.raises(CeterisError, match="no arm is called c"):
+        verdict({"a": _runs(1.0), "b": _runs(2.0)}, kinds, [("a", "c")], 1.0)
+    with pytest.raises(CeterisError, match="arm b has no runs"):
+        verdict({"a": _runs(1.0), "b": {}}, kinds, [("a", "b")], 1.0)
+    with pytest.raises(CeterisError, match="arm b has a score that is not finite"):
+        verdict({"a": _runs(1.0), "b": _runs(float("nan"))}, kinds, [("a", "b")], 1.0)
+    with pytest.raises(CeterisError, match="arm b is neither fixed nor random"):
+        verdict({"a": _runs(1.0), "b": _runs(1.0)}, {"a": "fixed"}, [("a", "b")], 1.0)

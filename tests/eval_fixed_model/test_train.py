@@ -1,0 +1,62 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from curate.errors import CeterisError
+from eval_fixed_model.rows import Rows
+from eval_fixed_model.scale import load_scale
+from eval_fixed_model.train import learning_rate, one_deterministic_thread, rolled, train, weights_digest
+
+
+def test_the_record_says_what_was_shown(world, rows_folder: Path) -> None:
+    told: list[int] = []
+    members = np.concatenate([np.arange(90), np.arange(10)])  # ten rows twice: 6400 samples are 64 epochs of 100 copies
+    network, record = train(world.scale, Rows.open(rows_folder), members, 0, told.append)
+    assert record["repeats"] == {"64": 80, "128": 10}
+    assert (record["samples"], record["rows"], record["copies"]) == (6400, 90, 100)
+    assert len(record["loss"]) == 10
+    assert record["loss"][-1] < record["loss"][0] - 0.5
+    assert told == [640 * i for i in range(1, 11)]
+    assert not network.training
+
+
+def test_the_place_of_a_row_in_the_folder_changes_no_bit(world, rows_folder: Path) -> None:
+    rows, turned = Rows.open(rows_folder), np.arange(400)[::-1]
+    other = Rows(rows.scale_digest, rows.images[turned], rows.tokens[turned], rows.uids[turned], rows.rejected)
+    arm = rows.uids[50:250]
+    digests = {weights_digest(train(world.scale, r, r.indices(a), 0)[0]) for r, a in ((rows, arm), (other, arm[::-1]))}
+    assert len(digests) == 1
+
+
+def test_rows_of_another_scale_are_refused(rows_folder: Path) -> None:
+    with pytest.raises(CeterisError, match="materialised for another scale"):
+        train(load_scale("tiny-image-text"), Rows.open(rows_folder), np.arange(10), 0)
+
+
+def test_the_rate_warms_up_and_decays() -> None:
+    scale = load_scale("tiny-image-text")
+    rates = [learning_rate(scale, step) for step in range(scale.steps)]
+    assert scale.steps == 800
+    assert rates[0] == pytest.approx(0.003 / 80)
+    assert max(rates) == rates[79] == rates[80] == 0.003
+    assert rates[80:] == sorted(rates[80:], reverse=True)
+    assert 0 < rates[-1] < 1e-7
+    assert rates[440] == pytest.approx(0.0015)
+
+
+def test_rolling_moves_pixels_as_the_draw_says() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (25, 3, 8, 8), np.uint8)
+    moved = rolled(images, np.arange(25, dtype=np.uint64), 2)
+    for draw, (image, after) in enumerate(zip(images, moved, strict=True)):
+        down, right = draw % 5, draw // 5
+        assert (after == np.roll(image, (2 - down, 2 - right), (1, 2))).all()
+    assert (rolled(images, np.arange(25, dtype=np.uint64), 0) == images).all()
+
+
+def test_the_callers_threads_come_back() -> None:
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    with one_deterministic_thread():
+        assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == (1, True)
+    assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before
