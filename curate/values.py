@@ -30,6 +30,10 @@ def scalars(array: Any, kind: str) -> Values:
         return _texts(array)
     if found not in SCALARS:
         return nulls(SCALARS[kind], len(array), WRONG_TYPE)
+    if pa.types.is_timestamp(array.type) and array.type.tz:
+        array = array.cast(pa.timestamp(array.type.unit, "UTC"))
+    if pa.types.is_decimal(array.type):
+        array = array.cast(pa.float64())
     before = series_of(array)
     values = before.cast(SCALARS[kind], strict=False)
     lost = values.is_null() & before.is_not_null()

@@ -3,6 +3,8 @@
 import gzip
 import json
 import os
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -335,6 +337,39 @@ def test_wider_numbers_and_all_null_columns_are_no_drift(tmp_path):
     assert pool.columns == {"text": pl.String(), "score": pl.Float64(), "more": pl.String()}
     assert read_all(pool, columns=["score", "more"]).rows() == [(1.0, None), (0.5, "z"), (None, None)]
     assert pool.read(pool.shards[2], columns=["score"]).faults["pool.score"].to_list() == ["no_column"]
+
+
+@pytest.mark.parametrize(
+    ("array", "dtype", "values"),
+    [
+        (pa.array([0, None], pa.timestamp("ns", "-02:15")), pl.Datetime("us", "UTC"), [datetime(1970, 1, 1, tzinfo=UTC), None]),
+        (pa.array([1, None], pa.timestamp("s")), pl.Datetime("us"), [datetime(1970, 1, 1, 0, 0, 1), None]),
+        (pa.array([2**62, None], pa.timestamp("ms")), pl.Datetime("us"), [None, None]),
+        (pa.array([Decimal("1.50"), None], pa.decimal128(5, 2)), pl.Float64(), [1.5, None]),
+        (pa.array([Decimal("1.50"), None], pa.decimal256(50, 2)), pl.Float64(), [1.5, None]),
+        (pa.array([1.5, None], pa.float16()), pl.Float32(), [1.5, None]),
+        (pa.array(["x", None]).dictionary_encode(), pl.String(), ["x", None]),
+        (pa.array([7, None], pa.uint8()).dictionary_encode(), pl.UInt8(), [7, None]),
+        (pa.array(["x", None], pa.string_view()), pl.String(), ["x", None]),
+        (pa.array([date(2024, 2, 29), None], pa.date64()), pl.Date(), [date(2024, 2, 29), None]),
+        (pa.array([2**64 - 1, None], pa.uint64()), pl.UInt64(), [2**64 - 1, None]),
+    ],
+    ids=lambda value: str(getattr(value, "type", "")),
+)
+def test_every_scalar_type_is_read(tmp_path, array, dtype, values):
+    write(tmp_path / "a.parquet", text=["x", "y"], value=array)
+    pool = Pool.open(tmp_path)
+    found = pool.read(pool.shards[0], columns=["value"]).frame["pool.value"]
+    assert (pool.columns["value"], found.dtype) == (dtype, dtype)
+    assert found.to_list() == values
+
+
+@pytest.mark.parametrize("kind", [pa.time32("s"), pa.duration("s"), pa.list_(pa.int8()), pa.map_(pa.string(), pa.int8()), pa.binary(4)])
+def test_other_types_are_no_pool_columns_and_do_no_harm(tmp_path, kind):
+    write(tmp_path / "a.parquet", text=["x"], value=pa.nulls(1, kind))
+    pool = Pool.open(tmp_path)
+    assert pool.columns == {"text": pl.String()}
+    assert read_all(pool, roles=["text"])["text"].to_list() == ["x"]
 
 
 def test_two_columns_of_one_name_are_refused(tmp_path):
