@@ -1,0 +1,87 @@
+import random
+
+import langdetect
+import polars as pl
+import pytest
+from langdetect.detector_factory import PROFILES_DIRECTORY
+
+from filters.language import CHARACTERS_AT_MOST, language
+
+TEXTS = {
+    "en": "The weather was fine and the children were playing in the garden behind the house.",
+    "de": "Das Wetter war schön und die Kinder spielten im Garten hinter dem Haus.",
+    "fr": "Il faisait beau et les enfants jouaient dans le jardin derrière la maison.",
+    "es": "Hacía buen tiempo y los niños jugaban en el jardín detrás de la casa.",
+    "ru": "Погода была хорошая, и дети играли в саду за домом.",
+    "ko": "날씨가 좋아서 아이들이 집 뒤 정원에서 놀고 있었다.",
+    "ja": "天気がよくて、子供たちは家の裏の庭で遊んでいました。",
+    "zh-cn": "天气很好,孩子们在房子后面的花园里玩耍。",
+    "ar": "كان الطقس جميلا وكان الأطفال يلعبون في الحديقة خلف المنزل.",
+}
+AMBIGUOUS = ["red house", "taxi hotel", "radio", "mango banana", "auto", "sol mar", "hand in hand", "no", "extra super", "data"]
+
+
+def _of(texts: list[str | None], **parameters: int) -> list[tuple[object, ...]]:
+    return language(pl.DataFrame({"text": pl.Series(texts, dtype=pl.String)}), **parameters).rows()
+
+
+@pytest.mark.parametrize("code", TEXTS)
+def test_a_plain_sentence_has_its_language(code: str) -> None:
+    ((found, prob, error),) = _of([TEXTS[code]])
+    assert (found, error) == (code, None)
+    assert 0.99 < prob <= 1.0
+
+
+def test_no_letters_no_answer_and_no_text_no_value() -> None:
+    nothing = ["", " ", "12345 67.89", "https://example.org/some/page", "someone@example.org", "\0", "!?", "🙂"]
+    assert _of(nothing) == [("und", 0.0, None)] * len(nothing)
+    assert _of([None]) == [(None, None, None)]
+
+
+def test_the_order_and_company_of_texts_never_change_an_answer() -> None:
+    texts = [*AMBIGUOUS, *TEXTS.values(), None, ""]
+    once = dict(zip(texts, _of(texts), strict=True))
+    for seed in range(5):
+        mixed = random.Random(seed).choices(texts, k=30)
+        assert _of(mixed) == [once[text] for text in mixed]
+
+
+def test_the_seed_is_a_parameter_and_moves_unsure_answers() -> None:
+    answers = [tuple(_of(list(AMBIGUOUS), seed=seed)) for seed in range(4)]
+    assert answers[0] == tuple(_of(list(AMBIGUOUS), seed=0))
+    assert len(set(answers)) > 1, "langdetect draws at random: without a seed of its own it would differ between runs"
+
+
+def test_langdetects_own_global_seed_and_draws_are_left_alone() -> None:
+    before = langdetect.DetectorFactory.seed
+    random.seed(1)
+    expected = random.random()
+    random.seed(1)
+    answers = _of(list(AMBIGUOUS))
+    assert random.random() == expected
+    assert langdetect.DetectorFactory.seed == before
+    langdetect.DetectorFactory.seed = 99
+    try:
+        assert _of(list(AMBIGUOUS)) == answers
+    finally:
+        langdetect.DetectorFactory.seed = before
+
+
+def test_answers_are_langdetects_over_the_same_profiles() -> None:
+    factory = langdetect.DetectorFactory()
+    factory.load_profile(PROFILES_DIRECTORY)
+    factory.set_seed(0)
+    for text in TEXTS.values():
+        detector = factory.create()
+        detector.append(text)
+        best = detector.get_probabilities()[0]
+        ((code, prob, _),) = _of([text])
+        assert code == best.lang
+        assert prob == pytest.approx(best.prob, abs=1e-6)
+
+
+def test_only_the_beginning_of_a_long_text_is_looked_at() -> None:
+    english = (TEXTS["en"] + " ") * (CHARACTERS_AT_MOST // len(TEXTS["en"]) + 1)
+    assert _of([english[:CHARACTERS_AT_MOST] + TEXTS["ru"] * 10]) == _of([english[:CHARACTERS_AT_MOST]])
+    hostile = ["a" * 10_000_000, "a@" * 5_000_000, "\0" * 10_000_000, "http://" + "a" * 10_000_000]
+    assert [error for _, _, error in _of(hostile)] == [None] * 4

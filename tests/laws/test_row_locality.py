@@ -1,0 +1,111 @@
+"""Law 1: what a signal says of a row depends on that row alone. Runs over every signal and every grouping's sketch in the tree."""
+
+import io
+import struct
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from curate.grouping import Grouping
+from curate.model import digest_of_weights, pack, shelve
+from curate.signal import Signal
+from filters import filter_network
+from pipelines.catalog import catalogue
+
+_LOADED = {name: entry.load() for name, entry in catalogue().items()}
+SIGNALS = {name: one.sketch if isinstance(one, Grouping) else one for name, one in _LOADED.items() if isinstance(one, Signal | Grouping)}
+
+
+def _encoded(pixels: np.ndarray, form: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, form)
+    return buffer.getvalue()
+
+
+def _images() -> list[bytes | None]:
+    rng = np.random.default_rng(5)
+    drawn = [rng.integers(0, 256, (int(h), int(w), 3), dtype=np.uint8) for h, w in rng.integers(1, 70, (6, 2))]
+    files = [_encoded(pixels, ("PNG", "JPEG", "WEBP")[i % 3]) for i, pixels in enumerate(drawn)]
+    photo = _encoded(rng.integers(0, 256, (64, 64, 3), dtype=np.uint8), "JPEG")
+    damaged = [photo[:600], photo[: len(photo) // 2], photo[:10] + b"\0" * 40, b"", b"GIF89a", b"not an image"]
+    return [*files, photo, *damaged, None, None, _encoded(np.zeros((3, 3), np.uint8), "PNG"), _encoded(drawn[0][:, :, 0], "PNG")]
+
+
+_TEXTS = [
+    "a red fox jumps over the lazy dog by the river", "A Red Fox jumps over the lazy dog by the river!", "", " ", None, "\0", "a\0b",
+    "Ein Text auf Deutsch mit Umlauten: äöü", "日本語のテキストです。", "12345 67", "https://example.org/a?b=c", "word " * 3000,
+    "x" * 20_000, None, "one", "🙂 ❤ e\u0301", "the same words the same words the same words",
+]  # fmt: skip
+_LICENCES = [
+    "CC BY 4.0", "https://creativecommons.org/licenses/by-sa/3.0/pl/", "MIT OR Apache-2.0", None, "", "free", "All rights reserved",
+    "MIT; GPL-3.0", "CC0", "\0", "cc-by-4.0 or", "((((", "proprietary", None, "Public Domain", "CC BY 4.0, all rights reserved", "unknown",
+]  # fmt: skip
+ROWS = 17
+_VALUES = {"image": pl.Series(_images(), dtype=pl.Binary), "license": pl.Series(_LICENCES, dtype=pl.String)}
+
+
+def _rows(signal: Signal) -> pl.DataFrame:
+    return pl.DataFrame({role: _VALUES.get(role, pl.Series(_TEXTS, dtype=pl.String)) for role in signal.roles})
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The weights digest of a small frozen image-text model, for the signals that need one."""
+    rng = np.random.default_rng(0)
+    pictures = [_encoded(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8), "PNG") for _ in range(96)]
+    made = filter_network.filter_network(pl.DataFrame({"image": pictures, "text": [f"picture {i}" for i in range(96)]}), samples=128)
+    folder: Path = tmp_path_factory.mktemp("model")
+    for name, data in zip(("weights.safetensors", "card.json"), pack(made), strict=True):
+        (folder / name).write_bytes(data)
+    digest = digest_of_weights(made.weights)
+    shelve(digest, filter_network.load, folder)
+    return digest
+
+
+def _bits(frame: pl.DataFrame) -> list[tuple[object, ...]]:
+    """Rows whose floats are bytes, so that -0.0 is not 0.0."""
+    return [tuple(struct.pack("<d", value) if isinstance(value, float) else value for value in row) for row in frame.rows()]
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+def test_a_row_is_measured_alike_alone_in_any_company_and_in_any_order(name: str, model: str) -> None:
+    signal = SIGNALS[name]
+    rows, parameters = _rows(signal), dict.fromkeys(signal.models, model)
+    assert rows.height == ROWS
+    alone = [_bits(signal(rows[i : i + 1], **parameters))[0] for i in range(ROWS)]
+
+    @settings(max_examples=20)
+    @given(st.lists(st.integers(0, ROWS - 1), max_size=40))
+    def law(chosen: list[int]) -> None:
+        assert _bits(signal(rows[chosen], **parameters)) == [alone[i] for i in chosen]
+
+    law()
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+def test_no_rows_and_only_nulls_still_give_the_declared_columns(name: str, model: str) -> None:
+    signal = SIGNALS[name]
+    parameters = dict.fromkeys(signal.models, model)
+    empty = signal(_rows(signal).clear(), **parameters)
+    assert (dict(empty.schema), empty.height) == (signal.schema, 0)
+    nothing = signal(pl.DataFrame({role: pl.Series([None] * 3, dtype=_rows(signal)[role].dtype) for role in signal.roles}), **parameters)
+    assert (dict(nothing.schema), nothing.height) == (signal.schema, 3)
+    assert nothing["error"].null_count() == 3, "a value that is not there is not an error"
+    assert len(set(_bits(nothing))) == 1
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+def test_more_rows_than_one_call_takes_are_measured_alike(name: str, model: str) -> None:
+    signal = SIGNALS[name]
+    size = signal.batch or 4096
+    rows, parameters = _rows(signal), dict.fromkeys(signal.models, model)
+    cheap = rows[[5, 4, 13, 14]]
+    many = pl.concat([cheap] * (size // 4) + [rows[:6]])
+    once = _bits(signal(many, **parameters))
+    assert once[: len(cheap)] == _bits(signal(cheap, **parameters))
+    assert once[size:] == _bits(signal(many[size:], **parameters))
