@@ -144,7 +144,7 @@ def pixels(encoded: bytes, resolution: int) -> Bytes:
 def _turn(image: Image.Image) -> Image.Transpose | None:
     """What makes a picture stand upright, by its EXIF orientation; damaged metadata says nothing."""
     try:
-        return _TURNS.get(image.getexif().get(_ORIENTATION))
+        return _TURNS.get(image.getexif().get(_ORIENTATION, 1))
     except _UNDECODABLE:
         return None
 
