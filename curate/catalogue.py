@@ -16,7 +16,7 @@ Filter = Signal | Grouping | Model
 
 @dataclass(frozen=True)
 class Entry:
-    """One filter file: `source` is the digest of it and of the private files it imports; `search` a folder to import from, if not installed."""
+    """One filter file: `source` digests it and the private files it imports; `search` is a folder to import from, if it is not installed."""
 
     name: str
     module: str

@@ -63,9 +63,8 @@ def _advice(plan: Plan, stages: dict[str, tuple[str, ...]], evidence: dict[str, 
             if node.combinator != "after" or node.is_global or not {name, parent} <= known or not stages[name]:
                 continue
             if cost[parent] > EXPENSIVE * cost[name]:
-                found.append(
-                    f"{parent} costs {_time(cost[parent])} a row and runs before {name}, {_time(cost[name])} a row: the other order would measure less"
-                )
+                dear, cheap = f"{parent} costs {_time(cost[parent])} a row", f"{name}, {_time(cost[name])} a row"
+                found.append(f"{dear} and runs before {cheap}: the other order would measure less")
     return found
 
 

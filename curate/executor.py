@@ -14,7 +14,6 @@ from typing import Any, Protocol
 from curate.errors import CeterisError
 
 ATTEMPTS = 3
-SINGLE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")}
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,6 @@ class Processes:
 
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:
-            os.environ.update({key: os.environ.get(key, value) for key, value in SINGLE_THREAD.items()})
             self._pool = ProcessPoolExecutor(self.workers, mp_context=get_context("spawn"))
         return self._pool
 
@@ -109,8 +107,8 @@ class Processes:
 class Ray:
     """Ray Core tasks, one CPU each: `local` starts a private Ray of `workers` CPUs, an address joins a cluster.
 
-    Ray's own retries are off. A task whose worker dies, or that outlives `deadline` seconds, is submitted again, at most ATTEMPTS times; the first answer
-    of a task counts and later ones are ignored, so a cut-off node that comes back changes nothing.
+    Ray's own retries are off. A task whose worker dies, or that outlives `deadline` seconds, is submitted again, at most ATTEMPTS times;
+    the first answer of a task counts and later ones are ignored, so a cut-off node that comes back changes nothing.
     """
 
     address: str = "local"

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from curate.signal import Signal, parameters_of
+from curate.signal import Signal, by_path, parameters_of
 
 LINK_SCHEMA = {"a": pl.Binary(), "b": pl.Binary(), "similarity": pl.Float32()}
 Indices = npt.NDArray[np.int64]
@@ -30,6 +30,10 @@ class Grouping:
     links: Callable[..., pl.DataFrame] | None
     threshold: float
     defaults: dict[str, Any]
+
+    def __reduce__(self) -> tuple[object, tuple[str, ...]]:
+        """Travel by module path."""
+        return by_path(self.module, self.name)
 
     @property
     def uses(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ import safetensors.numpy
 
 from curate.digest import canonical_json, sha256
 from curate.errors import CeterisError
+from curate.signal import by_path
 
 Weights = dict[str, npt.NDArray[Any]]
 
@@ -46,6 +47,10 @@ class Model:
         self.load = function
         return function
 
+    def __reduce__(self) -> tuple[object, tuple[str, ...]]:
+        """Travel by module path."""
+        return by_path(self.module, self.name)
+
     def __call__(self, *rows: pl.DataFrame, **parameters: Any) -> Made:
         """Make it: the plain function, for use without an engine."""
         return self.make(*rows, **parameters)
@@ -54,7 +59,7 @@ class Model:
 def model(
     *, version: int, reads: Sequence[str] = (), rows: str | None = None, files: Sequence[str] = ()
 ) -> Callable[[Callable[..., Made]], Model]:
-    """Declare a model. With `rows` the function's first argument is a frame of the roles in `reads`, in uid order; all else is keyword-only."""
+    """Declare a model. With `rows` the function's first argument is a frame of the roles in `reads`, in uid order; the others are keywords."""
 
     def declare(function: Callable[..., Made]) -> Model:
         keywords = [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]

@@ -143,7 +143,6 @@ class Passes:
             decided={name: (self.plan.nodes[name], self.decided[name].parts[piece.number]) for name in parents if name != POOL},
             cuts={node.name: self.cuts[node.name] for node in decide if node.name in self.cuts},
             shelf=self.shelf,
-            search=self.plan.search,
             sketches=sketches,
         )
 

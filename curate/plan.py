@@ -118,7 +118,6 @@ class Plan:
     groups: dict[str, Groups]
     models: dict[str, Training]
     sources: dict[str, str] = field(default_factory=dict)
-    search: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:

@@ -35,6 +35,11 @@ def make_plan(recipe: Recipe, pool: Pool, catalogue: Catalogue, weights: Mapping
     trained = [training for training in builder.models.values() if training.rows is not None]
     root = POOL
     if trained:
+        if TRUSTED in recipe.stages:
+            where = recipe.where(f"stages.{TRUSTED}")
+            raise RecipeError(
+                "trusted is the name of the pool without the rows that models trained on", where=where, fix="rename the stage"
+            )
         builder.measures["content"] = _measure("content", content, {}, [])
         rule = Outside(tuple(sorted(lists.get(t.id, f"pending:{t.id}") for t in trained)))
         nodes[TRUSTED] = _node([pool.id, builder.measures["content"].fingerprint], TRUSTED, "after", (POOL,), rule, nodes)
@@ -45,8 +50,7 @@ def make_plan(recipe: Recipe, pool: Pool, catalogue: Catalogue, weights: Mapping
             builder.check(stage, stage.rule)
         parents = tuple(root if parent == POOL else parent for parent in stage.parents)
         nodes[name] = _node(builder.identity(stage.rule), name, stage.combinator, parents, stage.rule, nodes)
-    search = tuple(sorted({entry.search for entry in catalogue.values() if entry.search}))
-    return Plan(recipe, pool, nodes, builder.measures, builder.groups, builder.models, builder.sources, search)
+    return Plan(recipe, pool, nodes, builder.measures, builder.groups, builder.models, builder.sources)
 
 
 def _node(salt: Any, name: str, combinator: str, parents: tuple[str, ...], rule: Rule | Outside | None, nodes: Mapping[str, Node]) -> Node:

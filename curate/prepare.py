@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from curate import model as models
 from curate.catalogue import Catalogue, versions_of
 from curate.content import content
 from curate.digest import UInt64s
 from curate.errors import NondeterminismError, SignalBugError, StoreError
 from curate.evidence import aligned, measure_rows
 from curate.executor import Crashed, Executor
-from curate.model import Made, digest_of_weights, pack
+from curate.model import Made, Model, digest_of_weights, pack
 from curate.pieces import Piece
 from curate.plan import Measure, Plan, Training
 from curate.pool import Pool
@@ -86,7 +85,7 @@ def _content_roles(pool: Pool) -> pl.DataFrame:
     return pl.concat([pool.read(shard, roles=content.roles).frame for shard in pool.shards])
 
 
-def shelf_of(training: Mapping[str, Training], store: Store) -> tuple[tuple[str, models.Model, str], ...]:
+def shelf_of(training: Mapping[str, Training], store: Store) -> tuple[tuple[str, Model, str], ...]:
     """(weights digest, model, folder) of every model made."""
     found = [(store.json(f"{one.folder}/model.json"), one) for one in training.values()]
     return tuple((value["weights"], one.model, value["folder"]) for value, one in found if value)

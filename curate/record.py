@@ -20,6 +20,14 @@ from curate.subset import load as load_subset
 
 
 @dataclass(frozen=True)
+class Selected(Subset):
+    """A subset together with the run that selected it and the name it has there."""
+
+    run: "Run"
+    name: str
+
+
+@dataclass(frozen=True)
 class Run:
     """runs/NAME-ID of a store."""
 
@@ -56,8 +64,10 @@ class Run:
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """run.json."""
+        """run.json, its nodes and subsets in the order of the plan and the recipe."""
         value: dict[str, Any] = self.store.json(f"{self.folder}/run.json")
+        value["nodes"] = {name: value["nodes"][name] for name in value["order"]}
+        value["subsets"] = {name: value["subsets"][name] for name in value["named"]}
         return value
 
     @cached_property
@@ -75,12 +85,13 @@ class Run:
         value: list[dict[str, Any]] = self.store.json(f"{self.folder}/funnel.json")
         return value
 
-    def subset(self, name: str) -> Subset:
-        """A named subset; `pool` is every row that may be used."""
+    def subset(self, name: str) -> Selected:
+        """A named subset; `pool` is every row of it."""
         known = self.facts["subsets"]
         if name not in known:
             raise CeterisError(f"this run has no subset {name}", where=self.folder, fix=f"there are: {', '.join(known)}")
-        return load_subset(self.store, known[name])
+        found = load_subset(self.store, known[name])
+        return Selected(found.uids, found.copies, self, name)
 
     def decided(self, node: str) -> Decided:
         """A node's decisions."""

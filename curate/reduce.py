@@ -77,7 +77,7 @@ def _at_most(frame: pl.DataFrame, last: tuple[int, int, int]) -> Mask:
 
 
 def cut_of(rule: Top | Random, dtype: pl.DataType | None, parts: Sequence[Part], store: Store) -> Cut:
-    """The cut of `top` (over a column of `dtype`) or `random`: the quota-th smallest candidate, found by histograms of 16 bits at a time."""
+    """The cut of `top` (over a column of `dtype`) or `random`: the quota-th smallest candidate, by histograms of 16 bits at a time."""
     entering = sum(part.rows for part in parts)
     quota = rule.quota(entering)
     if quota == 0:

@@ -166,10 +166,12 @@ def _description(plan: Plan, subsets: dict[str, str]) -> dict[str, Any]:
         "recipe": plan.recipe.digest,
         "pool": pool_key(plan.pool),
         "nodes": nodes,
+        "order": list(nodes),
         "measures": measures,
         "groups": groups,
         "models": models,
         "subsets": subsets,
+        "named": list(subsets),
         "evaluate": {"scale": evaluate.scale, "seeds": evaluate.seeds} if evaluate else None,
     }
 

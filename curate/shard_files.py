@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 from curate import jsonl
 from curate.digest import canonical_json, digest_of, sha256_file
 from curate.errors import PoolError
-from curate.layouts import kind_of
+from curate.footer import null_counts
+from curate.layouts import IMAGE, kind_of
 
 ENDINGS: dict[str, tuple[str, ...]] = {
     "parquet": (".parquet",),
@@ -158,6 +159,8 @@ def _probe_parquet(file: Path, path: str) -> _Found | Unreadable:
         with pq.ParquetFile(file) as parquet:
             metadata, schema = parquet.metadata, parquet.schema_arrow
             groups = tuple(metadata.row_group(i).num_rows for i in range(metadata.num_row_groups))
+        columns = {name: kind_of(type_) for name, type_ in zip(schema.names, schema.types, strict=True)}
+        image_paths = _may_hold_paths(file, columns)
     except (pa.ArrowException, OSError, ValueError) as error:
         return Unreadable(path, "bad_footer", str(error), "make or download it again")
     if sum(groups) != metadata.num_rows or min(groups, default=0) < 0:
@@ -167,22 +170,15 @@ def _probe_parquet(file: Path, path: str) -> _Found | Unreadable:
         if schema.names.count(name) > 1:
             what = f"{schema.names.count(name)} columns are called {name!r}"
             raise PoolError(what, where=str(file), fix="rename one and write the file again")
-    columns = {name: kind_of(schema.field(name).type) for name in schema.names}
-    return groups, columns, _may_hold_paths(metadata, columns)
+    return groups, columns, image_paths
 
 
-def _may_hold_paths(metadata: Any, columns: dict[str, str]) -> tuple[str, ...]:
+def _may_hold_paths(file: Path, columns: dict[str, str]) -> tuple[str, ...]:
     """String columns, and image structs some of whose bytes may be null."""
-    leaves = {metadata.schema.column(i).path: i for i in range(metadata.num_columns)}
-    found = []
-    for name, kind in columns.items():
-        if kind == "String":
-            found.append(name)
-        elif kind == "image":
-            chunks = [metadata.row_group(i).column(leaves[f"{name}.bytes"]) for i in range(metadata.num_row_groups)]
-            if not all(chunk.statistics is not None and chunk.statistics.null_count == 0 for chunk in chunks):
-                found.append(name)
-    return tuple(found)
+    images = [name for name, kind in columns.items() if kind == IMAGE]
+    nulls = null_counts(file) if images else []
+    whole = {name for name in images if all(group.get(f"{name}.bytes") == 0 for group in nulls)}
+    return tuple(name for name, kind in columns.items() if kind == "String" or (kind == IMAGE and name not in whole))
 
 
 def _foreign(path: str, head: bytes) -> Unreadable:

@@ -2,8 +2,10 @@
 
 import importlib
 import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NewType
 
 import polars as pl
@@ -37,9 +39,9 @@ class Signal:
         """Measure rows: the plain function, for use without an engine."""
         return self.measure(rows, parameters)
 
-    def __reduce__(self) -> tuple[object, tuple[str, str]]:
-        """Travel by module path, so that workers run the code they have."""
-        return (_import, (self.module, self.name))
+    def __reduce__(self) -> tuple[object, tuple[str, ...]]:
+        """Travel by module path."""
+        return by_path(self.module, self.name)
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -144,7 +146,15 @@ def parameters_of(function: Callable[..., Any], positional: int = 1) -> tuple[di
     return defaults, tuple(models)
 
 
-def _import(module: str, name: str) -> Any:
+def by_path(module: str, name: str) -> tuple[object, tuple[str, ...]]:
+    """How a filter is pickled: by the module it lies in (and the folder, for a user's own), so that workers run the code they have."""
+    folder = "" if "." in module else str(Path(str(sys.modules[module].__file__)).parent)
+    return (_import, (module, name, folder))
+
+
+def _import(module: str, name: str, folder: str) -> Any:
+    if folder and folder not in sys.path:
+        sys.path.insert(0, folder)
     return getattr(importlib.import_module(module), name)
 
 

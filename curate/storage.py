@@ -4,7 +4,7 @@ import errno
 import os
 import uuid
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from curate.errors import StoreError
 from curate.failpoint import reach
@@ -87,7 +87,7 @@ class LocalStorage:
 class MemoryStorage:
     """A dictionary, shared by every MemoryStorage of the same name in this process."""
 
-    _all: dict[str, dict[str, bytes]] = {}
+    _all: ClassVar[dict[str, dict[str, bytes]]] = {}
 
     def __init__(self, name: str) -> None:
         """Open (and make) the named dictionary."""

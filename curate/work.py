@@ -1,6 +1,5 @@
 """One piece of a shard: gather the evidence its rules ask for, decide its rows, write both, return receipts."""
 
-import sys
 import time
 from dataclasses import dataclass, field
 
@@ -8,13 +7,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from curate import model as models
 from curate.digest import UInt64s
 from curate.evidence import aligned, measure_rows
 from curate.expression import Clause
 from curate.failpoint import reach
 from curate.membership import inherited
-from curate.model import Model
+from curate.model import Model, shelve
 from curate.pieces import Piece, open_pool, read_uids
 from curate.plan import POOL, Measure, Node, Outside
 from curate.pool import Pool, Shard
@@ -42,7 +40,6 @@ class Task:
     decided: dict[str, tuple[Node, Part]]
     cuts: dict[str, Cut]
     shelf: tuple[tuple[str, Model, str], ...]
-    search: tuple[str, ...]
     sketches: dict[str, Measure]
 
 
@@ -62,13 +59,10 @@ class Receipt:
 
 def work(task: Task) -> Receipt:
     """Decide `task.decide` in order and gather what `task.gather` asks for. The function that executors map."""
-    for folder in task.search:
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
     store = Store.open(task.store)
     for digest, model, folder in task.shelf:
         if model.load is not None:
-            models.shelve(digest, model.load, store.path(folder))
+            shelve(digest, model.load, store.path(folder))
     view = View(task, store)
     for node in task.decide:
         view.decide(node)

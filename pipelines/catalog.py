@@ -2,12 +2,14 @@
 
 import ast
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import filters
-from curate.catalogue import Catalogue, Entry
+from curate.catalogue import Catalogue, Entry, Filter
 from curate.errors import CeterisError
+from curate.grouping import Grouping
+from curate.signal import Signal
 
 SHIPPED = Path(filters.__file__).parent
 
@@ -52,3 +54,24 @@ def _source(path: Path) -> str:
     for name in sorted(seen):
         digest.update(name.encode() + b"\0" + seen[name] + b"\0")
     return digest.hexdigest()
+
+
+def described(entries: Catalogue) -> list[dict[str, str]]:
+    """Every filter loaded and put in words: filter, kind, reads, writes, parameters."""
+    return [_described(name, entry.load()) for name, entry in sorted(entries.items())]
+
+
+def _described(name: str, found: Filter) -> dict[str, str]:
+    if isinstance(found, Signal):
+        writes = ", ".join(f"{name}.{column} ({dtype.base_type()})" for column, dtype in found.writes.items())
+        return _line(name, "signal", found.roles, writes, {**found.defaults, **dict.fromkeys(found.models, "a model")})
+    if isinstance(found, Grouping):
+        parameters = {**found.sketch.defaults, **found.defaults, "threshold": found.threshold}
+        return _line(name, "grouping", found.sketch.roles, "group, similarity, survivor", parameters)
+    parameters = {**found.defaults, **dict.fromkeys([*found.required, *([found.rows] if found.rows else [])], "required")}
+    return _line(name, "model", found.reads, "weights", parameters)
+
+
+def _line(name: str, kind: str, reads: Sequence[str], writes: str, parameters: Mapping[str, object]) -> dict[str, str]:
+    given = ", ".join(f"{key}: {value}" for key, value in parameters.items())
+    return {"filter": name, "kind": kind, "reads": ", ".join(reads), "writes": writes, "parameters": given}

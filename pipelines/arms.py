@@ -1,0 +1,95 @@
+"""The arms of a run: every candidate, and the controls that a claim about it needs."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from curate.digest import UInt64s
+from curate.errors import CeterisError
+from curate.plan import POOL, TRUSTED
+from curate.pool import Pool
+from curate.record import Run
+from eval_fixed_model.arms import Arm
+from eval_fixed_model.rows import Rows
+
+WHOLE, TRUSTED_ONLY = "whole pool", "trusted only"
+
+
+@dataclass(frozen=True)
+class Arms:
+    """Arms by name, and the contrasts that are judged: (candidate, control)."""
+
+    arms: dict[str, Arm]
+    contrasts: tuple[tuple[str, str], ...]
+
+
+def arms_of(run: Run, rows: Rows, trained_on: UInt64s) -> Arms:
+    """The whole pool, every subset of the recipe, and for each a random draw of its size and the recipe without its last stage.
+
+    Only rows that the instrument can decode count, so sizes are equal where they must be. `trained_on` are the uids of trusted rows.
+    """
+    uids = run.uids()
+    usable = np.zeros(len(uids), bool)
+    usable[places_of(uids, rows.uids)] = True
+    root = _mask(run, _root(run)) & usable
+    whole = uids[root]
+    arms = {WHOLE: Arm(WHOLE, "pool", whole)}
+    contrasts: list[tuple[str, str]] = []
+    for name in run.facts["subsets"]:
+        if name in (POOL, TRUSTED):
+            continue
+        chosen = uids[_mask(run, name) & root]
+        if not len(chosen):
+            raise CeterisError(f"the subset {name} has no row that can be trained on", where=run.folder, fix="loosen its rules")
+        arms[name] = Arm(name, "candidate", chosen)
+        contrasts.append((name, WHOLE))
+        draw = f"random {len(chosen)}"
+        arms.setdefault(draw, Arm(draw, "random", whole, len(chosen)))
+        contrasts.append((name, draw))
+        for label, mask in _without_last_stage(run, name):
+            arms.setdefault(label, Arm(label, "parent", uids[mask & root]))
+            contrasts.append((name, label))
+    if len(trained_on):
+        arms[TRUSTED_ONLY] = Arm(TRUSTED_ONLY, "trusted", rows.uids[np.sort(rows.indices(trained_on))])
+    return Arms(arms, tuple(dict.fromkeys(contrasts)))
+
+
+def _root(run: Run) -> str:
+    return TRUSTED if TRUSTED in run.facts["nodes"] else POOL
+
+
+def _mask(run: Run, node: str) -> npt.NDArray[np.bool_]:
+    return np.ones(run.pool.rows, bool) if node == POOL else run.codes(node) == 0
+
+
+def _without_last_stage(run: Run, name: str) -> Iterator[tuple[str, npt.NDArray[np.bool_]]]:
+    """Of a rule stage its parents' rows; of `minus` its first operand; of `all_of` each operand; of `any_of` nothing."""
+    node = run.facts["nodes"][name]
+    if node["rule"] is not None:
+        decided = run.decided(name)
+        combined = {f"{word} {parent}" for parent in node["parents"] for word in ("in", "not known whether in")}
+        own = [code for code, reason in enumerate(decided.reasons) if reason.stage == name and reason.text not in combined]
+        codes = run.codes(name)
+        yield _named(run, name, node["parents"]), (codes == 0) | np.isin(codes, own)
+    elif node["combinator"] in ("minus", "all_of"):
+        for parent in node["parents"][: 1 if node["combinator"] == "minus" else None]:
+            yield _named(run, name, [parent]), _mask(run, parent)
+
+
+def _named(run: Run, name: str, parents: list[str]) -> str:
+    if len(parents) > 1:
+        return f"{name} without its rule"
+    return WHOLE if parents[0] == _root(run) else parents[0]
+
+
+def training_pools(run: Run) -> list[Pool]:
+    """The trusted pools that the run's models were trained on."""
+    return [Pool.from_json(model["rows"]) for model in run.facts["models"].values() if model["rows"]]
+
+
+def places_of(uids: UInt64s, wanted: UInt64s) -> npt.NDArray[np.int64]:
+    """Where those of `wanted` that are in `uids` are, ascending."""
+    keys, asked = (np.ascontiguousarray(each.astype(">u8")).view("S16").ravel() for each in (uids, wanted))
+    return np.flatnonzero(np.isin(keys, asked))

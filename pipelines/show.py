@@ -1,0 +1,263 @@
+"""What people see: tables, funnels, the story of a row, and progress with a rate and the time left."""
+
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import polars as pl
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from curate.estimate import Forecast
+from curate.passes import Effort
+from curate.plan import Plan
+
+if TYPE_CHECKING:  # they import torch, which most commands do without
+    from eval_fixed_model.statistics import Contrast
+    from pipelines.training import Evaluation
+    from pipelines.verdicts import Judged
+
+WIDE = 200
+out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+EVERY = 10.0
+LISTED = 12
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        """Things per second so far."""
+        return Text(f"{task.finished_speed or task.speed or 0:,.0f}/s")
+
+
+@contextmanager
+def progress() -> "Iterator[Watch]":
+    """Bars on a terminal; elsewhere a line every ten seconds. Both go to stderr."""
+    bars = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+        console=err,
+        disable=not err.is_terminal,
+    )
+    with bars:
+        yield Watch(bars)
+
+
+class Watch:
+    """Called with (label, done, total) as work goes on."""
+
+    def __init__(self, bars: Progress) -> None:
+        """Nothing is under way yet."""
+        self.bars = bars
+        self.tasks: dict[str, Any] = {}
+        self.began: dict[str, float] = {}
+        self.said = time.monotonic()
+
+    def __call__(self, label: str, done: int, total: int) -> None:
+        """Say where `label` stands."""
+        self.began.setdefault(label, time.monotonic())
+        if err.is_terminal:
+            if label not in self.tasks:
+                self.tasks[label] = self.bars.add_task(escape(label), total=total)
+            self.bars.update(self.tasks[label], completed=done, total=total)
+        elif time.monotonic() - self.said > EVERY and done:
+            self.said = time.monotonic()
+            rate = done / max(self.said - self.began[label], 1e-9)
+            err.print(escape(f"{label}: {done:,} of {total:,}, {rate:,.1f}/s, {(total - done) / rate:,.0f} s left"))
+
+
+def line(text: str) -> None:
+    """Print a line as it is, however long, so that it can be pasted."""
+    out.print(text, markup=False, soft_wrap=True)
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], right: Sequence[int] = ()) -> None:
+    """Print a plain table."""
+    made = Table(title=escape(title), title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for number, column in enumerate(columns):
+        whole = number < len(columns) - 1
+        justify: Literal["left", "right"] = "right" if number in right else "left"
+        made.add_column(escape(column), justify=justify, no_wrap=whole, overflow="ellipsis" if whole else "fold")
+    for row in rows:
+        made.add_row(*[escape(_cell(value)) for value in row])
+    out.print(made)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def pool(about: Mapping[str, Any]) -> None:
+    """What `curate pool` believes."""
+    size = f"{about['rows']:,} rows in {about['shards']} shards, {_bytes(about['bytes'])}"
+    line(f"{about['path']}: {about['layout']}, {about['modality']}, {size}")
+    table("roles", ["role", "column"], list(about["roles"].items()))
+    line(f"columns for rules: {', '.join(f'pool.{name} ({dtype})' for name, dtype in about['columns'].items()) or 'none'}")
+    for row in about["sample"]:
+        line("  " + "; ".join(f"{role}: {value}" for role, value in row.items()))
+    if about["unreadable"]:
+        pool_faults(about["unreadable"])
+
+
+def pool_faults(unreadable: Sequence[Mapping[str, Any]]) -> None:
+    """Files that were left out, and why."""
+    table("not readable, left out", ["file", "code", "detail", "fix"], [list(one.values()) for one in unreadable])
+
+
+def plan(made: Plan, known: Forecast) -> None:
+    """The DAG with what is in the store and what it costs."""
+    rows = []
+    for name, node in made.nodes.items():
+        parents = "" if node.combinator == "pool" else f"{node.combinator} {', '.join(node.parents)}"
+        rule = node.rule.text if node.rule is not None else ""
+        rows.append([name, parents, rule, ", ".join(known.stages[name])])
+    table(f"{made.recipe.name}: {made.pool.rows:,} rows", ["stage", "from", "keeps", "asks"], rows)
+    evidence = []
+    for name, one in known.evidence.items():
+        stored = "unknown until trained" if one.rows is None else f"{one.rows:,} of {made.pool.rows:,}"
+        cost = "not measured yet" if one.seconds_per_row is None else f"{one.seconds_per_row * 1e6:,.1f} us/row"
+        left = None if one.rows is None or one.seconds_per_row is None else (made.pool.rows - one.rows) * one.seconds_per_row
+        evidence.append([name, stored, cost, "" if left is None else f"{left:,.1f} s"])
+    if evidence:
+        table("evidence", ["signal", "in the store", "cost", "at most left"], evidence, right=(1, 2, 3))
+    for advice in known.advice:
+        line(f"advice: {advice}")
+
+
+def funnel(lines: Sequence[Mapping[str, Any]]) -> None:
+    """Rows in, kept and why not, stage by stage."""
+    rows: list[list[Any]] = []
+    for at in lines:
+        rows.append([at["stage"], at["in"], at["kept"], "" if at["cut"] is None else f"cut at {at['cut']:.4g}"])
+        rows += [["", "", "", f"{reason['rows']:,} {reason['kind']}: {reason['text']}"] for reason in at["reasons"]]
+    table("funnel", ["stage", "in", "kept", "why not"], rows, right=(1, 2))
+
+
+def effort(spent: Effort, rows: int) -> None:
+    """What a run measured."""
+    if not spent.measured and not any(spent.linked.values()):
+        line("measured nothing: all evidence was in the store")
+        return
+    measured = [f"{name} {count:,} rows ({spent.seconds[name]:,.1f} s)" for name, count in spent.measured.items()]
+    linked = [f"{name} {count:,} new keys linked" for name, count in spent.linked.items() if count]
+    line(f"measured, of {rows:,}: " + "; ".join([*measured, *linked]))
+
+
+def row(story: Mapping[str, Any]) -> None:
+    """Why a row is in or out."""
+    line(f"{story['uid']}  {story['shard']} row {story['row']}")
+    for role in ("text", "url", "license", "source"):
+        if story.get(role):
+            line(f"  {role}: {story[role]}")
+    for stage, verdict in story["stages"].items():
+        line(f"  {stage}: {told(verdict)}")
+    table("values", ["evidence", "value"], list(story["values"].items()))
+    line(f"in: {', '.join(story['subsets']) or 'no subset'}")
+
+
+def told(verdict: Mapping[str, Any]) -> str:
+    """One stage's verdict on a row, in words."""
+    kind = "kept" if verdict["kind"] == "in" else verdict["kind"]
+    text = kind if not verdict["rule"] else f"{kind} by {verdict['stage']}: {verdict['rule']}"
+    if "cut" in verdict:
+        text += f" (cut at {verdict['cut']:.6g})"
+    if "survivor" in verdict:
+        text += f" (survivor {verdict['survivor']}, similarity {verdict['similarity']:.3f})"
+    return text
+
+
+def around(stage: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """The rows at a cut."""
+    column = next(name for name in rows[0] if name not in ("uid", "kept")) if rows else "value"
+    table(
+        f"around the cut of {stage}",
+        ["uid", column, ""],
+        [[r["uid"], f"{r[column]:.6g}", "kept" if r["kept"] else "dropped"] for r in rows],
+        right=(1,),
+    )
+
+
+def mix(column: str, counts: pl.DataFrame) -> None:
+    """What each subset is made of, as rows and shares."""
+    names = counts.columns[1:]
+    totals = {name: max(int(counts[name].sum()), 1) for name in names}
+    rows = [
+        [values[0], *[f"{value:,} ({value / totals[name]:.1%})" for name, value in zip(names, values[1:], strict=True)]]
+        for values in counts.rows()
+    ]
+    shown = rows[:LISTED]
+    table(f"by {column}", [column, *names], shown, right=range(1, len(names) + 1))
+    if len(rows) > LISTED:
+        line(f"... and {len(rows) - LISTED} more values (--json shows all)")
+
+
+def scores(done: "Evaluation") -> None:
+    """Every arm's mean over its seeds, task by task."""
+    tasks = done.scale.tasks.names
+    rows = []
+    for name, arm in done.arms.items():
+        seeds = [done.score(name, seed) for seed in arm.scores]
+        clean = [done.score(name, seed, without_leaks=True).headline for seed in arm.scores]
+        means = [sum(seed.tasks[task].points for seed in seeds) / len(seeds) for task in tasks]
+        headline = sum(seed.headline for seed in seeds) / len(seeds)
+        rows.append([name, arm.rows, f"{headline:.1f}", f"{sum(clean) / len(clean):.1f}", *[f"{mean:.1f}" for mean in means]])
+    title = f"{done.scale.name}, points, {len(seeds)} seeds ({done.trained} trainings now)"
+    table(title, ["arm", "rows", "headline", "without leaks", *tasks], rows, right=range(1, 4 + len(tasks)))
+    line(f"{len(done.leaked)} evaluation items occur in an arm; {done.rejected} rows cannot be decoded and left every arm alike")
+
+
+def verdict(judged: "Judged") -> None:
+    """Who is better than what, with the interval."""
+    rows = [
+        [one.candidate, one.control, one.answer, _points(one.difference), _interval(one), _points(one.detectable), one.seeds_needed]
+        for one in judged.contrasts
+    ]
+    columns = ["candidate", "against", "answer", "difference", "95% simultaneous", "detectable", "seeds needed"]
+    table(f"verdict at {judged.evaluation.scale.name}, points of the headline", columns, rows, right=(3, 4, 5, 6))
+    family = judged.family
+    spreads = "; ".join(
+        f"{kind} arms {spread.sd:.2f} ({spread.df} df{'' if spread.pooled else ', unequal: each its own'})"
+        for kind, spread in family.spreads.items()
+    )
+    critical = "unknown" if family.critical is None else f"{family.critical:.2f}"
+    size = f"{len(family.contrasts)} contrasts in the family"
+    line(f"run s.d.: {spreads}; {size}, critical value {critical}, equivalent within {family.delta:g}")
+
+
+def _points(value: float | None) -> str:
+    return "" if value is None else f"{value:+.1f}" if value < 0 else f"{value:.1f}"
+
+
+def _interval(one: "Contrast") -> str:
+    return "" if one.low is None or one.high is None else f"{one.low:+.1f} to {one.high:+.1f}"
+
+
+def program() -> str:
+    """How the user calls this command, so that printed lines can be pasted."""
+    called = Path(sys.argv[0])
+    found = shutil.which("curate")
+    if found and called.name == "curate" and Path(found).resolve() == called.resolve():
+        return "curate"
+    return str(called.relative_to(Path.cwd())) if called.is_absolute() and called.is_relative_to(Path.cwd()) else str(called)
+
+
+def _bytes(size: float) -> str:
+    for unit in ("B", "KB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:,.0f} {unit}" if unit == "B" else f"{size:,.1f} {unit}"
+        size /= 1000
+    return f"{size:,.1f} TB"

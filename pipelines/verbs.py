@@ -1,0 +1,150 @@
+"""The verbs of the Python API: plan, run, evaluate, compare, why, audit, export. The command line says the same."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from curate import audit as auditing
+from curate.errors import CeterisError, RecipeError
+from curate.estimate import Forecast, forecast
+from curate.executor import Executor, InProcess, Processes
+from curate.export import export as write_out
+from curate.plan import Plan
+from curate.pool import Pool
+from curate.recipe import Recipe
+from curate.record import Run, Selected
+from curate.run import Outcome, resolve
+from curate.run import run as select
+from curate.store import Store
+from pipelines.catalog import catalogue
+
+STORE = ".ceteris"
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan with what the store already holds for it, what it would cost, and advice. No row was read."""
+
+    plan: Plan
+    forecast: Forecast
+
+
+def silent(label: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
+def store_address(given: str | Path | None = None) -> str:
+    """Where evidence is kept: as given, else CETERIS_STORE, else the nearest .ceteris folder upwards, else here."""
+    named = str(given) if given else os.environ.get("CETERIS_STORE")
+    if named:
+        return named
+    here = Path.cwd()
+    return str(next((folder / STORE for folder in (here, *here.parents) if (folder / STORE / "FORMAT").is_file()), here / STORE))
+
+
+def open_store(given: str | Path | Store | None = None) -> Store:
+    """The store at `store_address`, made if it is not there."""
+    return given if isinstance(given, Store) else Store.open(store_address(given))
+
+
+def open_pool(
+    recipe: Recipe | None, pool: Pool | str | Path | None, store: Store, layout: str | None = None, roles: Mapping[str, str] | None = None
+) -> Pool:
+    """The pool as given, else the recipe's; layout and roles given here win. RecipeError if there is none."""
+    if isinstance(pool, Pool):
+        return pool
+    spec = recipe.pool if recipe else None
+    path = Path(pool) if pool is not None else spec.path if spec else None
+    if path is None:
+        where = recipe.where("stages") if recipe else ""
+        raise RecipeError(
+            "the recipe names no pool", where=where, fix="give one with --pool PATH, or add `pool: {path: ...}` to the recipe"
+        )
+    given = {**(spec.roles if spec and pool is None else {}), **(roles or {})}
+    named = layout or (spec.layout if spec and pool is None else None)
+    return Pool.open(path, layout=named, roles=given, cache=store.path("pools/files.json"))
+
+
+def workers(count: int | None = None) -> Executor:
+    """Processes beside this one: `count`, else one per core; in this process when that is one."""
+    count = count or len(os.sched_getaffinity(0))
+    return InProcess() if count == 1 else Processes(count)
+
+
+def plan(
+    recipe: Recipe,
+    pool: Pool | str | Path | None = None,
+    *,
+    store: Store | str | Path | None = None,
+    filters: Sequence[Path] = (),
+    layout: str | None = None,
+    roles: Mapping[str, str] | None = None,
+) -> Planned:
+    """Check everything about a recipe on a pool and say what a run would measure. Reads no row."""
+    at = open_store(store)
+    found = resolve(recipe, open_pool(recipe, pool, at, layout, roles), catalogue(filters), at)
+    return Planned(found, forecast(found, at))
+
+
+def run(
+    recipe: Recipe,
+    pool: Pool | str | Path | None = None,
+    *,
+    store: Store | str | Path | None = None,
+    executor: Executor | None = None,
+    filters: Sequence[Path] = (),
+    layout: str | None = None,
+    roles: Mapping[str, str] | None = None,
+    progress: Progress = silent,
+) -> Run:
+    """Select the recipe's subsets, measuring only what the store lacks."""
+    at = open_store(store)
+    return Run(at, run_with_effort(recipe, open_pool(recipe, pool, at, layout, roles), at, executor, filters, progress).folder)
+
+
+def run_with_effort(
+    recipe: Recipe, pool: Pool, store: Store, executor: Executor | None, filters: Sequence[Path], progress: Progress
+) -> Outcome:
+    """`run` with what it cost; closes the executor only if it started it."""
+    own = executor or workers()
+    try:
+        return select(recipe, pool, catalogue(filters), store, own, progress)
+    finally:
+        if executor is None:
+            own.close()
+
+
+def why(run: Run, uid: str) -> dict[str, Any]:
+    """Every value, rule, cut and survivor of one row."""
+    return auditing.why(run, uid)
+
+
+def near(run: Run, stage: str, count: int = 5) -> list[dict[str, Any]]:
+    """The rows on both sides of a stage's cut."""
+    return auditing.near(run, stage, count)
+
+
+def mixes(run: Run, by: Sequence[str] = ()) -> dict[str, pl.DataFrame]:
+    """What each subset is made of, by each column asked for; else by licence class, language and source where the run has them."""
+    known = [f"{name}.{column}" for name, measure in run.facts["measures"].items() for column in measure["columns"]]
+    default = [
+        *[column for column in ("license.class", "language.code") if column in known],
+        *[r for r in ("source",) if r in run.pool.roles],
+    ]
+    columns = list(by) or default
+    if not columns:
+        roles = ", ".join(run.pool.roles)
+        raise CeterisError(
+            "nothing to audit by: no licence, language or source is known", fix=f"name a column with --by, for example {roles}"
+        )
+    return {column: auditing.mix(run, column) for column in columns}
+
+
+def export(subset: Selected, out: str | Path, layout: str = "parquet") -> dict[str, Any]:
+    """Write a subset out as `parquet` rows, a list of `uids` or DataComp's `npy`; returns what export.json says."""
+    return write_out(subset.run, subset.name, Path(out), layout)

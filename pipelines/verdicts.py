@@ -1,0 +1,141 @@
+"""Verdicts: candidates against their controls, read from stored scores."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from curate.digest import digest_of
+from curate.errors import CeterisError
+from curate.record import Run
+from eval_fixed_model.conditions import differences
+from eval_fixed_model.statistics import Answer, Contrast, Draw, Verdict, verdict
+from pipelines.arms import WHOLE
+from pipelines.training import Entered, Evaluation, entries
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The lines that were asked for, in the words of this run, and the verdict over the whole family that they are part of.
+
+    `names` are this run's names of the family's arms; `file` is where the verdict is kept. With one line its numbers are attributes.
+    """
+
+    evaluation: Evaluation
+    family: Verdict
+    names: dict[str, str]
+    contrasts: tuple[Contrast, ...]
+    file: str
+
+    @property
+    def line(self) -> Contrast:
+        """The one line asked for. CeterisError if there are more."""
+        if len(self.contrasts) != 1:
+            raise CeterisError(f"{len(self.contrasts)} contrasts were asked for", fix="name a candidate and a control, or read `contrasts`")
+        return self.contrasts[0]
+
+    @property
+    def answer(self) -> Answer:
+        """better, worse, equivalent or cannot tell."""
+        return self.line.answer
+
+    @property
+    def difference(self) -> float:
+        """Candidate minus control, in points."""
+        return self.line.difference
+
+    @property
+    def low(self) -> float | None:
+        """Lower end of the simultaneous interval, in points."""
+        return self.line.low
+
+    @property
+    def high(self) -> float | None:
+        """Upper end of the simultaneous interval, in points."""
+        return self.line.high
+
+    @property
+    def detectable(self) -> float | None:
+        """The smallest difference this budget finds with 80% power, in points."""
+        return self.line.detectable
+
+    @property
+    def seeds_needed(self) -> int | None:
+        """Seeds of each arm that would settle it."""
+        return self.line.seeds_needed
+
+    def to_json(self) -> dict[str, Any]:
+        """The lines, the family and every arm's mean, JSON-able."""
+        lines = [vars(contrast) for contrast in self.contrasts]
+        arms = {self.names[arm]: vars(runs) for arm, runs in self.family.arms.items() if arm in self.names}
+        spreads = {kind: vars(spread) for kind, spread in self.family.spreads.items()}
+        about = {
+            "run": self.evaluation.run,
+            "scale": self.evaluation.scale.name,
+            "conditions": self.evaluation.conditions,
+            "file": self.file,
+        }
+        family: dict[str, Any] = {"contrasts": len(self.family.contrasts), "critical": self.family.critical, "delta": self.family.delta}
+        family |= {"confidence": self.family.confidence, "seed_correlation": self.family.seed_correlation, "spreads": spreads}
+        return {**about, "contrasts": lines, "arms": arms, "family": family}
+
+
+def compare(done: Evaluation | Run, candidate: str | None = None, control: str | None = None, *, scale: str | None = None) -> Judged:
+    """Candidates against their controls: better, worse, equivalent or cannot tell, with intervals that hold for all of them together.
+
+    The family is every contrast ever evaluated on this pool under these conditions, not only those shown. Only reads scores. `control` may
+    be "pool", any arm, or RUN/SUBSET of another run. CeterisError where nothing was evaluated, or under other conditions, naming the part
+    that differs.
+    """
+    mine = done if isinstance(done, Evaluation) else _latest(done, scale)
+    family = [one for one in entries(mine.store) if one.conditions == mine.conditions and one.pool == mine.pool]
+    scores: dict[str, dict[int, float]] = {}
+    kinds: dict[str, Draw] = {}
+    for one in family:
+        for name, arm in one.arms.items():
+            kinds[arm.id] = "random" if arm.kind == "random" else "fixed"
+            scores.setdefault(arm.id, {}).update({seed: one.score(name, seed).headline for seed in arm.scores})
+    pairs = _asked(mine, candidate, control)
+    every = {(one.arms[a].id, one.arms[b].id) for one in family for a, b in one.contrasts} | {(a.id, b.id) for a, b in pairs}
+    names = {arm.id: name for one in [*family, mine] for name, arm in reversed(one.arms.items())}
+    found = verdict(scores, kinds, sorted(pair for pair in every if pair[0] != pair[1]), mine.scale.delta)
+    lines = []
+    for a, b in pairs:
+        if a.id != b.id:
+            lines.append(replace(found.of(a.id, b.id), candidate=a.name, control=b.name))
+    key = f"{mine.run}/verdict-{digest_of(found.to_json())[:12]}.json"
+    mine.store.put_json(key, found.to_json())
+    return Judged(mine, found, names, tuple(lines), key)
+
+
+def _asked(mine: Evaluation, candidate: str | None, control: str | None) -> list[tuple[Entered, Entered]]:
+    control = WHOLE if control == "pool" else control
+    usual = [(a, b) for a, b in mine.contrasts if candidate in (None, a) and control in (None, b)]
+    if usual or candidate is None:
+        return [(mine.arms[a], mine.arms[b]) for a, b in usual]
+    return [(_arm(mine, candidate), _arm(mine, control or WHOLE))]
+
+
+def _latest(run: Run, scale: str | None) -> Evaluation:
+    every = [one for one in entries(run.store) if one.run == run.folder and scale in (None, one.scale.name)]
+    if not every:
+        raise CeterisError("nothing was evaluated for this run", where=run.folder, fix="run `curate eval` first")
+    return every[-1]
+
+
+def _arm(mine: Evaluation, name: str) -> Entered:
+    """An arm of this run, or RUN/SUBSET of another that was evaluated under the same conditions."""
+    if name in mine.arms:
+        return mine.arms[name]
+    other, _, subset = name.rpartition("/")
+    for one in entries(mine.store)[::-1]:
+        if other and one.run.removeprefix("runs/") in (other, other.removeprefix("runs/")) and subset in one.arms:
+            if one.conditions != mine.conditions:
+                held, theirs = (mine.store.json(f"{each.conditions}/conditions.json") for each in (mine, one))
+                raise CeterisError(
+                    f"{name} was scored under other conditions: {'; '.join(differences(held, theirs))}",
+                    where=one.conditions,
+                    fix="evaluate both again, in one place",
+                )
+            return one.arms[subset]
+    raise CeterisError(
+        f"no arm called {name} was evaluated", where=mine.run, fix=f"there are: {', '.join(mine.arms)}; of other runs RUN/SUBSET"
+    )
