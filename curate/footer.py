@@ -40,11 +40,13 @@ class _Compact:
         return self.data[self.at - 1]
 
     def varint(self) -> int:
-        value = shift = 0
-        while (byte := self.byte()) & 0x80:
+        value = 0
+        for shift in range(0, 70, 7):
+            byte = self.byte()
             value |= (byte & 0x7F) << shift
-            shift += 7
-        return value | byte << shift
+            if byte < 0x80:
+                return value
+        raise IndexError("a number runs over 64 bits")
 
     def zigzag(self) -> int:
         value = self.varint()
