@@ -3,6 +3,7 @@
 Imports torch, so it is itself imported late.
 """
 
+import itertools
 import re
 
 import numpy as np
@@ -73,8 +74,8 @@ class Towers(nn.Module):
 
 def words_of(text: str) -> list[int]:
     """The first 16 words of a text, lower-cased, each hashed to 1 .. 4095."""
-    found = _WORD.findall(text.lower())[:CONTEXT]
-    return [xxhash.xxh32_intdigest(word.encode()) % (VOCABULARY - 1) + 1 for word in found]
+    found = itertools.islice(_WORD.finditer(text), CONTEXT)
+    return [xxhash.xxh32_intdigest(word[0].lower().encode()) % (VOCABULARY - 1) + 1 for word in found]
 
 
 def tokenize(texts: list[str]) -> Tensor:
