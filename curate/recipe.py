@@ -7,57 +7,18 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import Field, StringConstraints, WithJsonSchema
-from pydantic.json_schema import SkipJsonSchema
+from typing import Any
 
 from curate.digest import digest_of
 from curate.errors import RecipeError, nearest
-from curate.rule import NAME, Rule, Share, parse_rule, rule_schema
-from curate.yaml_source import LARGEST, Source, Spot, Strict, plain, read, validated, without_text, write
+from curate.recipe_keys import RecipeKeys, StageKeys
+from curate.rule import Rule, parse_rule
+from curate.shape import validated
+from curate.yaml_source import LARGEST, Source, Spot, plain, read, without_text, write
 
 POOL = "pool"
 _COMBINATORS = ("after", "all_of", "any_of", "minus")
 _SECTIONS = ("models", "signals", "stages")
-
-Name = Annotated[str, StringConstraints(pattern=NAME)]
-Operands = Annotated[list[Name], Field(min_length=2)]
-Parts = dict[Name, dict[Name, dict[str, Any]]]
-
-
-class _PoolKeys(Strict):
-    path: str = Field(description="folder of the pool's shards, relative to the recipe")
-    layout: str | SkipJsonSchema[None] = Field(None, description="recognised when not given")
-    roles: dict[str, str] = Field(default_factory=dict, description="role: the pool's column that plays it, where names do not tell")
-
-
-class _StageKeys(Strict):
-    after: Name | SkipJsonSchema[None] = Field(None, description="the stage whose rows enter; the whole pool unless given")
-    all_of: Operands | SkipJsonSchema[None] = Field(None, description="rows that are in every one of these")
-    any_of: Operands | SkipJsonSchema[None] = Field(None, description="rows that are in at least one of these")
-    minus: Operands | SkipJsonSchema[None] = Field(None, description="rows of the first that are known to be outside all others")
-    keep: Annotated[Any, WithJsonSchema(rule_schema())] = Field(None, description="the rule that entering rows must pass")
-
-
-class _EvaluateKeys(Strict):
-    scale: str = Field(description="the frozen training and evaluation set-up")
-    seeds: int = Field(ge=1, description="how many trainings of each subset")
-
-
-class _RecipeKeys(Strict):
-    pool: _PoolKeys | SkipJsonSchema[None] = Field(None, description="the pool; --pool overrides it")
-    models: Parts = Field(default_factory=dict, description="name: {filter: {parameters}}")
-    signals: Parts = Field(
-        default_factory=dict,
-        description="name: {filter: {parameters}}, for filters that need parameters; a parameter `model` names a model",
-    )
-    stages: dict[Name, _StageKeys] = Field(default_factory=dict, description="name: parents and rule")
-    subsets: list[Name] = Field(default_factory=list, description="stages whose rows leave as subsets; `pool` is every row")
-    evaluate: _EvaluateKeys | SkipJsonSchema[None] = Field(None, description="how subsets are judged")
-    errors_at_most: Share = Field(
-        default_factory=lambda: Fraction(1, 20), description="share of a stage's rows that may fail to be measured; 0.05 unless given"
-    )
 
 
 @dataclass(frozen=True)
@@ -194,7 +155,7 @@ class Recipe:
     @staticmethod
     def json_schema() -> dict[str, Any]:
         """JSON Schema (2020-12) of recipes, for editors to complete and check by."""
-        made = _RecipeKeys.model_json_schema()
+        made = RecipeKeys.model_json_schema()
         return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, "title": "Ceteris recipe"}
 
     def _changed(self, path: str, value: Any) -> "Recipe":
@@ -221,7 +182,7 @@ def _recipe(source: Source, name: str, base: Path) -> Recipe:
         what = "the recipe is empty" if source.value is None else "a recipe is a mapping"
         raise RecipeError(what, where=source.at(()), fix="write stages: and subsets:")
     _no_blanks({key: value for key, value in source.value.items() if key not in _SECTIONS[:2]}, (), source)
-    keys = validated(_RecipeKeys, source.value, source.at)
+    keys = validated(RecipeKeys, source.value, source.at)
     stages = {stage: _stage(stage, keys.stages[stage], source) for stage in keys.stages}
     made = Recipe(
         pool=PoolSpec(base / keys.pool.path, keys.pool.layout, keys.pool.roles) if keys.pool else None,
@@ -265,7 +226,7 @@ def _parts(section: str, entries: dict[str, dict[str, dict[str, Any]]], source: 
     return made
 
 
-def _stage(name: str, keys: _StageKeys, source: Source) -> Stage:
+def _stage(name: str, keys: StageKeys, source: Source) -> Stage:
     spot: Spot = ("stages", name)
     where = source.at(spot, key=True)
     if name == POOL:

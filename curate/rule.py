@@ -10,7 +10,8 @@ from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
 from curate.errors import RecipeError, nearest
 from curate.expression import Clause, parse, parse_order
-from curate.yaml_source import At, Number, Spot, Strict, Text, validated
+from curate.shape import Strict, validated
+from curate.yaml_source import At, Number, Spot, Text
 
 NAME = r"^[A-Za-z_][A-Za-z0-9_-]*$"
 _SHARE_TEXT = re.compile(r"\d+/\d+|(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?")

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import PurePath
-from typing import Any, Protocol, TypeVar, get_args
+from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, StringMark, YAMLError
 from ruamel.yaml.events import (
@@ -23,7 +22,7 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
-from curate.errors import RecipeError, nearest
+from curate.errors import RecipeError
 
 Spot = tuple[str | int, ...]
 """The keys and indices that lead to a value."""
@@ -269,59 +268,3 @@ def _flow(value: Any) -> str:
 def _quoted(text: str) -> str:
     known = {"\n": "\\n", '"': '\\"', "\\": "\\\\"}
     return '"' + "".join(known.get(c, c if c.isprintable() else f"\\U{ord(c):08x}") for c in text) + '"'
-
-
-class Strict(BaseModel):
-    """A mapping with known keys only, and no silent conversions."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-Shape = TypeVar("Shape", bound=BaseModel)
-
-
-def validated(shape: type[Shape], value: Any, at: At) -> Shape:
-    """The value as a pydantic model; its first error as a RecipeError at file:line:column, with the nearest name for an unknown key."""
-    try:
-        return shape.model_validate(value)
-    except ValidationError as failure:
-        first = failure.errors()[0]
-    spot = _spot_of(first, value)
-    name = ".".join(map(str, spot))
-    if first["type"] == "extra_forbidden":
-        what, fix = f"unknown key {spot[-1]}", nearest(str(spot[-1]), _fields(shape, spot))
-        raise RecipeError(what, where=at(spot, key=True), fix=fix)
-    if first["type"] == "missing":
-        around = ".".join(map(str, spot[:-1])) or "this"
-        raise RecipeError(f"{around} needs the key {spot[-1]}", where=at(spot[:-1]))
-    if first["loc"][-1:] == ("[key]",):
-        fix = "letters, digits, _ and -, beginning with a letter or _"
-        raise RecipeError(f"{spot[-1]!r} is no name", where=at(spot, key=True), fix=fix)
-    message = str(first["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-    raise RecipeError(f"{name}: {message}" if name else message, where=at(spot))
-
-
-def _spot_of(first: Any, value: Any) -> Spot:
-    """The keys and indices of a pydantic error's place, without the names it gives to the branches of a union."""
-    spot: list[str | int] = []
-    for part in first["loc"]:
-        inside = part in value if isinstance(value, dict) else isinstance(value, list) and isinstance(part, int)
-        if inside:
-            spot.append(part)
-            value = value[part]
-    return (*spot, first["loc"][-1]) if first["type"] == "missing" else tuple(spot)
-
-
-def _fields(shape: type[BaseModel], spot: Spot) -> list[str]:
-    """The known keys of the mapping that holds `spot`."""
-    for part in spot[:-1]:
-        known = shape.model_fields.get(str(part))
-        shape = (_shape_in(known.annotation) if known else None) or shape
-    return list(shape.model_fields)
-
-
-def _shape_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    found = [_shape_in(part) for part in get_args(annotation)]
-    return next((shape for shape in found if shape), None)

@@ -262,7 +262,7 @@ def test_json_schema_is_published_and_describes_every_key():
     names = set(re.findall(r'"#/\$defs/(\w+)"', json.dumps(schema)))
     assert names <= set(schema["$defs"])
     assert all(each.get("additionalProperties") is False for each in schema["$defs"].values() if each["type"] == "object")
-    keep = schema["$defs"]["_StageKeys"]["properties"]["keep"]
+    keep = schema["$defs"]["StageKeys"]["properties"]["keep"]
     assert [each.get("title") for each in keep["anyOf"]] == [None, "top", "one_per", "random"]
 
 

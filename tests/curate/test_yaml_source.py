@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import Field
 
 from curate.errors import RecipeError
-from curate.yaml_source import Number, Strict, plain, read, validated, without_text, write
+from curate.yaml_source import Number, plain, read, without_text, write
 
 
 def value(text):
@@ -114,32 +113,3 @@ def test_python_values_become_what_yaml_would_have_given():
     for bad in (float("nan"), object(), {1, 2}, b"bytes"):
         with pytest.raises(RecipeError, match=r"is nothing a recipe can hold"):
             plain({"a": [bad]}, "set")
-
-
-class Inner(Strict):
-    size: int = 1
-    share: float = 0.5
-
-
-class Outer(Strict):
-    name: str
-    inner: dict[str, Inner] = Field(default_factory=dict)
-    names: list[str] = Field(default_factory=list, max_length=1)
-
-
-@pytest.mark.parametrize(
-    ("text", "message", "fix"),
-    [
-        ("name: x\ninner: {a: {sizes: 2}}", "r.yaml:2:13: unknown key sizes", "did you mean size?"),
-        ("name: x\nnam: y", "r.yaml:2:1: unknown key nam", "did you mean name?"),
-        ("inner: {}", "r.yaml:1:1: this needs the key name", ""),
-        ("name: 7", "r.yaml:1:7: name: should be a valid string", ""),
-        ("name: x\ninner:\n  a: {size: '2'}", "r.yaml:3:14: inner.a.size: should be a valid integer", ""),
-        ("name: x\nnames: [a, b]", "r.yaml:2:8: names: List should have at most 1 item", ""),
-    ],
-)
-def test_shapes_are_checked_with_place_and_nearest_name(text, message, fix):
-    source = read(text, where="r.yaml")
-    with pytest.raises(RecipeError, match=re.escape(message)) as raised:
-        validated(Outer, source.value, source.at)
-    assert raised.value.fix == fix

@@ -1,0 +1,39 @@
+"""Mistakes in a mapping's keys and values, named at their place with the nearest right name."""
+
+import re
+
+import pytest
+from pydantic import Field
+
+from curate.errors import RecipeError
+from curate.shape import Strict, validated
+from curate.yaml_source import read
+
+
+class Inner(Strict):
+    size: int = 1
+    share: float = 0.5
+
+
+class Outer(Strict):
+    name: str
+    inner: dict[str, Inner] = Field(default_factory=dict)
+    names: list[str] = Field(default_factory=list, max_length=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "fix"),
+    [
+        ("name: x\ninner: {a: {sizes: 2}}", "r.yaml:2:13: unknown key sizes", "did you mean size?"),
+        ("name: x\nnam: y", "r.yaml:2:1: unknown key nam", "did you mean name?"),
+        ("inner: {}", "r.yaml:1:1: this needs the key name", ""),
+        ("name: 7", "r.yaml:1:7: name: should be a valid string", ""),
+        ("name: x\ninner:\n  a: {size: '2'}", "r.yaml:3:14: inner.a.size: should be a valid integer", ""),
+        ("name: x\nnames: [a, b]", "r.yaml:2:8: names: List should have at most 1 item", ""),
+    ],
+)
+def test_shapes_are_checked_with_place_and_nearest_name(text, message, fix):
+    source = read(text, where="r.yaml")
+    with pytest.raises(RecipeError, match=re.escape(message)) as raised:
+        validated(Outer, source.value, source.at)
+    assert raised.value.fix == fix
