@@ -119,7 +119,8 @@ def materialise(reads: Reads, scale: Scale, folder: Path) -> Rows:
         raise PoolError("a uid was read twice", where=str(folder), fix="read each row of the pool once")
     np.save(folder / "uids.npy", every, allow_pickle=False)
     pl.concat(codes).write_parquet(folder / "rejected.parquet")
-    (folder / "rows.json").write_text(json.dumps({"rows": len(every), "scale": scale.digest}), encoding="utf-8")
+    (folder / "rows.json.new").write_text(json.dumps({"rows": len(every), "scale": scale.digest}), encoding="utf-8")
+    (folder / "rows.json.new").replace(folder / "rows.json")
     return Rows.open(folder)
 
 
