@@ -131,8 +131,10 @@ def _publish(answers: pl.DataFrame, about: dict[str, Any], out: Path) -> None:
         attempt.rename(out)
     except OSError:
         shutil.rmtree(attempt)
-        if not (out / "train.json").is_file():
+        if not out.exists():
             raise
+        if not (out / "train.json").is_file():
+            raise CeterisError("what lies here is no score", where=str(out), fix="move it away") from None
         there = json.loads((out / "train.json").read_text(encoding="utf-8"))
         if there["weights"] != about["weights"]:
             raise NondeterminismError(

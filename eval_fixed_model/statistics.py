@@ -27,6 +27,7 @@ POWER = 0.8
 UNEQUAL_BELOW = 0.01
 LEAST_DF = 4.0
 DRAWS = 100_000
+DRAWS_AT_ONCE = 10_000
 MOST_SEEDS = 1_000
 
 
@@ -196,13 +197,15 @@ class _Noise:
         family = family[self.errors(family)[1] > 0]
         if not len(family):
             return None
-        random = np.random.default_rng(0)
-        true = self._ratios
-        deviation = np.sqrt(true @ self.member / self.runs)
-        means = random.standard_normal((draws, len(self.runs))) * deviation @ family.T
-        df = np.maximum(self.df, 1)
-        squared = random.chisquare(df, (draws, len(df))) / df * true @ self.parts(family).T
-        return float(np.quantile((np.abs(means) / np.sqrt(squared)).max(1), CONFIDENCE))
+        random, true, df = np.random.default_rng(0), self._ratios, np.maximum(self.df, 1)
+        deviation, parts = np.sqrt(true @ self.member / self.runs), self.parts(family)
+        greatest = []
+        for start in range(0, draws, DRAWS_AT_ONCE):
+            count = min(DRAWS_AT_ONCE, draws - start)
+            means = random.standard_normal((count, len(self.runs))) * deviation @ family.T
+            squared = random.chisquare(df, (count, len(df))) / df * true @ parts.T
+            greatest.append((np.abs(means) / np.sqrt(squared)).max(1))
+        return float(np.quantile(np.concatenate(greatest), CONFIDENCE))
 
 
 class _Judge:

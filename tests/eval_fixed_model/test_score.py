@@ -85,6 +85,14 @@ def test_no_score_and_no_rows_are_errors(world, job: Job, tmp_path: Path) -> Non
     assert not list(tmp_path.iterdir())
 
 
+def test_what_is_no_score_is_not_overwritten(job: Job, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "notes.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(CeterisError, match="what lies here is no score"):
+        train_and_score(replace(job, out=tmp_path / "out"))
+    assert [p.name for p in tmp_path.rglob("*")] == ["out", "notes.txt"]
+
+
 def _answers(rows: list[tuple[int, str, str, bool, float]]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=["item", "task", "direction", "correct", "nats"], orient="row")
 

@@ -194,7 +194,7 @@ def test_the_seeds_it_asks_for_settle() -> None:
 
 @pytest.mark.usefixtures("few_draws")
 def test_false_verdicts_on_equal_arms_are_one_family_in_twenty() -> None:
-    rng, families = np.random.default_rng(0), 500
+    rng, families = np.random.default_rng(0), 300
     simultaneous = alone = 0
     for _ in range(families):
         scores, kinds, contrasts = _family(rng, 2, 3)
@@ -202,7 +202,7 @@ def test_false_verdicts_on_equal_arms_are_one_family_in_twenty() -> None:
         simultaneous += any(c.answer in ("better", "worse") for c in found.contrasts)
         errors = [(c.high - c.low) / 2 / found.critical for c in found.contrasts]
         alone += any(abs(c.difference) > stats.t.ppf(0.975, c.df) * error for c, error in zip(found.contrasts, errors, strict=True))
-    # 5 % expected, s.d. 1 %; without the family's critical value it is above 9 %, so that this can fail.
+    # 5 % expected, s.d. 1.3 %; without the family's critical value it is above 9 %, so that this can fail.
     assert 0.02 < simultaneous / families < 0.08
     assert alone / families > 0.09
 
