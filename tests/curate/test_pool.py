@@ -184,6 +184,23 @@ def test_damaged_pages_cost_only_their_own_column_and_group(tmp_path):
     assert read.frame["license"].to_list() == [f"licence {n}" for n in range(40)]
 
 
+def test_no_flipped_bit_in_checked_pages_gives_another_value(tmp_path):
+    path = tmp_path / "a.parquet"
+    whole = pl.DataFrame({"text": [f"row {n}" for n in range(60)], "pool.score": [n / 7 for n in range(60)]})
+    table = pa.table({"text": whole["text"].to_arrow(), "score": whole["pool.score"].to_arrow()})
+    pq.write_table(table, path, row_group_size=20, write_page_checksum=True, compression="zstd")
+    data = path.read_bytes()
+    footer = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    for place in range(4, footer, 7):
+        path.write_bytes(data[:place] + bytes([data[place] ^ (1 << place % 8)]) + data[place + 1 :])
+        pool = Pool.open(path)
+        read = pool.read(pool.shards[0], roles=["text"], columns=["score"])
+        for name in whole.columns:
+            faulty = read.faults.get(name, pl.Series([None] * 60, dtype=pl.String)).is_not_null()
+            assert read.frame[name].is_null().equals(faulty)
+            assert read.frame[name].filter(~faulty).equals(whole[name].filter(~faulty))
+
+
 def test_missing_text_role_names_the_columns_and_the_override(tmp_path):
     write(tmp_path / "a.parquet", image=pictures(1), alt_text=["x"])
     with pytest.raises(PoolError, match=r"no text column among image, alt_text") as raised:

@@ -266,7 +266,10 @@ def test_json_schema_is_published_and_describes_every_key():
     assert [each.get("title") for each in keep["anyOf"]] == [None, "top", "one_per", "random"]
 
 
-@pytest.mark.parametrize("path", sorted(Path("pipelines/recipes").glob("*.yaml")), ids=lambda path: path.stem)
+SHIPPED = sorted((Path(__file__).parents[2] / "pipelines" / "recipes").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_recipe_reads(path):
     recipe = Recipe.load(path)
     assert Recipe.parse(recipe.text, base=recipe.base) == recipe

@@ -5,7 +5,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from curate.digest import hex_of, row_hash
@@ -48,6 +48,7 @@ ROWS = st.lists(st.tuples(*[st.none() | st.text(max_size=3)] * 2), max_size=8)
 
 
 @given(ROWS)
+@example([(None, "\x01"), ("\x01", None)])
 def test_content_uids_are_equal_exactly_for_equal_rows(rows):
     frame = pl.DataFrame(rows, schema={"text": pl.String, "url": pl.String}, orient="row")
     words = hex_of(uids_of_content(frame))
