@@ -10,7 +10,7 @@ from curate.decisions import Decided
 from curate.digest import hex_of, row_hash, words_of, words_of_hex
 from curate.errors import CeterisError
 from curate.pieces import read_uids
-from curate.plan import POOL, TRUSTED
+from curate.plan import POOL, UNSEEN
 from curate.record import Run
 from curate.store import Part
 
@@ -61,8 +61,9 @@ def _locate(run: Run, uid: str) -> tuple[int, int, int]:
 
 def _verdict(run: Run, name: str, decided: Decided, code: int, number: int) -> dict[str, Any]:
     reason = decided.reasons[code]
-    verdict: dict[str, Any] = {"kind": reason.kind, "stage": reason.stage, "rule": reason.text}
-    deciding = decided if reason.stage == name else run.decided(reason.stage) if reason.stage else decided
+    rule = reason.text if code else run.facts["nodes"][name]["rule"]
+    verdict: dict[str, Any] = {"kind": reason.kind, "stage": reason.stage or name, "rule": rule}
+    deciding = decided if reason.stage in (name, "") else run.decided(reason.stage)
     if deciding.cut is not None and deciding.cut.value is not None and (code == 0 or reason.kind == "dropped"):
         verdict["cut"] = deciding.cut.value
     if code and reason.kind == "dropped" and deciding.cut is not None and deciding.cut.survivors is not None:
@@ -174,4 +175,4 @@ def _role(run: Run, role: str) -> pl.DataFrame:
 
 def trusted_dropped(run: Run) -> int:
     """How many rows of the pool left every arm because a model was trained on them."""
-    return 0 if TRUSTED not in run.facts["nodes"] else run.pool.rows - run.decided(TRUSTED).kept
+    return 0 if UNSEEN not in run.facts["nodes"] else run.pool.rows - run.decided(UNSEEN).kept

@@ -16,7 +16,7 @@ Filter = Signal | Grouping | Model
 
 @dataclass(frozen=True)
 class Entry:
-    """One filter file: `source` digests it and the private files it imports; `search` is a folder to import from, if it is not installed."""
+    """One filter file: `source` digests it and the private files it imports; `search` is a folder to import from, for a user's own."""
 
     name: str
     module: str

@@ -114,7 +114,7 @@ def limit_errors(node: Node, decided: Decided, at_most: float) -> None:
 
 
 def funnel(nodes: Mapping[str, Node], decided: Mapping[str, Decided]) -> list[dict[str, Any]]:
-    """Per node: rows in (None for unions and intersections, which nothing enters), kept, and each reason decided there with its count."""
+    """Per node: rows in (None for unions and intersections, which nothing enters), kept, and its own reasons with their counts."""
     lines = []
     for name, one in decided.items():
         own = [(reason, count) for reason, count in zip(one.reasons, one.counts, strict=True) if reason.stage == name]

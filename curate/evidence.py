@@ -38,7 +38,7 @@ def _measure_group(pool: Pool, shard: Shard, measure: Measure, rows: npt.NDArray
 
 
 def aligned(parts: list[pl.DataFrame], measure: Measure, piece: Piece, known: pl.DataFrame | None) -> pl.DataFrame:
-    """Evidence parts laid over the piece, a line a row; `measured` is false where no part covers it. NondeterminismError if two disagree."""
+    """Evidence parts laid over the piece, a line a row; `measured` is false where no part covers it. NondeterminismError: two disagree."""
     schema = measure.signal.schema
     rows = pl.DataFrame({"row": np.arange(piece.start, piece.stop, dtype=np.uint64)})
     frames = [part.select(pl.col("row").cast(pl.UInt64), *[pl.col(name).cast(dtype) for name, dtype in schema.items()]) for part in parts]

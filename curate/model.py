@@ -59,7 +59,7 @@ class Model:
 def model(
     *, version: int, reads: Sequence[str] = (), rows: str | None = None, files: Sequence[str] = ()
 ) -> Callable[[Callable[..., Made]], Model]:
-    """Declare a model. With `rows` the function's first argument is a frame of the roles in `reads`, in uid order; the others are keywords."""
+    """Declare a model. With `rows` the function's first argument is a frame of the roles in `reads`, in uid order; others are keywords."""
 
     def declare(function: Callable[..., Made]) -> Model:
         keywords = [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]

@@ -12,7 +12,7 @@ from curate.rule import Expr, Rule
 from curate.signal import Signal
 from curate.store import named
 
-POOL, TRUSTED = "pool", "trusted"
+POOL, UNSEEN = "pool", "unseen"
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Outside:
 
     lists: tuple[str, ...]
     columns: tuple[str, ...] = ("content.key",)
-    text: str = "not a trusted row that a model was trained on"
+    text: str = "trusted: a model was trained on it"
 
     def canonical(self) -> Any:
         """What decides its identity."""
@@ -42,9 +42,10 @@ class Outside:
 
 @dataclass(frozen=True)
 class Measure:
-    """A signal as this recipe uses it; `folder` holds its evidence."""
+    """A signal as this recipe uses it; `folder` holds its evidence. `kind` names the filter: its own name, or GROUPING.sketch."""
 
     name: str
+    kind: str
     signal: Signal
     parameters: dict[str, Any]
     fingerprint: str
@@ -53,7 +54,7 @@ class Measure:
     @property
     def folder(self) -> str:
         """signals/NAME-ID."""
-        return f"signals/{named(self.signal.name, self.fingerprint)}"
+        return f"signals/{named(self.kind, self.fingerprint)}"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from curate.digest import digest_of, sha256_file
 from curate.errors import PoolError, RecipeError, nearest
 from curate.grouping import Grouping
 from curate.model import Model
-from curate.plan import IN, POOL, TRUSTED, Groups, Measure, Node, Outside, Plan, Reason, Training
+from curate.plan import IN, POOL, UNSEEN, Groups, Measure, Node, Outside, Plan, Reason, Training
 from curate.pool import Pool
 from curate.recipe import Part as Spec
 from curate.recipe import Recipe, Stage
@@ -35,15 +35,15 @@ def make_plan(recipe: Recipe, pool: Pool, catalogue: Catalogue, weights: Mapping
     trained = [training for training in builder.models.values() if training.rows is not None]
     root = POOL
     if trained:
-        if TRUSTED in recipe.stages:
-            where = recipe.where(f"stages.{TRUSTED}")
+        if UNSEEN in recipe.stages:
+            where = recipe.where(f"stages.{UNSEEN}")
             raise RecipeError(
-                "trusted is the name of the pool without the rows that models trained on", where=where, fix="rename the stage"
+                f"{UNSEEN} is the name of the pool without the rows that models trained on", where=where, fix="rename the stage"
             )
-        builder.measures["content"] = _measure("content", content, {}, [])
+        builder.measures["content"] = _measure("content", "content", content, {}, [])
         rule = Outside(tuple(sorted(lists.get(t.id, f"pending:{t.id}") for t in trained)))
-        nodes[TRUSTED] = _node([pool.id, builder.measures["content"].fingerprint], TRUSTED, "after", (POOL,), rule, nodes)
-        root = TRUSTED
+        nodes[UNSEEN] = _node([pool.id, builder.measures["content"].fingerprint], UNSEEN, "after", (POOL,), rule, nodes)
+        root = UNSEEN
     for name in recipe.order():
         stage = recipe.stages[name]
         if stage.rule is not None:
@@ -79,9 +79,9 @@ def _own_reasons(name: str, combinator: str, parents: Sequence[str], rule: Rule 
     return own + [Reason(kind, name, text) for text in texts for kind in ("dropped", "no evidence", "quarantined")]
 
 
-def _measure(name: str, signal: Signal, parameters: dict[str, Any], pending: Sequence[str]) -> Measure:
-    how = [signal.name, signal.version, parameters, {k: str(v) for k, v in signal.schema.items()}, device_kind() if signal.models else ""]
-    return Measure(name, signal, parameters, digest_of(how), bool(pending))
+def _measure(name: str, kind: str, signal: Signal, parameters: dict[str, Any], pending: Sequence[str]) -> Measure:
+    how = [kind, signal.version, parameters, {k: str(v) for k, v in signal.schema.items()}, device_kind() if signal.models else ""]
+    return Measure(name, kind, signal, parameters, digest_of(how), bool(pending))
 
 
 def device_kind() -> str:
@@ -165,7 +165,7 @@ class _Builder:
                 )
             if not isinstance(found, Signal):
                 raise RecipeError(f"{name} is a model, not a signal", where=where, fix="name it under `models:` and give it to a signal")
-            self.measures[name] = self._resolved(name, found, spec, spec.parameters)
+            self.measures[name] = self._resolved(name, spec.kind, found, spec, spec.parameters)
         return self.measures[name]
 
     def group(self, name: str, where: str) -> Groups:
@@ -183,7 +183,9 @@ class _Builder:
             sketch_only = {
                 key: value for key, value in spec.parameters.items() if key in found.sketch.defaults or key in found.sketch.models
             }
-            sketch = self._resolved(f"{name}.sketch", found.sketch, Spec(spec.kind, sketch_only, spec.where), sketch_only)
+            sketch = self._resolved(
+                f"{name}.sketch", f"{spec.kind}.sketch", found.sketch, Spec(spec.kind, sketch_only, spec.where), sketch_only
+            )
             links = {key: spec.parameters.get(key, value) for key, value in found.defaults.items()}
             threshold = float(spec.parameters.get("threshold", found.threshold))
             if threshold < links.get("floor", threshold):
@@ -197,7 +199,7 @@ class _Builder:
             self.measures[sketch.name] = sketch
         return self.groups[name]
 
-    def _resolved(self, name: str, signal: Signal, spec: Spec, given: Mapping[str, Any]) -> Measure:
+    def _resolved(self, name: str, kind: str, signal: Signal, spec: Spec, given: Mapping[str, Any]) -> Measure:
         _known_parameters(spec, {**signal.defaults, **dict.fromkeys(signal.models)})
         parameters, pending = {**signal.defaults, **given}, []
         for key in signal.models:
@@ -215,7 +217,7 @@ class _Builder:
                 where=spec.where,
                 fix=f"name the column with --role {missing[0]}=COLUMN, or use a stored pool.COLUMN instead",
             )
-        return _measure(name, signal, parameters, pending)
+        return _measure(name, kind, signal, parameters, pending)
 
     def _filter(self, name: str, where: str) -> Any:
         if name not in self.catalogue:

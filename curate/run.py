@@ -16,7 +16,7 @@ from curate.executor import Executor
 from curate.failpoint import reach
 from curate.passes import Effort, Passes
 from curate.pieces import index_pool, pieces_of, pool_key, read_uids
-from curate.plan import POOL, TRUSTED, Plan
+from curate.plan import POOL, UNSEEN, Plan
 from curate.planner import make_plan
 from curate.pool import Pool
 from curate.prepare import check_code, made_weights, make_models, shelf_of
@@ -53,7 +53,7 @@ def run(recipe: Recipe, pool: Pool, catalogue: Catalogue, store: Store, executor
         name = named(recipe.name, digest_of([plan.id, recipe.digest]))
         passes = Passes(plan, store, executor, epoch, name, shelf_of(plan.models, store), progress)
         decided = passes.decide_all()
-        root = TRUSTED if TRUSTED in plan.nodes else POOL
+        root = UNSEEN if UNSEEN in plan.nodes else POOL
         wanted = {root: root, **{stage: root if stage == POOL else stage for stage in recipe.subsets}}
         subsets = {stage: subset.save(store, subset_of(store, plan, decided[node])) for stage, node in wanted.items()}
         _record(
