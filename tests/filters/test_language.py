@@ -3,7 +3,6 @@ import random
 import langdetect
 import polars as pl
 import pytest
-from langdetect.detector_factory import PROFILES_DIRECTORY
 
 from filters.language import CHARACTERS_AT_MOST, language
 
@@ -65,19 +64,6 @@ def test_langdetects_own_global_seed_and_draws_are_left_alone() -> None:
         assert _of(list(AMBIGUOUS)) == answers
     finally:
         langdetect.DetectorFactory.seed = before
-
-
-def test_answers_are_langdetects_over_the_same_profiles() -> None:
-    factory = langdetect.DetectorFactory()
-    factory.load_profile(PROFILES_DIRECTORY)
-    factory.set_seed(0)
-    for text in TEXTS.values():
-        detector = factory.create()
-        detector.append(text)
-        best = detector.get_probabilities()[0]
-        ((code, prob, _),) = _of([text])
-        assert code == best.lang
-        assert prob == pytest.approx(best.prob, abs=1e-6)
 
 
 def test_only_the_beginning_of_a_long_text_is_looked_at() -> None:
