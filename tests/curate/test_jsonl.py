@@ -39,6 +39,13 @@ def test_line_over_the_limit_becomes_one_bad_row(tmp_path, monkeypatch):
         assert [row and row["text"] for row in found] == [("x", None, "z")[n] for n in order]
 
 
+def test_end_of_a_line_over_the_limit_is_no_row_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(jsonl, "LINE_LIMIT", 2 << 20)
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"y" * (4 << 20) + b'{"text": "the end"}\n{"text": "next"}\n')
+    assert [jsonl.parse(line) for line in lines_of(path)] == [None, {"text": "next"}]
+
+
 def test_groups_read_in_any_order(tmp_path, monkeypatch):
     monkeypatch.setattr(jsonl, "LINES_PER_GROUP", 10)
     (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": str(n)}) + "\n" for n in range(25)))

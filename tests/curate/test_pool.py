@@ -427,6 +427,13 @@ def test_same_pool_whatever_the_order_on_disk_and_wherever_it_lies(tmp_path):
     assert read_all(first, roles=["text"]).equals(read_all(second, roles=["text"]))
 
 
+def test_shards_follow_the_order_of_their_paths(tmp_path):
+    names = ["z.parquet", "a/z.parquet", "a.parquet", "b/a.parquet", "a/b/c.parquet", "B.parquet"]
+    for name in names:
+        write(tmp_path / name, text=[name])
+    assert [shard.path for shard in Pool.open(tmp_path).shards] == sorted(names)
+
+
 def test_pool_travels_as_json_without_looking_at_a_file(tmp_path):
     path = write(tmp_path / "a.parquet", group=2, uid=uids(3), text=["x", "y", "z"], score=pa.array([1, 2, 3], pa.float32()))
     (tmp_path / "b.parquet").write_bytes(b"PAR1")
