@@ -107,7 +107,7 @@ def limit_errors(node: Node, decided: Decided, at_most: float) -> None:
     failed = sum(decided.counts[code] for code in own if node.reasons[code].kind == "quarantined")
     if entering and failed / entering > at_most:
         raise CeterisError(
-            f"stage {node.name}: {failed:,} of {entering:,} rows ({failed / entering:.1%}) could not be measured; at most {at_most:.1%} may",
+            f"stage {node.name}: {failed:,} of {entering:,} rows ({failed / entering:.1%}) cannot be measured; at most {at_most:.1%} may",
             where=node.name,
             fix="look at the pool, or set errors_at_most in the recipe",
         )

@@ -1,0 +1,115 @@
+"""A small pool of each modality, the shipped recipes cut down to it, and a way to run them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from curate.executor import Executor, InProcess
+from curate.pool import Pool
+from curate.recipe import Recipe
+from curate.run import Outcome, run
+from curate.store import Store
+from pipelines.catalog import catalogue
+from pipelines.demo.make_pool import make_pool
+
+RECIPES = Path(__file__).parents[2] / "pipelines" / "recipes"
+TEXT_RECIPE = """
+stages:
+  basic: {keep: "text_length.words > 2 and text_length.chars < 60"}
+  unique: {after: basic, keep: {one_per: near_duplicate_text, prefer: [pool.quality desc]}}
+  exact: {after: basic, keep: {one_per: exact_duplicate, prefer: [text_length.chars desc]}}
+  best: {after: unique, keep: {top: pool.quality, fraction: 0.4}}
+  some: {after: basic, keep: {random: 0.5, seed: 3}}
+  both: {all_of: [best, some]}
+  either: {any_of: [best, exact]}
+  rest: {minus: [basic, best]}
+subsets: [basic, best, both, either, rest]
+"""
+WORDS = [
+    "a",
+    "fine",
+    "day",
+    "in",
+    "the",
+    "park",
+    "with",
+    "many",
+    "dogs",
+    "and",
+    "cats",
+    "running",
+    "around",
+    "happily",
+    "near",
+    "an",
+    "old",
+    "green",
+    "river",
+    "under",
+    "three",
+    "tall",
+    "trees",
+]
+
+Runner = Callable[..., Outcome]
+
+
+@pytest.fixture(scope="session")
+def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's pool with 420 rows in 3 shards."""
+    folder = tmp_path_factory.mktemp("demo")
+    make_pool(folder, rows=420, seed=0, shards=3)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def text_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """300 texts in 3 shards, with near and exact duplicates and a quality that is sometimes null."""
+    import random
+
+    draw = random.Random(4)
+    folder = tmp_path_factory.mktemp("texts")
+    texts = [" ".join(draw.choices(WORDS, k=draw.randint(1, 14))) for _ in range(240)]
+    texts += draw.choices(texts, k=40) + [text + " again" for text in draw.choices(texts, k=20)]
+    quality = [None if draw.random() < 0.1 else round(draw.random(), 2) for _ in texts]
+    for shard in range(3):
+        pl.DataFrame({"text": texts[shard::3], "quality": quality[shard::3]}).write_parquet(folder / f"{shard}.parquet")
+    return folder
+
+
+def shipped(path: Path, folder: Path) -> Recipe:
+    """A shipped recipe beside the small demo pool, its network trained for a moment only."""
+    recipe = Recipe.parse(path.read_text(encoding="utf-8"), where=str(path), base=folder)
+    for name, model in recipe.models.items():
+        if model.kind == "filter_network":
+            recipe = recipe.set(f"models.{name}.filter_network.samples", 256)
+    return recipe
+
+
+@pytest.fixture(scope="session", params=["texts", *sorted(path.name for path in RECIPES.glob("*.yaml"))])
+def case(request: pytest.FixtureRequest, demo_folder: Path, text_folder: Path) -> tuple[Recipe, Pool]:
+    """Every recipe that is shipped, and one over texts that uses every rule and combination."""
+    if request.param == "texts":
+        return Recipe.parse(TEXT_RECIPE, where="texts"), Pool.open(text_folder)
+    recipe = shipped(RECIPES / request.param, demo_folder)
+    return recipe, Pool.open(demo_folder / "shards")
+
+
+@pytest.fixture(scope="session")
+def do() -> Runner:
+    """Run a recipe on a pool into a store."""
+
+    def runner(recipe: Recipe, pool: Pool, store: Path | Store, executor: Executor | None = None) -> Outcome:
+        at = store if isinstance(store, Store) else Store.open(store)
+        return run(recipe, pool, catalogue(), at, executor or InProcess(), lambda *_: None)
+
+    return runner
+
+
+@pytest.fixture(scope="session")
+def undisturbed(case: tuple[Recipe, Pool], do: Runner, tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Outcome]:
+    """The case run once, in process."""
+    store = Store.open(tmp_path_factory.mktemp("undisturbed") / "store")
+    return store, do(*case, store)
