@@ -80,7 +80,8 @@ def words_of(text: str) -> list[int]:
 
 def tokenize(texts: list[str]) -> Tensor:
     """(n, 16) word numbers, padded with 0."""
-    rows = [words_of(text) for text in texts]
+    known = {text: words_of(text) for text in set(texts)}
+    rows = [known[text] for text in texts]
     return torch.tensor([row + [0] * (CONTEXT - len(row)) for row in rows], dtype=torch.int64).reshape(len(texts), CONTEXT)
 
 

@@ -77,7 +77,11 @@ def test_a_broken_jpeg_is_decoded_or_refused_but_never_raises_anything_else(enco
     assert 0 < refused < 200
 
 
-def test_too_many_pixels_are_refused_before_any_is_decoded(huge_png: bytes) -> None:
+@pytest.mark.parametrize("pillows_own_limit", [Image.MAX_IMAGE_PIXELS, None])
+def test_too_many_pixels_are_refused_before_any_is_decoded(
+    pillows_own_limit: int | None, huge_png: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", pillows_own_limit)
     for read in (shape, decode):
         with pytest.raises(ImageError, match="too_large"):
             read(huge_png)

@@ -75,5 +75,5 @@ def test_rows_without_image_or_text_have_no_score_and_broken_images_an_error(
 
 def test_nul_bytes_and_ten_megabytes_of_text_are_scored(matcher: tuple[str, filter_network.Matcher], world: World) -> None:
     image = world(1, 6)["image"][0]
-    rows = pl.DataFrame({"image": [image] * 3, "text": ["\0", "a " * 5_000_000, "x" * 10_000_000]})
+    rows = pl.DataFrame({"image": [image] * 3, "text": ["x" * 10_000_000, "a " * 5_000_000, "\0"]})
     assert clip_score(rows, model=matcher[0])["score"].null_count() == 0
