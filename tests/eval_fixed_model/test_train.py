@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from curate.errors import CeterisError
+from eval_fixed_model.models import build
 from eval_fixed_model.rows import Rows
 from eval_fixed_model.scale import load_scale
-from eval_fixed_model.train import learning_rate, one_deterministic_thread, rolled, train, weights_digest
+from eval_fixed_model.train import _optimiser, learning_rate, one_deterministic_thread, rolled, train, weights_digest
 
 
 def test_the_record_says_what_was_shown(world, rows_folder: Path) -> None:
@@ -28,6 +29,31 @@ def test_the_place_of_a_row_in_the_folder_changes_no_bit(world, rows_folder: Pat
     arm = rows.uids[50:250]
     digests = {weights_digest(train(world.scale, r, r.indices(a), 0)[0]) for r, a in ((rows, arm), (other, arm[::-1]))}
     assert len(digests) == 1
+
+
+def test_training_starts_from_the_seeds_weights(world, rows_folder: Path) -> None:
+    rows = Rows.open(rows_folder)
+    trained = {seed: train(world.scale, rows, np.arange(100), seed)[0].words.weight.detach() for seed in (0, 1)}
+    unseen = np.setdiff1d(np.arange(512), rows.tokens[:100])
+    for seed, weights in trained.items():
+        # Words that were never shown have only decayed, all alike: what they were is still to be seen.
+        kept = weights[unseen] / build(world.scale, seed).words.weight.detach()[unseen]
+        assert 0.8 < float(kept.mean()) < 0.99
+        assert float(kept.std()) < 1e-3
+    assert not torch.allclose(trained[0][unseen], trained[1][unseen])
+
+
+def test_only_matrices_and_kernels_decay() -> None:
+    scale = load_scale("tiny-image-text")
+    network = build(scale, 0)
+    optimiser = _optimiser(network, scale)
+    decayed, others = optimiser.param_groups
+    assert {p.ndim for p in decayed["params"]} == {2, 4}
+    assert {p.ndim for p in others["params"]} == {0, 1}
+    assert len(decayed["params"]) + len(others["params"]) == len(list(network.parameters()))
+    assert (decayed["weight_decay"], others["weight_decay"]) == (0.1, 0)
+    for group in optimiser.param_groups:
+        assert (group["lr"], group["betas"], group["eps"]) == (0.003, (0.9, 0.98), 1e-8)
 
 
 def test_rows_of_another_scale_are_refused(rows_folder: Path) -> None:
