@@ -93,6 +93,11 @@ evaluate: {scale: other, seeds: 9}
     assert Recipe.parse(other, where="other.yaml", base=Path("/tmp")).digest == parse(GOLDEN).digest
 
 
+def test_digest_ignores_the_order_of_subsets():
+    recipe = parse(TEXT)
+    assert recipe.set("subsets", ["combined", "basic", "matched"]).digest == recipe.digest
+
+
 @pytest.mark.parametrize(
     ("path", "value"),
     [
