@@ -43,8 +43,7 @@ class LocalStorage:
 
     def list(self, prefix: str) -> list[str]:
         """Keys that start with `prefix`, sorted."""
-        folder = self.root / prefix
-        base = folder if folder.is_dir() else folder.parent
+        base = self.root / prefix.rpartition("/")[0]
         names = (p.relative_to(self.root).as_posix() for p in base.rglob("*") if p.is_file()) if base.is_dir() else iter(())
         return sorted(name for name in names if name.startswith(prefix))
 
@@ -87,7 +86,7 @@ class LocalStorage:
 class MemoryStorage:
     """A dictionary, shared by every MemoryStorage of the same name in this process."""
 
-    _all: ClassVar[dict[str, dict[str, bytes]]] = {}
+    _all: ClassVar[dict[str, dict[str, memoryview]]] = {}
 
     def __init__(self, name: str) -> None:
         """Open (and make) the named dictionary."""
@@ -100,11 +99,12 @@ class MemoryStorage:
 
     def get(self, key: str, start: int = 0, length: int | None = None) -> bytes:
         """The bytes under `key`, or `length` of them from `start`; KeyError where there are none."""
-        return self._objects[key][start : None if length is None else start + length]
+        return bytes(self._objects[key][start : None if length is None else start + length])
 
     def put(self, key: str, data: bytes) -> None:
         """Write all of `data` under a new key, or raise ExistsError."""
-        if self._objects.setdefault(key, data) is not data:
+        own = memoryview(data)  # an object of this call's own, so that equal data are not taken for ours
+        if self._objects.setdefault(key, own) is not own:
             raise ExistsError(key)
 
     def delete(self, key: str) -> None:
