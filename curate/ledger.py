@@ -1,5 +1,6 @@
 """The ledger: one hash-chained JSON line per fact of a run, and a chain of run heads per store. No row content."""
 
+import json
 from typing import Any
 
 from curate.digest import canonical_json, sha256
@@ -31,11 +32,20 @@ class Ledger:
 def check(text: str, *, where: str) -> str:
     """The head of a ledger file; StoreError names the first line that does not follow from the one before."""
     head = START
-    for number, line in enumerate(text.splitlines()):
-        if f'"previous":"{head}"' not in line or f'"n":{number}' not in line:
+    *lines, torn = text.split("\n")  # not splitlines: a fact may hold U+2028
+    for number, line in enumerate([*lines, torn] if torn else lines):
+        if number == len(lines) or not _follows(line, number, head):
             raise StoreError("the ledger's chain is broken", where=f"{where}, line {number + 1}", fix="restore the file, or run again")
         head = sha256(line.encode())
     return head
+
+
+def _follows(line: str, number: int, head: str) -> bool:
+    try:
+        fact = json.loads(line)
+    except json.JSONDecodeError:
+        return False
+    return isinstance(fact, dict) and (fact.get("n"), fact.get("previous")) == (number, head)
 
 
 def append_head(store: Store, run: str, head: str) -> None:
