@@ -3,10 +3,11 @@
 import fcntl
 import json
 import os
+import re
 import socket
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -46,15 +47,21 @@ class Store:
     def open(cls, address: str | Path) -> "Store":
         """Open a store, or make an empty one. StoreError if what is there is something else."""
         store = cls(open_storage(str(address)))
-        try:
-            store.storage.put("FORMAT", FORMAT.encode())
-        except ExistsError:
-            found = store.storage.get("FORMAT").decode(errors="replace")
-            if found != FORMAT:
-                raise StoreError(
-                    f"this store has format {found!r}; this Ceteris reads {FORMAT!r}", where=store.address, fix="name another --store"
-                ) from None
+        found = store._format()
+        if found != FORMAT:
+            raise StoreError(
+                f"this store has format {found!r}; this Ceteris reads {FORMAT!r}", where=store.address, fix="name another --store"
+            )
         return store
+
+    def _format(self) -> str:
+        """What FORMAT says; read first, so that opening a store writes nothing to it."""
+        try:
+            return self.storage.get("FORMAT").decode(errors="replace")
+        except KeyError:
+            with suppress(ExistsError):
+                self.storage.put("FORMAT", FORMAT.encode())
+            return self.storage.get("FORMAT").decode(errors="replace")
 
     @property
     def address(self) -> str:
@@ -164,27 +171,22 @@ class Store:
             yield 0
             return
         path = self.path("lock")
-        with path.open("a+", encoding="utf-8") as file:
+        with path.open("a+", encoding="utf-8", errors="replace") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                owner = path.read_text(encoding="utf-8").strip() or "another process"
+                owner = path.read_text(encoding="utf-8", errors="replace").strip() or "another process"
                 raise StoreError(
                     f"this store is being written by {owner}", where=self.address, fix="wait for it, or name another --store"
                 ) from error
             file.seek(0)
-            before = file.read()
-            epoch = int(_field(before, "epoch") or 0) + 1
+            before = file.read()  # empty or torn after a crash
+            epoch = 1 + int(found[1] if (found := re.search(r", epoch (\d+)$", before)) else 0)
             file.seek(0)
             file.truncate()
             file.write(f"pid {os.getpid()} on {socket.gethostname()}, epoch {epoch}")
             file.flush()
             yield epoch
-
-
-def _field(text: str, name: str) -> str | None:
-    words = text.split()
-    return words[words.index(name) + 1] if name in words else None
 
 
 def named(name: str, fingerprint: str) -> str:
