@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import safetensors
 import safetensors.numpy
 
 from curate.digest import canonical_json, sha256
@@ -95,7 +96,12 @@ def loaded(digest: str) -> Any:
     if digest not in _SHELF:
         raise CeterisError(f"no model with weights {digest[:16]} is at hand", fix="name it under `models:` in the recipe")
     load, folder = _SHELF[digest]
-    weights = safetensors.numpy.load_file(folder / "weights.safetensors")
+    try:
+        weights = safetensors.numpy.load_file(folder / "weights.safetensors")
+    except (OSError, safetensors.SafetensorError) as error:
+        raise CeterisError(
+            f"the stored weights cannot be read: {error}", where=str(folder), fix="delete the folder and run again"
+        ) from error
     if digest_of_weights(weights) != digest:
         raise CeterisError("the stored weights are not the ones they were", where=str(folder), fix="delete the folder and run again")
     card: Mapping[str, Any] = json.loads((folder / "card.json").read_text(encoding="utf-8"))

@@ -57,7 +57,11 @@ def save(store: Store, subset: Subset) -> str:
 def load(store: Store, digest: str) -> Subset:
     """The stored subset with this digest, checked against it."""
     key = f"subsets/{digest[:16]}.parquet"
-    frame = frames.from_bytes(store.storage.get(key), where=f"{store.address}/{key}")
+    try:
+        data = store.storage.get(key)
+    except KeyError as error:
+        raise StoreError("the subset is gone", where=f"{store.address}/{key}", fix="run the recipe again") from error
+    frame = frames.from_bytes(data, where=f"{store.address}/{key}")
     found = Subset(frame.select("high", "low").to_numpy().astype(np.uint64), frame["copies"].to_numpy())
     if found.digest != digest:
         raise StoreError("a stored subset is not what its digest says", where=f"{store.address}/{key}", fix="delete the file and run again")
