@@ -38,12 +38,15 @@ def test_damage_is_found_in_every_page():
     footer = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
     for place in range(4, footer):
         harmed = data[:place] + bytes([data[place] ^ 0x10]) + data[place + 1 :]
-        try:
-            found = frames.from_bytes(harmed, where="STORE/part")
-        except StoreError as error:
-            assert error.where == "STORE/part"
-            assert "delete" in error.fix
-        else:
-            assert_frame_equal(found, FRAME)
+        found = read_or_error(harmed)
+        assert isinstance(found, StoreError) or found.equals(FRAME)
+        assert isinstance(found, pl.DataFrame) or (found.where == "STORE/part" and "delete" in found.fix)
     with pytest.raises(StoreError, match="a stored file is damaged"):
         frames.from_bytes(data[: len(data) // 2], where="STORE/part")
+
+
+def read_or_error(data):
+    try:
+        return frames.from_bytes(data, where="STORE/part")
+    except StoreError as error:
+        return error
