@@ -3,6 +3,7 @@ import pytest
 
 from filters._licenses import CLASSES
 from filters.license import license as declared
+from pipelines.demo.sources import LICENCES
 
 
 def _of(text: str | None) -> tuple[object, ...]:
@@ -128,6 +129,11 @@ def test_a_name_and_its_address_are_one_licence(text: str) -> None:
 def test_a_link_in_a_page_speaks_of_the_page() -> None:
     link = '<a rel="license" href="http://creativecommons.org/licenses/by-sa/3.0/">Creative Commons License</a>'
     assert _of(link)[:4] == ("CC-BY-SA-3.0", "share-alike", "creative commons address: CC-BY-SA-3.0", "page")
+
+
+@pytest.mark.parametrize(("kind", "text"), [(kind, text) for kind, texts in LICENCES.items() for text in texts])
+def test_what_the_demo_writes_is_read_as_it_means_it(kind: str, text: str) -> None:
+    assert _of(text)[1] == kind
 
 
 def test_classes_are_ordered_from_open_to_unknown() -> None:
