@@ -45,7 +45,7 @@ def index_pool(pool: Pool, store: Store, progress: Callable[[str, int, int], Non
         words.append(found)
         originals.append(original)
         progress("uids", number + 1, len(pool.shards))
-    if "uid" in pool.roles or pool.layout == "dolma":
+    if "uid" in pool.roles:
         refuse_duplicates(pool, words)
     else:
         words = number_duplicates(words)

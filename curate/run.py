@@ -66,6 +66,7 @@ def run(recipe: Recipe, pool: Pool, catalogue: Catalogue, store: Store, executor
             {"made": made, "adopted": adopted, "epoch": epoch, "seconds": time.perf_counter() - started},
         )
         _save(store, f"runs/{name}", plan, decided, subsets, facts)
+        store.sweep(())
         return Outcome(f"runs/{name}", plan, decided, subsets, passes.effort)
 
 

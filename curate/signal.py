@@ -74,7 +74,7 @@ class Signal:
             raise SignalBugError(f"signal {self.name} raised {type(error).__name__}: {error}") from error
         return self._checked(made, given.height).head(frame.height)
 
-    def _checked(self, made: Any, height: int) -> pl.DataFrame:
+    def _checked(self, made: object, height: int) -> pl.DataFrame:
         if not isinstance(made, pl.DataFrame):
             raise SignalBugError(f"signal {self.name} returned a {type(made).__name__}, not a frame", fix="return a polars DataFrame")
         if "error" not in made.columns:

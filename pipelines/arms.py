@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from curate.digest import UInt64s
 from curate.errors import CeterisError
-from curate.plan import POOL, TRUSTED
+from curate.plan import POOL, UNSEEN
 from curate.pool import Pool
 from curate.record import Run
 from eval_fixed_model.arms import Arm
@@ -38,7 +38,7 @@ def arms_of(run: Run, rows: Rows, trained_on: UInt64s) -> Arms:
     arms = {WHOLE: Arm(WHOLE, "pool", whole)}
     contrasts: list[tuple[str, str]] = []
     for name in run.facts["subsets"]:
-        if name in (POOL, TRUSTED):
+        if name in (POOL, UNSEEN):
             continue
         chosen = uids[_mask(run, name) & root]
         if not len(chosen):
@@ -57,7 +57,7 @@ def arms_of(run: Run, rows: Rows, trained_on: UInt64s) -> Arms:
 
 
 def _root(run: Run) -> str:
-    return TRUSTED if TRUSTED in run.facts["nodes"] else POOL
+    return UNSEEN if UNSEEN in run.facts["nodes"] else POOL
 
 
 def _mask(run: Run, node: str) -> npt.NDArray[np.bool_]:

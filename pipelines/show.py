@@ -1,5 +1,6 @@
 """What people see: tables, funnels, the story of a row, and progress with a rate and the time left."""
 
+import re
 import shutil
 import sys
 import time
@@ -124,8 +125,8 @@ def plan(made: Plan, known: Forecast) -> None:
     for name, node in made.nodes.items():
         parents = "" if node.combinator == "pool" else f"{node.combinator} {', '.join(node.parents)}"
         rule = node.rule.text if node.rule is not None else ""
-        rows.append([name, parents, rule, ", ".join(known.stages[name])])
-    table(f"{made.recipe.name}: {made.pool.rows:,} rows", ["stage", "from", "keeps", "asks"], rows)
+        rows.append([name, parents, ", ".join(known.stages[name]), rule])
+    table(f"{made.recipe.name}: {made.pool.rows:,} rows", ["stage", "from", "asks", "keeps"], rows)
     evidence = []
     for name, one in known.evidence.items():
         stored = "unknown until trained" if one.rows is None else f"{one.rows:,} of {made.pool.rows:,}"
@@ -164,20 +165,23 @@ def row(story: Mapping[str, Any]) -> None:
         if story.get(role):
             line(f"  {role}: {story[role]}")
     for stage, verdict in story["stages"].items():
-        line(f"  {stage}: {told(verdict)}")
+        line(f"  {stage}: {told(stage, verdict, story['values'])}")
     table("values", ["evidence", "value"], list(story["values"].items()))
     line(f"in: {', '.join(story['subsets']) or 'no subset'}")
 
 
-def told(verdict: Mapping[str, Any]) -> str:
-    """One stage's verdict on a row, in words."""
-    kind = "kept" if verdict["kind"] == "in" else verdict["kind"]
-    text = kind if not verdict["rule"] else f"{kind} by {verdict['stage']}: {verdict['rule']}"
+def told(stage: str, verdict: Mapping[str, Any], values: Mapping[str, Any]) -> str:
+    """One stage's verdict on a row, in words, with the values its rule looked at."""
+    rule = verdict["rule"] or ""
+    text = "kept" if verdict["kind"] == "in" else str(verdict["kind"])
+    text += f" by {verdict['stage']}" if verdict["stage"] != stage else ""
+    text += f": {rule}" if rule else ""
     if "cut" in verdict:
         text += f" (cut at {verdict['cut']:.6g})"
     if "survivor" in verdict:
         text += f" (survivor {verdict['survivor']}, similarity {verdict['similarity']:.3f})"
-    return text
+    looked = [f"{name} is {_cell(value)}" for name, value in values.items() if re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", rule)]
+    return text + (f"; {', '.join(looked)}" if looked else "")
 
 
 def around(stage: str, rows: Sequence[Mapping[str, Any]]) -> None:

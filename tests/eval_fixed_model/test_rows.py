@@ -79,9 +79,9 @@ def test_an_interrupted_folder_does_not_open(world, tmp_path: Path) -> None:
 
     def broken():
         yield world.uids[:2], world.images[:2], world.texts[:2]
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt("stopped here")
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="stopped here"):
         materialise(broken(), world.scale, tmp_path)
     with pytest.raises(CeterisError, match="no finished rows lie here"):
         Rows.open(tmp_path)

@@ -9,6 +9,7 @@ import pytest
 from curate.executor import Executor, InProcess
 from curate.pool import Pool
 from curate.recipe import Recipe
+from curate.rule import Top
 from curate.run import Outcome, run
 from curate.store import Store
 from pipelines.catalog import catalogue
@@ -27,31 +28,7 @@ stages:
   rest: {minus: [basic, best]}
 subsets: [basic, best, both, either, rest]
 """
-WORDS = [
-    "a",
-    "fine",
-    "day",
-    "in",
-    "the",
-    "park",
-    "with",
-    "many",
-    "dogs",
-    "and",
-    "cats",
-    "running",
-    "around",
-    "happily",
-    "near",
-    "an",
-    "old",
-    "green",
-    "river",
-    "under",
-    "three",
-    "tall",
-    "trees",
-]
+WORDS = ("a fine day in the park with many dogs and cats running around happily near an old green river under three tall trees").split()  # noqa: SIM905
 
 Runner = Callable[..., Outcome]
 
@@ -80,11 +57,14 @@ def text_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def shipped(path: Path, folder: Path) -> Recipe:
-    """A shipped recipe beside the small demo pool, its network trained for a moment only."""
+    """A shipped recipe beside the small demo pool: its network trained for a moment only, its counts cut to the pool."""
     recipe = Recipe.parse(path.read_text(encoding="utf-8"), where=str(path), base=folder)
     for name, model in recipe.models.items():
         if model.kind == "filter_network":
             recipe = recipe.set(f"models.{name}.filter_network.samples", 256)
+    for name, stage in recipe.stages.items():
+        if isinstance(stage.rule, Top) and stage.rule.count is not None:
+            recipe = recipe.set(f"stages.{name}.keep.count", 90)
     return recipe
 
 

@@ -13,6 +13,7 @@ from curate.recipe import Recipe
 from curate.record import Run
 from curate.run import Outcome
 from curate.store import Store
+from tests.laws.conftest import Runner
 
 
 def test_every_stage_holds_every_row_of_the_pool_once(undisturbed: tuple[Store, Outcome]) -> None:
@@ -50,7 +51,7 @@ def test_subsets_are_the_rows_that_their_stage_kept(undisturbed: tuple[Store, Ou
 
 
 @pytest.mark.parametrize("harm", ["a row too few", "another row"])
-def test_a_stage_that_loses_or_swaps_a_row_is_refused(text_folder: Path, tmp_path: Path, do, harm: str) -> None:
+def test_a_stage_that_loses_or_swaps_a_row_is_refused(text_folder: Path, tmp_path: Path, do: Runner, harm: str) -> None:
     recipe = Recipe.parse('{stages: {long: {keep: "text_length.words > 5"}}, subsets: [long]}')
     outcome = do(recipe, Pool.open(text_folder), tmp_path / "store")
     pool, good = outcome.decided["pool"], outcome.decided["long"]

@@ -8,6 +8,7 @@ from curate.recipe import Recipe
 from curate.run import Outcome, resolve
 from curate.store import Store
 from pipelines.catalog import catalogue
+from tests.laws.conftest import Runner
 
 
 def _again(store: Store, outcome: Outcome, folder: Path) -> Path:
@@ -20,7 +21,7 @@ def _again(store: Store, outcome: Outcome, folder: Path) -> Path:
 
 
 def test_decisions_are_made_again_without_measuring(
-    case: tuple[Recipe, Pool], undisturbed: tuple[Store, Outcome], do, tmp_path: Path
+    case: tuple[Recipe, Pool], undisturbed: tuple[Store, Outcome], do: Runner, tmp_path: Path
 ) -> None:
     store, first = undisturbed
     second = do(*case, _again(store, first, tmp_path))
@@ -32,7 +33,7 @@ def test_decisions_are_made_again_without_measuring(
     }
 
 
-def test_decisions_are_made_again_without_the_pool(demo_folder: Path, do, tmp_path: Path) -> None:
+def test_decisions_are_made_again_without_the_pool(demo_folder: Path, do: Runner, tmp_path: Path) -> None:
     """The shards are gone: whatever is decided now was decided from evidence."""
     pool_folder = tmp_path / "pool"
     shutil.copytree(demo_folder / "shards", pool_folder)

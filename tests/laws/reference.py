@@ -1,0 +1,89 @@
+"""A naive engine: rows are dictionaries, stages are loops. Slow, obvious, and independent of curate's passes, pieces and codes."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from curate.digest import h
+
+IN, OUT, UNKNOWN = "in", "out", "unknown"
+Row = dict[str, Any]
+
+
+def judged(rows: Sequence[Row], stages: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
+    """Each stage's membership, row by row. `rows` have uid (two words), x (a number or None), words and text; stages come in order."""
+    member = {"pool": [IN] * len(rows)}
+    for name, stage in stages.items():
+        before = _combined(stage, member, len(rows))
+        member[name] = _kept(stage["keep"], rows, before) if "keep" in stage else before
+    return member
+
+
+def _combined(stage: dict[str, Any], member: dict[str, list[str]], count: int) -> list[str]:
+    if "all_of" in stage:
+        return [_and([member[p][i] for p in stage["all_of"]]) for i in range(count)]
+    if "any_of" in stage:
+        return [_not(_and([_not(member[p][i]) for p in stage["any_of"]])) for i in range(count)]
+    if "minus" in stage:
+        first, *others = stage["minus"]
+        return [_and([member[first][i], *[_not(member[p][i]) for p in others]]) for i in range(count)]
+    return list(member[stage.get("after", "pool")])
+
+
+def _not(value: str) -> str:
+    return {IN: OUT, OUT: IN, UNKNOWN: UNKNOWN}[value]
+
+
+def _and(values: Sequence[str]) -> str:
+    return OUT if OUT in values else UNKNOWN if UNKNOWN in values else IN
+
+
+def _kept(rule: Any, rows: Sequence[Row], before: list[str]) -> list[str]:
+    after = list(before)
+    alive = [i for i, value in enumerate(before) if value == IN]
+    if isinstance(rule, str):
+        for i in alive:
+            after[i] = _expression(rule, rows[i])
+    elif "top" in rule:
+        column, _, order = rule["top"].partition(" ")
+        for i in alive:
+            after[i] = UNKNOWN if rows[i][column.removeprefix("pool.")] is None else OUT
+        sign = 1 if order == "asc" else -1
+        ranked = sorted((sign * rows[i]["x"], _hash("tie", 0, rows[i]), i) for i in alive if after[i] == OUT)
+        for _, _, i in ranked[: _quota(rule, len(ranked))]:
+            after[i] = IN
+    elif "random" in rule:
+        ranked_by_hash = sorted((_hash("random", rule["seed"], rows[i]), i) for i in alive)
+        chosen = {i for _, i in ranked_by_hash[: int(Fraction(str(rule["random"])) * len(alive))]}
+        for i in alive:
+            after[i] = IN if i in chosen else OUT
+    else:
+        best: dict[str, int] = {}
+        for i in sorted(alive, key=lambda i: (rows[i]["x"] is None, -(rows[i]["x"] or 0), tuple(rows[i]["uid"]))):
+            best.setdefault(rows[i]["text"], i)
+        for i in alive:
+            after[i] = IN if best[rows[i]["text"]] == i else OUT
+    return after
+
+
+def _expression(rule: str, row: Row) -> str:
+    """Clauses `pool.x > N` and `text_length.words > N`, joined by `and`."""
+    for clause in rule.split(" and "):
+        column, _, bound = clause.split(" ")
+        value = row["x"] if column == "pool.x" else row["words"]
+        if value is None:
+            return UNKNOWN
+        if not value > float(bound):
+            return OUT
+    return IN
+
+
+def _quota(rule: dict[str, Any], count: int) -> int:
+    return min(rule["count"], count) if "count" in rule else int(Fraction(str(rule["fraction"])) * count)
+
+
+def _hash(domain: str, seed: int, row: Row) -> tuple[int, int]:
+    high, low = h(domain, seed, np.array([row["uid"]], np.uint64))[0].tolist()
+    return high, low
