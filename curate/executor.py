@@ -68,12 +68,12 @@ class Processes:
 
     def map(self, function: Callable[[Any], Any], tasks: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         """(index, result or Crashed), as they finish. A dead worker breaks the pool: what was under way is tried again, one at a time."""
-        waiting, suspects = list(enumerate(tasks)), []
+        waiting, suspects = list(enumerate(tasks)), list[tuple[int, Any]]()
         running: dict[Future[Any], tuple[int, Any]] = {}
         while waiting or running:
-            while waiting and len(running) < self.workers:
+            while waiting and not suspects and len(running) < self.workers:
                 index, task = waiting.pop(0)
-                running[self._started().submit(function, task)] = (index, task)
+                running[self._submitted(function, task)] = (index, task)
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 index, task = running.pop(future)
@@ -86,6 +86,13 @@ class Processes:
                 for index, task in suspects:
                     yield index, self._alone(function, task)
                 suspects = []
+
+    def _submitted(self, function: Callable[[Any], Any], task: Any) -> Future[Any]:
+        try:
+            return self._started().submit(function, task)
+        except BrokenProcessPool:  # a worker died after its answer; what else was under way will say so itself
+            self.close()
+            return self._started().submit(function, task)
 
     def _alone(self, function: Callable[[Any], Any], task: Any) -> Any:
         for _ in range(ATTEMPTS - 1):
@@ -107,8 +114,8 @@ class Processes:
 class Ray:
     """Ray Core tasks, one CPU each: `local` starts a private Ray of `workers` CPUs, an address joins a cluster.
 
-    Ray's own retries are off. A task whose worker dies, or that outlives `deadline` seconds, is submitted again, at most ATTEMPTS times;
-    the first answer of a task counts and later ones are ignored, so a cut-off node that comes back changes nothing.
+    Ray's own retries are off. A task whose worker dies, or that outlives `deadline` seconds, is submitted again, at most ATTEMPTS times in
+    all; an attempt that was given up is ended and its answer ignored, so a cut-off node that comes back changes nothing.
     """
 
     address: str = "local"
@@ -146,46 +153,50 @@ class Ray:
         remote = ray.remote(num_cpus=1, max_retries=0, max_calls=0)(function)
         attempts = [0] * len(tasks)
         waiting = list(range(len(tasks)))[::-1]
-        running: dict[Any, tuple[int, float]] = {}
-        finished: set[int] = set()
-
-        def submit(index: int) -> None:
-            attempts[index] += 1
-            running[remote.remote(tasks[index])] = (index, time.monotonic() + self.deadline)
-
-        while len(finished) < len(tasks):
-            while waiting and len(running) < 2 * self.workers:
-                submit(waiting.pop())
-            for reference in ray.wait(list(running), num_returns=1, timeout=1.0)[0]:
-                index, _ = running.pop(reference)
-                if index in finished:
-                    continue
-                try:
-                    result = ray.get(reference)
-                except (
-                    ray.exceptions.WorkerCrashedError,
-                    ray.exceptions.NodeDiedError,
-                    ray.exceptions.ObjectLostError,
-                    ray.exceptions.OutOfMemoryError,
-                ) as error:
+        running: dict[Any, tuple[int, float | None]] = {}
+        died = (
+            ray.exceptions.WorkerCrashedError,
+            ray.exceptions.NodeDiedError,
+            ray.exceptions.ObjectLostError,
+            ray.exceptions.OutOfMemoryError,
+        )
+        try:
+            while waiting or running:
+                while waiting and len(running) < 2 * self.workers:
+                    index = waiting.pop()
+                    attempts[index] += 1
+                    running[remote.remote(tasks[index])] = (index, None)
+                lost: list[tuple[int, str]] = []
+                for reference in ray.wait(list(running), num_returns=1, timeout=1.0)[0]:
+                    index, _ = running.pop(reference)
+                    try:
+                        result = ray.get(reference)
+                    except died as error:
+                        lost.append((index, str(error)))
+                    except ray.exceptions.RayTaskError as error:
+                        raise error.cause if isinstance(error.cause, CeterisError) else error from error
+                    else:
+                        yield index, result
+                for index, detail in [*lost, *self._overdue(ray, running)]:
                     if attempts[index] < ATTEMPTS:
-                        submit(index)
-                        continue
-                    result = Crashed(attempts[index], str(error))
-                except ray.exceptions.RayTaskError as error:
-                    raise error.cause if isinstance(error.cause, CeterisError) else error from error
-                finished.add(index)
-                yield index, result
-            self._resubmit(running, finished, attempts, submit)
+                        waiting.append(index)
+                    else:
+                        yield index, Crashed(ATTEMPTS, detail)
+        finally:
+            for reference in running:
+                ray.cancel(reference, force=True)
 
-    def _resubmit(
-        self, running: dict[Any, tuple[int, float]], finished: set[int], attempts: list[int], submit: Callable[[int], None]
-    ) -> None:
-        now = time.monotonic()
-        for reference, (index, until) in list(running.items()):
-            if now > until and index not in finished and attempts[index] < ATTEMPTS:
-                running[reference] = (index, float("inf"))
-                submit(index)
+    def _overdue(self, ray: Any, running: dict[Any, tuple[int, float | None]]) -> list[tuple[int, str]]:
+        """End the tasks that outlived the deadline. Clocks start for the oldest `workers` tasks only: the others wait for a CPU."""
+        now, ended = time.monotonic(), []
+        for reference, (index, since) in list(running.items())[: self.workers]:
+            if since is None:
+                running[reference] = (index, now)
+            elif now - since > self.deadline:
+                ray.cancel(reference, force=True)
+                del running[reference]
+                ended.append((index, f"no answer after {self.deadline:g} s"))
+        return ended
 
     def close(self) -> None:
         """Leave the cluster; end it if it is our own."""
