@@ -24,7 +24,7 @@ for turn in range(3):
     [("storage.after_link", 1), ("storage.after_link:3", 5), ("storage.after_link:4", 6), ("", 6), ("run.before_ledger", 6)],
 )
 def test_the_process_dies_at_the_named_point_at_its_nth_time(asked, turns):
-    environment = {**os.environ, "CETERIS_FAILPOINT": asked}
+    environment = {**os.environ, "CETERIS_FAILPOINT": asked, "PYTHONPATH": str(Path(curate.__file__).parents[1])}
     done = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, check=False)
     assert len(done.stdout.splitlines()) == turns
     assert done.returncode == (0 if turns == 6 else -signal.SIGKILL)

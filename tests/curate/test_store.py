@@ -3,10 +3,12 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import polars as pl
 import pytest
 
+import curate
 from curate.errors import StoreError
 from curate.store import FORMAT, Store, named
 
@@ -96,7 +98,10 @@ with Store.open(sys.argv[1]).writer() as epoch:
 
 
 def test_a_second_writer_is_told_who_writes_and_a_dead_one_leaves_no_lock(tmp_path):
-    with subprocess.Popen([sys.executable, "-c", HOLD, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+    environment = {**os.environ, "PYTHONPATH": str(Path(curate.__file__).parents[1])}
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, tmp_path], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
         assert holder.stdout.readline() == "1\n"
         with pytest.raises(StoreError, match=f"being written by pid {holder.pid} on .*, epoch 1"), Store.open(tmp_path).writer():
             pass
