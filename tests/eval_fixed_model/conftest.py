@@ -10,11 +10,10 @@ import numpy as np
 import polars as pl
 import pytest
 from PIL import Image, ImageDraw
-from ruamel.yaml import YAML
 
 from curate.digest import UInt64s, words_of
 from eval_fixed_model.rows import Rows, materialise
-from eval_fixed_model.scale import SHIPPED, Scale, load_scale
+from eval_fixed_model.scale import Scale, load_scale
 
 COLOURS = {
     "red": (200, 40, 40),
@@ -67,25 +66,6 @@ class World(NamedTuple):
     def materialised(self, folder: Path, texts: list[str] | None = None) -> Rows:
         """The rows, read in one batch, with these texts instead of their own."""
         return materialise([(self.uids, self.images, texts or self.texts)], self.scale, folder)
-
-
-@pytest.fixture(scope="session")
-def write_scale() -> Callable[..., Path]:
-    """Write the shipped scale with changed keys (`section.key` as `section__key`) to a file."""
-
-    def write(path: Path, **changes: Any) -> Path:
-        record = YAML(typ="safe", pure=True).load(SHIPPED.read_text(encoding="utf-8"))["tiny-image-text"]
-        for name, value in changes.items():
-            *sections, key = name.split("__")
-            place = record
-            for section in sections:
-                place = place[section]
-            place[key] = value
-        with path.open("w", encoding="utf-8") as file:
-            YAML(typ="safe", pure=True).dump({path.stem: record}, file)
-        return path
-
-    return write
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,128 @@
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from curate.digest import words_of_hex
+from curate.errors import CeterisError
+from curate.executor import InProcess, Processes
+from curate.plan import UNSEEN
+from curate.recipe import Recipe
+from curate.record import Run
+from curate.store import Store
+from pipelines import verbs
+from pipelines.training import Evaluation, entries, evaluate
+
+
+def test_every_candidate_has_its_controls(judged: Evaluation) -> None:
+    against: dict[str, list[str]] = {}
+    for candidate, control in judged.contrasts:
+        against.setdefault(candidate, []).append(control)
+    sizes = {name: arm.rows for name, arm in judged.arms.items()}
+    assert against == {
+        "basic": ["whole pool", f"random {sizes['basic']}"],
+        "best": ["whole pool", f"random {sizes['best']}", "unique"],
+        "scored": ["whole pool", f"random {sizes['scored']}"],
+        "rest": ["whole pool", f"random {sizes['rest']}", "unique"],
+    }
+    assert {name: arm.kind for name, arm in judged.arms.items() if name in ("whole pool", "best", "unique", "trusted only")} == {
+        "whole pool": "pool",
+        "best": "candidate",
+        "unique": "parent",
+        "trusted only": "trusted",
+    }
+
+
+def test_equal_sizes_share_a_random_control(judged: Evaluation) -> None:
+    same = judged.arms["best"].rows == judged.arms["scored"].rows
+    assert sum(arm.kind == "random" for arm in judged.arms.values()) == (3 if same else 4)
+
+
+def test_random_controls_are_redrawn_for_every_seed_and_nested(judged: Evaluation) -> None:
+    members = {}
+    for name, arm in judged.arms.items():
+        if arm.kind == "random":
+            for seed, key in arm.scores.items():
+                file = next(judged.store.path("rows").glob(f"*/members/{key.split('/')[-2]}.npy"))
+                members[name, seed] = {tuple(row) for row in np.load(file).tolist()}
+    names = sorted({name for name, _ in members}, key=lambda name: judged.arms[name].rows)
+    assert members[names[0], 0] != members[names[0], 1]
+    assert members[names[0], 0] < members[names[-1], 0]
+
+
+def test_rows_that_cannot_be_decoded_leave_every_arm_alike(judged: Evaluation, done: Run) -> None:
+    folder = next(judged.store.path("rows").iterdir())
+    rejected = pl.read_parquet(folder / "rejected.parquet")
+    assert rejected.height == judged.rejected > 0
+    assert judged.arms["whole pool"].rows == len(done.subset(UNSEEN)) - judged.rejected
+    gone = {tuple(words) for words in words_of_hex(rejected["uid"].to_list()).tolist()}
+    for file in folder.glob("members/*.npy"):
+        assert not gone & {tuple(row) for row in np.load(file).tolist()}
+
+
+def test_nothing_is_trained_twice(judged: Evaluation, done: Run, small_scale: Path) -> None:
+    assert judged.trained == len({key for arm in judged.arms.values() for key in arm.scores.values()})
+    again = evaluate(done, scale=str(small_scale), seeds=2, executor=InProcess())
+    assert again.trained == 0
+    assert [one.arms for one in entries(done.store)] == [judged.arms]
+    assert entries(done.store)[0].score("best", 1) == judged.score("best", 1)
+
+
+def test_another_process_trains_to_the_same_weights(judged: Evaluation, done: Run, small_scale: Path) -> None:
+    kept = judged.score("best", 0)
+    folder = judged.store.path(judged.arms["best"].scores[0])
+    (folder / "train.json").unlink()
+    (folder / "items.parquet").unlink()
+    folder.rmdir()
+    executor = Processes(1)
+    try:
+        again = evaluate(done, scale=str(small_scale), seeds=2, executor=executor)
+    finally:
+        executor.close()
+    assert again.trained == 1
+    assert again.score("best", 0).weights == kept.weights
+    assert again.score("best", 0).headline == kept.headline
+
+
+def test_leaked_items_are_found_and_left_out(judged: Evaluation) -> None:
+    assert judged.leaked
+    every, clean = judged.score("best", 0), judged.score("best", 0, without_leaks=True)
+    assert sum(task.items for task in clean.tasks.values()) == sum(task.items for task in every.tasks.values()) - len(judged.leaked)
+
+
+def test_a_pool_without_images_says_how_to_fetch_them(tmp_path: Path) -> None:
+    pl.DataFrame({"url": ["https://example.org/1.png"], "text": ["one"]}).write_parquet(tmp_path / "a.parquet")
+    run = verbs.run(
+        Recipe.parse('{stages: {a: {keep: "text_length.words > 0"}}, subsets: [a]}'), tmp_path, store=tmp_path / "s", executor=InProcess()
+    )
+    with pytest.raises(CeterisError, match="holds none") as error:
+        evaluate(run, scale="tiny-image-text", seeds=1, executor=InProcess())
+    assert "img2dataset" in error.value.fix
+
+
+def test_a_recipe_without_a_scale_is_told_to_name_one(tmp_path: Path) -> None:
+    pl.DataFrame({"text": ["one"]}).write_parquet(tmp_path / "a.parquet")
+    run = verbs.run(
+        Recipe.parse('{stages: {a: {keep: "text_length.words > 0"}}, subsets: [a]}'), tmp_path, store=tmp_path / "s", executor=InProcess()
+    )
+    with pytest.raises(CeterisError, match="names no scale"):
+        evaluate(run, executor=InProcess())
+
+
+def test_trusted_rows_among_the_evaluation_items_are_refused(place: Path, tmp_path: Path, small_scale: Path) -> None:
+    from eval_fixed_model.scale import load_scale
+    from eval_fixed_model.tasks.items import read_items
+
+    test = read_items(load_scale(small_scale)).filter(pl.col("split") == "test", pl.col("image").is_not_null()).head(90)
+    leaked = pl.DataFrame(
+        {"image": [{"bytes": image, "path": None} for image in test["image"]], "text": [f"picture {i}" for i in range(90)]}
+    )
+    (tmp_path / "trusted").mkdir()
+    leaked.write_parquet(tmp_path / "trusted" / "a.parquet")
+    recipe = Recipe.parse((place / "small.yaml").read_text(encoding="utf-8"), base=tmp_path).set(
+        "models.matcher.filter_network.samples", 128
+    )
+    run = verbs.run(recipe, place / "shards", store=Store.open(tmp_path / "s"), executor=InProcess())
+    with pytest.raises(CeterisError, match="trusted rows show evaluation pictures"):
+        evaluate(run, scale=str(small_scale), seeds=1, executor=InProcess())
