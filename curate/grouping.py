@@ -60,7 +60,8 @@ def keep_one(
 
     `classes`, shape (n,), numbers equal keys alike (0 .. c-1); `links` are (class, class, similarity). With keeper "direct" a row is
     dropped only if its own verified similarity to a kept, better row reaches the threshold; its survivor is the best such row. With
-    "components" it is dropped for the best row of its connected component (similarity: its best link, not necessarily to the survivor).
+    "components" it is dropped for the best row of its connected component (similarity: 1 if their keys are equal, else the best link of
+    its key, not necessarily to the survivor's).
     """
     count = int(classes.max()) + 1 if classes.size else 0
     first = np.full(count, classes.size, np.int64)
@@ -102,7 +103,7 @@ def _components(
             break
     by_rank = np.full(int(first.max()) + 1 if count else 0, -1, np.int64)
     by_rank[first] = np.arange(count)
-    likeness = np.zeros(count, np.float32)
+    leader, likeness = by_rank[rank], np.zeros(count, np.float32)
     np.maximum.at(likeness, a, similarity)
     np.maximum.at(likeness, b, similarity)
-    return by_rank[rank], np.where(likeness > 0, likeness, np.float32(1.0))
+    return leader, np.where(leader == np.arange(count), np.float32(1.0), likeness)

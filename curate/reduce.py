@@ -168,8 +168,9 @@ def survivors_of(rule: OnePer, frame: pl.DataFrame, pairs: pl.DataFrame, thresho
     """The rows that `one_per` drops: row, survivor (pool-wide numbers), similarity. Order of arrival changes nothing."""
     keys = sorted(name for name in frame.columns if name.startswith("k") and name[1:].isdigit())
     ranked = frame.sort(*sorted(keys, key=lambda name: int(name[1:])), "tie0", "tie1")
-    alone = pl.format("row {}", pl.col("row")).cast(pl.Binary)
-    classes = ranked.select(pl.coalesce("key", alone).rank("dense").cast(pl.Int64) - 1).to_series()
+    key = pl.col("key").rank("dense").cast(pl.Int64)
+    alone = key.max().fill_null(0) + pl.col("key").is_null().cum_sum().cast(pl.Int64)
+    classes = ranked.select(pl.coalesce(key, alone) - 1).to_series()
     numbers = ranked.select("key").with_columns(number=classes).filter(pl.col("key").is_not_null()).unique("key")
     linked = pairs.join(numbers.rename({"key": "a", "number": "na"}), on="a").join(numbers.rename({"key": "b", "number": "nb"}), on="b")
     edges = (linked["na"].to_numpy(), linked["nb"].to_numpy(), linked["similarity"].to_numpy())

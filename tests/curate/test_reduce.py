@@ -1,0 +1,235 @@
+import math
+from fractions import Fraction
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from curate import reduce
+from curate.digest import h, words_of
+from curate.errors import SignalBugError
+from curate.grouping import LINK_SCHEMA
+from curate.reduce import Cut, candidates, cut_of, kept_by, link, nth_smallest, order_key, survivors_of, value_of
+from curate.rule import OnePer, Random, Top
+from curate.store import Store
+
+CLASSES = pl.Enum(["open", "closed", "unknown"])
+VALUES = {
+    pl.Float64: [-math.inf, -1e300, -1.5, -5e-324, 0.0, 5e-324, 1.5, 1e300, math.inf],
+    pl.Float32: [-math.inf, -1.5, 0.0, 1.0000001192092896, 3.0e38, math.inf],
+    pl.Int8: [-128, -1, 0, 127],
+    pl.Int64: [-(2**63), -1, 0, 1, 2**63 - 1],
+    pl.UInt32: [0, 1, 2**32 - 1],
+    pl.UInt64: [0, 1, 2**63, 2**64 - 1],
+    pl.Boolean: [False, True],
+    CLASSES: ["open", "closed", "unknown"],
+}
+
+
+@pytest.mark.parametrize(("dtype", "values"), VALUES.items(), ids=str)
+@pytest.mark.parametrize("ascending", [True, False])
+def test_keys_sort_as_values_do_and_null_is_last(dtype, values, ascending):
+    best_first = values if ascending else values[::-1]
+    keys = order_key(pl.Series([*best_first, None], dtype=dtype), ascending).tolist()
+    assert keys[:-1] == sorted(set(keys[:-1]))
+    assert keys[-1] == 2**64 - 1
+
+
+@given(st.lists(st.floats(allow_nan=False) | st.integers(-5, 5).map(float), max_size=20), st.booleans())
+def test_keys_of_floats_are_their_order_and_lead_back_to_them(values, ascending):
+    keys = order_key(pl.Series(values, dtype=pl.Float64), ascending).tolist()
+    assert sorted(values, reverse=not ascending) == [value for _, value in sorted(zip(keys, values, strict=True), key=lambda pair: pair[0])]
+    assert [value_of(key, pl.Float64(), ascending) for key in keys] == values
+
+
+@given(st.integers(-(2**53), 2**53), st.booleans())
+def test_a_cut_in_whole_numbers_reads_as_written(value, ascending):
+    for dtype in (pl.Int64(), *([pl.UInt64()] if value >= 0 else [])):
+        (key,) = order_key(pl.Series([value], dtype=dtype), ascending).tolist()
+        assert value_of(key, dtype, ascending) == value
+
+
+def test_negative_zero_is_zero():
+    for ascending in (True, False):
+        assert len(set(order_key(pl.Series([0.0, -0.0]), ascending).tolist())) == 1
+
+
+WORD = st.integers(0, 3) | st.integers(2**64 - 4, 2**64 - 1) | st.integers(0, 2**64 - 1)
+
+
+@given(st.lists(st.lists(st.tuples(WORD, WORD, WORD), max_size=8), min_size=1, max_size=4), st.data())
+def test_the_nth_smallest_is_found_by_histograms_too(pieces, data):
+    every = sorted(row for piece in pieces for row in piece)
+    if not every:
+        return
+    n = data.draw(st.integers(1, len(every)))
+    schema = dict.fromkeys(("k0", "tie0", "tie1"), pl.UInt64)
+    before = reduce.IN_MEMORY
+    for in_memory in (0, 1, 3, before):
+        reduce.IN_MEMORY = in_memory
+        try:
+            found = nth_smallest(lambda: (pl.DataFrame(piece, schema=schema, orient="row") for piece in pieces), n, len(every))
+        finally:
+            reduce.IN_MEMORY = before
+        assert found == every[n - 1]
+
+
+UIDS = words_of(bytes([n]) * 16 for n in range(40))
+SCORES = [None if n % 7 == 0 else round(math.sin(n), 1) for n in range(40)]
+
+
+def gathered(store, rule, scores=SCORES):
+    """What three pieces hand in for a rule, null rows having left: the parts, the rows, their uids and evidence."""
+    there = np.array([n for n, score in enumerate(scores) if score is not None], np.int64)
+    evidence = pl.DataFrame({"a.score": pl.Series([scores[n] for n in there], dtype=pl.Float64)})
+    frame = candidates(rule, evidence, UIDS[there], there)
+    parts = [store.put_frame("tmp/x", "c", frame[start:stop]) for start, stop in ((0, 11), (11, 11), (11, len(there)))]
+    return parts, there, UIDS[there], evidence
+
+
+def kept_rows(store, rule, scores=SCORES):
+    parts, rows, uids, evidence = gathered(store, rule, scores)
+    cut = cut_of(rule, pl.Float64() if isinstance(rule, Top) else None, parts, store)
+    kept = rows[kept_by(cut, rule, evidence, uids, rows, store)].tolist()
+    assert (cut.entering, cut.kept) == (len(rows), len(kept))
+    return cut, kept
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store.open(f"memory:{tmp_path}")
+
+
+@pytest.mark.parametrize("ascending", [True, False])
+@pytest.mark.parametrize("size", [Fraction(0), Fraction(1, 3), Fraction(29, 100), Fraction(1), 0, 1, 17, 1000])
+@pytest.mark.parametrize("ties", [True, False])
+def test_top_keeps_the_first_n_of_the_rows_with_a_value(store, ascending, size, ties):
+    counted = isinstance(size, int)
+    rule = Top("a.score", ascending, None if counted else size, size if counted else None, ties)
+    cut, kept = kept_rows(store, rule)
+    tie = h("tie", 0, UIDS)
+    rows = [n for n, score in enumerate(SCORES) if score is not None]
+    ranked = sorted(rows, key=lambda n: (SCORES[n] if ascending else -SCORES[n], *tie[n].tolist()))
+    n = min(size, len(rows)) if counted else math.floor(size * len(rows))
+    expected = ranked[:n]
+    if n and ties:
+        expected = [row for row in ranked if (SCORES[row] <= SCORES[ranked[n - 1]]) == ascending or SCORES[row] == SCORES[ranked[n - 1]]]
+    assert kept == sorted(expected)
+    assert cut.value == (SCORES[ranked[n - 1]] if n else None)
+
+
+def test_all_equal_values_are_cut_by_hashed_uid_or_all_kept(store):
+    equal = [0.5] * 40
+    assert len(kept_rows(store, Top("a.score", False, Fraction(1, 4), None, False), equal)[1]) == 10
+    assert len(kept_rows(store, Top("a.score", False, Fraction(1, 4), None, True), equal)[1]) == 40
+
+
+def test_random_keeps_the_rows_of_smallest_hash_whatever_their_values(store):
+    smaller, larger, other = (kept_rows(store, Random(None, n, seed), [0.0] * 40)[1] for n, seed in ((10, 1), (20, 1), (10, 2)))
+    assert len(smaller) == 10
+    assert set(smaller) < set(larger)
+    assert smaller != other
+    draw = h("random", 1, UIDS)
+    assert smaller == sorted(sorted(range(40), key=lambda n: draw[n].tolist())[:10])
+
+
+@pytest.mark.parametrize("rule", [Top("a.score", False, Fraction(1), None, True), Random(Fraction(1), None, 0)])
+def test_no_candidates_keep_nothing(store, rule):
+    cut, kept = kept_rows(store, rule, [None] * 40)
+    assert (cut, kept) == (Cut(0, 0), [])
+    assert cut_of(rule, pl.Float64(), [], store) == Cut(0, 0)
+
+
+def ranked_rows(keys, prefer=()):
+    """Candidates of `one_per` in row order: one key column per preference, uids as ties."""
+    columns = {f"k{n}": order_key(pl.Series(values), True) for n, values in enumerate(prefer or [[0] * len(keys)])}
+    uids = UIDS[: len(keys)]
+    return pl.DataFrame(
+        {"row": range(len(keys)), **columns, "tie0": uids[:, 0], "tie1": uids[:, 1], "key": pl.Series(keys, dtype=pl.Binary)}
+    )
+
+
+def pairs(*links):
+    return pl.DataFrame([*links], schema=LINK_SCHEMA, orient="row")
+
+
+def dropped(frame, links=(), threshold=0.8, keeper="direct"):
+    found = survivors_of(OnePer("twins", (), keeper), frame, pairs(*links), threshold)
+    return {row: (survivor, round(similarity, 4)) for row, survivor, similarity in found.rows()}
+
+
+def test_rows_of_equal_keys_leave_for_the_preferred_one():
+    frame = ranked_rows([b"a", b"b", b"a", b"a"], [[2, 0, 1, None]])
+    assert dropped(frame) == {0: (2, 1.0), 3: (2, 1.0)}
+
+
+def test_later_preferences_and_then_uids_break_ties():
+    frame = ranked_rows([b"a"] * 4, [[1, 1, 1, 2], [3, 2, 2, 0]])
+    assert dropped(frame) == {0: (1, 1.0), 2: (1, 1.0), 3: (1, 1.0)}
+
+
+def test_ten_preferences_are_weighed_in_order():
+    frame = ranked_rows([b"a", b"a"], [[0, 0]] * 2 + [[0, 1]] + [[0, 0]] * 7 + [[1, 0]])
+    assert dropped(frame) == {1: (0, 1.0)}
+
+
+def test_rows_without_a_key_stand_alone_whatever_keys_others_have():
+    assert dropped(ranked_rows([None, None, b"row 0", b"row 1", None])) == {}
+    assert dropped(ranked_rows([None, None, None])) == {}
+    assert dropped(ranked_rows([b"row 1", None, b"row 1"])) == {2: (0, 1.0)}
+
+
+def test_links_reach_rows_through_their_keys_and_only_rows_that_are_here():
+    frame = ranked_rows([b"c", b"a", b"b", b"c"])
+    links = [(b"a", b"c", 0.9), (b"a", b"z", 0.99), (b"b", b"c", 0.7)]
+    assert dropped(frame, links) == {1: (0, 0.9), 3: (0, 1.0)}
+    assert dropped(frame, links, 0.95) == {3: (0, 1.0)}
+    assert dropped(frame, links, 0.5) == {1: (0, 0.9), 2: (0, 0.7), 3: (0, 1.0)}
+    assert dropped(frame.clear(), links) == {}
+
+
+@given(st.permutations(range(6)))
+def test_order_of_arrival_changes_nothing(order):
+    frame = ranked_rows([b"a", b"b", b"c", b"a", None, b"b"], [[1, 0, 1, 0, 0, 0]])
+    links = [(b"a", b"b", 0.9), (b"b", b"c", 0.85)]
+    assert dropped(frame[list(order)], links[::-1]) == dropped(frame, links)
+
+
+def test_only_new_keys_are_linked_and_against_all_that_were(tmp_path):
+    store, calls = Store.open(f"memory:{tmp_path}"), []
+    schema = {"key": pl.Binary, "size": pl.UInt8}
+
+    def links(known, new, *, floor):
+        calls.append((known["key"].to_list(), new["key"].to_list(), floor))
+        every = pl.concat([known, new])
+        return pairs(*[(a, b, 0.9) for a in every["key"] for b in new["key"] if a < b])
+
+    def linked(*keys):
+        sketches = pl.DataFrame([(key, 1) for key in keys], schema=schema, orient="row")
+        found = link(store, "links/x", links, {"floor": 0.5}, sketches, 1)
+        return sorted(found.pairs.rows()), found.new
+
+    first = [(b"a", b"b", pytest.approx(0.9))]
+    assert linked(b"b", b"a", b"a", None) == (first, 2)
+    assert linked(b"a", b"b") == (first, 0)
+    again, new = linked(b"c", b"a")
+    assert (again, new) == ([*first, (b"a", b"c", pytest.approx(0.9)), (b"b", b"c", pytest.approx(0.9))], 1)
+    assert calls == [([], [b"a", b"b"], 0.5), ([b"a", b"b"], [b"c"], 0.5)]
+
+
+@pytest.mark.parametrize(
+    "made", [pairs((b"b", b"a", 0.9)), pairs((b"a", b"a", 1.0)), pairs().rename({"a": "c"}), pairs().cast({"similarity": pl.Float64})]
+)
+def test_links_of_another_form_are_a_bug_of_the_grouping(store, made):
+    sketches = pl.DataFrame({"key": [b"a", b"b"]})
+    with pytest.raises(SignalBugError, match="links must return pairs a < b") as raised:
+        link(store, "links/x", lambda *_: made, {}, sketches, 1)
+    assert raised.value.where == "links/x"
+    assert store.parts("links/x") == {}
+
+
+def test_a_grouping_without_links_stores_none(store):
+    found = link(store, "links/x", None, {}, pl.DataFrame({"key": [b"a"]}), 1)
+    assert (found.pairs.height, found.new, store.storage.list("links/")) == (0, 0, [])
