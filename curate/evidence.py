@@ -31,7 +31,7 @@ def _measure_group(pool: Pool, shard: Shard, measure: Measure, rows: npt.NDArray
         found = measure.signal.measure(read.frame.filter(good), measure.parameters)
     except SignalBugError as error:
         where = f"{shard.path}, rows {int(rows[0])} to {int(rows[-1])}"
-        raise SignalBugError(error.what, where=where, fix=error.fix or f"this is a bug in filters/{measure.signal.name}.py") from error
+        raise SignalBugError(error.what, where=where, fix=error.fix or f"this is a bug in {measure.signal.module}") from error
     found = found.with_columns(row=pl.Series(rows[good.to_numpy()]))
     whole = pl.DataFrame({"row": rows, "fault": broken}).join(found, on="row", how="left", maintain_order="left")
     return whole.select(pl.col("row").cast(pl.UInt64), *measure.signal.writes, pl.coalesce("error", "fault").alias("error"))
