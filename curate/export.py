@@ -1,6 +1,8 @@
 """Subsets leave: as Parquet rows with their uid, as a list of uids, or as DataComp's `.npy` of u64 pairs."""
 
 import json
+import shutil
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,61 +17,66 @@ from curate.errors import CeterisError
 from curate.pieces import Piece, read_uids
 from curate.plan import POOL
 from curate.record import Run
+from curate.subset import Subset
 
 LAYOUTS = ("parquet", "uids", "npy")
 ROWS_PER_FILE = 65_536
 
 
 def export(run: Run, subset: str, out: Path, layout: str) -> dict[str, Any]:
-    """Write a subset into the new folder `out`; returns what export.json says of it.
+    """Write a subset into the new folder `out`; returns what it is: subset, digest, rows, run, recipe, pool, layout, files.
 
-    `parquet` copies the rows, every column as it was, and a `uid`; `uids` writes uids.txt, one per line, sorted; `npy` writes subset.npy,
-    a sorted array of dtype u8,u8 (DataComp's sample-id file). CeterisError if `out` already holds something.
+    `parquet` copies the rows, every column as it was, and a `uid`, in the pool's order; what it is stands in the files' metadata under
+    `ceteris`. (Images that a pool names by path stay where they are.) `uids` writes uids.txt, one per line, sorted; `npy` writes
+    subset.npy, a sorted array of dtype u8,u8 (DataComp's file of sample ids); both beside export.json. The folder appears whole or not at
+    all. CeterisError if `out` already holds something.
     """
     if layout not in LAYOUTS:
         raise CeterisError(f"there is no export layout {layout}", fix=f"one of {', '.join(LAYOUTS)}")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise CeterisError("the place to export to is not empty", where=str(out), fix="name a new folder")
     chosen = run.subset(subset)
-    out.mkdir(parents=True, exist_ok=True)
-    if layout == "parquet":
-        files = _parquet(run, subset, out)
-    elif layout == "uids":
-        (out / "uids.txt").write_text("".join(f"{uid}\n" for uid in chosen.hex), encoding="ascii")
-        files = ["uids.txt"]
+    about: dict[str, Any] = {"subset": subset, "digest": chosen.digest, "rows": len(chosen), "run": run.folder.removeprefix("runs/")}
+    about |= {"recipe": run.facts["recipe"], "pool": run.pool.id, "layout": layout}
+    attempt = out.absolute().parent / f".{out.name}.{uuid.uuid4().hex}"
+    attempt.mkdir(parents=True)
+    try:
+        files = _parquet(run, subset, attempt, about) if layout == "parquet" else _list(chosen, attempt, about)
+        attempt.replace(out)
+    finally:
+        shutil.rmtree(attempt, ignore_errors=True)
+    return {**about, "files": files}
+
+
+def _list(chosen: Subset, out: Path, about: dict[str, Any]) -> list[str]:
+    if about["layout"] == "uids":
+        name = "uids.txt"
+        (out / name).write_text("".join(f"{uid}\n" for uid in chosen.hex), encoding="ascii")
     else:
+        name = "subset.npy"
         pairs = np.empty(len(chosen), dtype="u8,u8")
         pairs["f0"], pairs["f1"] = chosen.uids[:, 0], chosen.uids[:, 1]
-        np.save(out / "subset.npy", pairs, allow_pickle=False)
-        files = ["subset.npy"]
-    about = {
-        "subset": subset,
-        "digest": chosen.digest,
-        "rows": len(chosen),
-        "run": run.folder.removeprefix("runs/"),
-        "recipe": run.facts["recipe"],
-        "pool": run.pool.id,
-        "layout": layout,
-        "files": files,
-    }
-    (out / "export.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-    return about
+        np.save(out / name, pairs, allow_pickle=False)
+    (out / "export.json").write_text(json.dumps({**about, "files": [name]}, indent=2) + "\n", encoding="utf-8")
+    return [name]
 
 
-def _parquet(run: Run, subset: str, out: Path) -> list[str]:
-    """Row order is the pool's; a file is closed when it holds ROWS_PER_FILE rows."""
+def _parquet(run: Run, subset: str, out: Path, about: dict[str, Any]) -> list[str]:
+    """A file is closed when it holds ROWS_PER_FILE rows, or when the next shard's columns are others."""
     decided = None if subset == POOL else run.decided(subset)
     files: list[str] = []
-    writer, rows = None, 0
+    writer, columns, rows = None, pa.schema([]), 0
     for piece in run.pieces:
         mask = np.ones(piece.rows, bool) if decided is None else decided.codes(run.store, piece.number) == 0
         for table in _tables(run, piece, mask):
-            if writer is None or rows >= ROWS_PER_FILE:
+            if writer is None or rows >= ROWS_PER_FILE or not table.schema.equals(columns):
                 if writer is not None:
                     writer.close()
                 files.append(f"{subset}-{len(files):05d}.parquet")
-                writer, rows = pq.ParquetWriter(out / files[-1], table.schema, compression="zstd", write_page_checksum=True), 0
-            writer.write_table(table.cast(writer.schema))
+                columns, rows = table.schema, 0
+                named = columns.with_metadata({**(columns.metadata or {}), b"ceteris": json.dumps(about).encode()})
+                writer = pq.ParquetWriter(out / files[-1], named, compression="zstd", write_page_checksum=True)
+            writer.write_table(table.replace_schema_metadata(writer.schema.metadata))
             rows += table.num_rows
     if writer is not None:
         writer.close()

@@ -146,5 +146,5 @@ def mixes(run: Run, by: Sequence[str] = ()) -> dict[str, pl.DataFrame]:
 
 
 def export(subset: Selected, out: str | Path, layout: str = "parquet") -> dict[str, Any]:
-    """Write a subset out as `parquet` rows, a list of `uids` or DataComp's `npy`; returns what export.json says."""
+    """Write a subset out as `parquet` rows, a list of `uids` or DataComp's `npy`; returns what it is."""
     return write_out(subset.run, subset.name, Path(out), layout)
