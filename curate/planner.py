@@ -40,9 +40,10 @@ def make_plan(recipe: Recipe, pool: Pool, catalogue: Catalogue, weights: Mapping
             raise RecipeError(
                 f"{UNSEEN} is the name of the pool without the rows that models trained on", where=where, fix="rename the stage"
             )
-        builder.measures["content"] = _measure("content", "content", content, {}, [])
+        seen = f"{UNSEEN}.content"  # no filter can be called so
+        builder.measures[seen] = _measure(seen, seen, content, {}, [])
         rule = Outside(tuple(sorted(lists.get(t.id, f"pending:{t.id}") for t in trained)))
-        nodes[UNSEEN] = _node([pool.id, builder.measures["content"].fingerprint], UNSEEN, "after", (POOL,), rule, nodes)
+        nodes[UNSEEN] = _node([pool.id, builder.measures[seen].fingerprint], UNSEEN, "after", (POOL,), rule, nodes)
         root = UNSEEN
     for name in recipe.order():
         stage = recipe.stages[name]
@@ -117,7 +118,7 @@ class _Builder:
         for key in made.files:
             path = self.recipe.base / str(parameters[key])
             if parameters[key] is not None and path.is_file():
-                parameters[key], how[key] = str(path), sha256_file(path)
+                parameters[key], how[key] = str(path.absolute()), sha256_file(path)
         identity = digest_of([made.name, made.version, how, rows.id if rows else None])
         self.models[name] = Training(name, spec.kind, made, parameters, rows, identity)
 
@@ -148,11 +149,15 @@ class _Builder:
             if column not in dtypes:
                 raise RecipeError(f"unknown column {column}", where=stage.where, fix=nearest(column, dtypes))
         if isinstance(rule, Top) and not dtypes[rule.column].is_numeric():
-            raise RecipeError(f"top needs numbers; {rule.column} is {dtypes[rule.column]}", where=stage.where)
+            fix = _choose(rule.column, {name: dtype for name, dtype in dtypes.items() if dtype.is_numeric()})
+            raise RecipeError(f"top needs numbers; {rule.column} is {dtypes[rule.column]}", where=stage.where, fix=fix)
         if isinstance(rule, OnePer):
-            for column in rule.columns:
-                if not (dtypes[column].is_numeric() or dtypes[column] == pl.Boolean or isinstance(dtypes[column], pl.Enum)):
-                    raise RecipeError(f"prefer needs numbers or ordered classes; {column} is {dtypes[column]}", where=stage.where)
+            ordered = {
+                name: dtype for name, dtype in dtypes.items() if dtype.is_numeric() or dtype == pl.Boolean or isinstance(dtype, pl.Enum)
+            }
+            for column in (name for name in rule.columns if name not in ordered):
+                what = f"prefer needs numbers or ordered classes; {column} is {dtypes[column]}"
+                raise RecipeError(what, where=stage.where, fix=_choose(column, ordered))
             self.group(rule.grouping, stage.where)
 
     def measure(self, name: str, where: str) -> Measure:
@@ -204,7 +209,7 @@ class _Builder:
         parameters, pending = {**signal.defaults, **given}, []
         for key in signal.models:
             model = parameters.get(key)
-            if model not in self.models:
+            if not isinstance(model, str) or model not in self.models:
                 fix = f"add `{key}: NAME` with one of: {', '.join(self.models)}" if self.models else "name a model under `models:`"
                 raise RecipeError(f"{spec.kind} needs a model for `{key}`", where=spec.where, fix=fix)
             training = self.models[model]
@@ -237,17 +242,19 @@ class _Builder:
         return how
 
 
+def _choose(column: str, fitting: Mapping[str, Any]) -> str:
+    """The columns that would do, of the same signal where it has any."""
+    mates = [name for name in fitting if name.rsplit(".", 1)[0] == column.rsplit(".", 1)[0]]
+    return f"choose from: {', '.join(mates or fitting) or 'none'}"
+
+
 def _known_parameters(spec: Spec, known: Mapping[str, Any]) -> None:
     for key, value in spec.parameters.items():
         if key not in known:
             raise RecipeError(f"{spec.kind} has no parameter {key}", where=spec.where, fix=nearest(key, known))
         default = known[key]
-        if (
-            default is not None
-            and value is not None
-            and not isinstance(value, type(default))
-            and not (isinstance(default, float) and isinstance(value, int))
-        ):
+        kinds = (int, float) if isinstance(default, float) else type(default)
+        if default is not None and (not isinstance(value, kinds) or isinstance(value, bool) != isinstance(default, bool)):
             raise RecipeError(
                 f"{spec.kind}: {key} must be {type(default).__name__}, not {value!r}", where=spec.where, fix=f"for example {key}: {default}"
             )
