@@ -32,7 +32,7 @@ class Outside:
     """The rule that keeps rows whose content and uid are in none of the stored lists of training rows."""
 
     lists: tuple[str, ...]
-    columns: tuple[str, ...] = ("content.key",)
+    columns: tuple[str, ...] = (f"{UNSEEN}.content.key",)
     text: str = "trusted: a model was trained on it"
 
     def canonical(self) -> Any:

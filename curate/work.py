@@ -145,7 +145,7 @@ class View:
         frame, errors = self.ask(rule.columns, alive)
         rows = np.flatnonzero(alive)
         lists = pl.concat([self.store.frame(Part(**self.store.json(key))) for key in rule.lists])
-        same_content = frame["content.key"].is_in(lists["key"].drop_nulls().implode()).fill_null(False).to_numpy()
+        same_content = frame[rule.columns[0]].is_in(lists["key"].drop_nulls().implode()).fill_null(False).to_numpy()
         uids = pl.DataFrame({"high": self.uids[rows, 0], "low": self.uids[rows, 1]})
         same_uid = (
             uids.join(lists.select("high", "low").unique().with_columns(there=True), on=["high", "low"], how="left", maintain_order="left")[
