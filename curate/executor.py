@@ -1,6 +1,7 @@
 """Where tasks run: in this process, in processes beside it, or on Ray. The tasks are the same; only addresses travel."""
 
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -63,7 +64,16 @@ class Processes:
 
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(self.workers, mp_context=get_context("spawn"))
+            pool = ProcessPoolExecutor(self.workers, mp_context=get_context("spawn"))
+            try:
+                pool.submit(os.getpid).result()
+            except BrokenProcessPool as error:
+                raise CeterisError(
+                    "worker processes cannot start; what they said is above",
+                    where=sys.argv[0],
+                    fix='in a script of your own put what it does under `if __name__ == "__main__":`, or give executor=InProcess()',
+                ) from error
+            self._pool = pool
         return self._pool
 
     def map(self, function: Callable[[Any], Any], tasks: Sequence[Any]) -> Iterator[tuple[int, Any]]:
