@@ -49,7 +49,9 @@ def _follows(line: str, number: int, head: str) -> bool:
 
 
 def append_head(store: Store, run: str, head: str) -> None:
-    """Add a run's head to the store's own chain."""
+    """Add a run's head to the store's own chain, unless it is the last one there."""
     keys = store.storage.list("ledger/")
+    if keys and (store.json(keys[-1])["run"], store.json(keys[-1])["head"]) == (run, head):
+        return
     previous = sha256(store.storage.get(keys[-1])) if keys else START
     store.put_json(f"ledger/{len(keys) + 1:08d}.json", {"n": len(keys), "previous": previous, "run": run, "head": head})

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from curate.digest import UInt64s
+from curate.digest import UInt64s, canonical_json
 from curate.pool import Pool, number_duplicates, refuse_duplicates
 from curate.store import Part, Store
 
@@ -37,6 +38,7 @@ def pool_key(pool: Pool) -> str:
 def index_pool(pool: Pool, store: Store, progress: Callable[[str, int, int], None]) -> bool:
     """Give every row its uid, once per pool; True if it had to be done. PoolError on null or repeated uids of a uid column."""
     key = pool_key(pool)
+    _remember_place(pool, store, key)
     if store.json(f"{key}/indexed.json"):
         return False
     words, originals = [], []
@@ -49,7 +51,6 @@ def index_pool(pool: Pool, store: Store, progress: Callable[[str, int, int], Non
         refuse_duplicates(pool, words)
     else:
         words = number_duplicates(words)
-    store.put_json(f"{key}/pool.json", pool.to_json())
     for number, (found, original) in enumerate(zip(words, originals, strict=True)):
         frame = pl.DataFrame({"high": found[:, 0], "low": found[:, 1]})
         if original is not None:
@@ -77,15 +78,28 @@ def pieces_of(pool: Pool) -> list[Piece]:
     return pieces
 
 
+def _remember_place(pool: Pool, store: Store, key: str) -> None:
+    """Write down where the pool's files lie now: moved or renamed, it is the same pool."""
+    places = store.storage.list(f"{key}/pool-")
+    here = pool.to_json()
+    if not places or _lies(store.json(places[-1])) != _lies(here):
+        store.put_json(f"{key}/pool-{len(places) + 1:04d}.json", here)
+
+
+def _lies(place: dict[str, Any]) -> str:
+    return canonical_json({**place, "digest_level": ""})
+
+
 _pools: dict[tuple[str, str], Pool] = {}
 _uids: dict[tuple[str, str, int], UInt64s] = {}
 
 
 def open_pool(store: Store, key: str) -> Pool:
-    """The pool that a store knows under pools/ID, once per process."""
-    if (store.address, key) not in _pools:
-        _pools[store.address, key] = Pool.from_json(store.json(f"{key}/pool.json"))
-    return _pools[store.address, key]
+    """The pool that a store knows under pools/ID, where it was last seen."""
+    place = store.storage.list(f"{key}/pool-")[-1]
+    if (store.address, place) not in _pools:
+        _pools[store.address, place] = Pool.from_json(store.json(place))
+    return _pools[store.address, place]
 
 
 def read_uids(store: Store, key: str, shard: int) -> UInt64s:

@@ -126,15 +126,17 @@ def _record(
 
 
 def _save(store: Store, folder: str, plan: Plan, decided: dict[str, Decided], subsets: dict[str, str], facts: ledger.Ledger) -> None:
+    """Write the run down once; its head becomes the latest each time."""
     reach("run.before_ledger")
-    if store.json(f"{folder}/run.json"):
-        return
-    number = len(store.storage.list(f"{folder}/ledger")) + 1
-    store.storage.put(f"{folder}/ledger{'' if number == 1 else f'-{number}'}.jsonl", facts.text().encode())
-    store.put_json(f"{folder}/recipe.json", {"text": plan.recipe.text, "digest": plan.recipe.digest})
-    store.put_json(f"{folder}/funnel.json", funnel(plan.nodes, decided))
-    ledger.append_head(store, folder, facts.head)
-    store.put_json(f"{folder}/run.json", json.loads(json.dumps(_description(plan, subsets))))
+    recorded = store.json(f"{folder}/run.json") is not None
+    number = len(store.storage.list(f"{folder}/ledger")) + (0 if recorded else 1)
+    key = f"{folder}/ledger{'' if number == 1 else f'-{number}'}.jsonl"
+    if not recorded:
+        store.storage.put(key, facts.text().encode())
+        store.put_json(f"{folder}/recipe.json", {"text": plan.recipe.text, "digest": plan.recipe.digest})
+        store.put_json(f"{folder}/funnel.json", funnel(plan.nodes, decided))
+        store.put_json(f"{folder}/run.json", json.loads(json.dumps(_description(plan, subsets))))
+    ledger.append_head(store, folder, ledger.check(store.storage.get(key).decode(), where=f"{store.address}/{key}"))
 
 
 def _description(plan: Plan, subsets: dict[str, str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from curate.digest import UInt64s
+from curate.errors import SignalBugError
 from curate.evidence import aligned, measure_rows
 from curate.expression import Clause
 from curate.failpoint import reach
@@ -64,10 +65,12 @@ def work(task: Task) -> Receipt:
         if model.load is not None:
             shelve(digest, model.load, store.path(folder))
     view = View(task, store)
-    for node in task.decide:
-        view.decide(node)
-    for node in task.gather:
-        view.gather(node)
+    for act, nodes in ((view.decide, task.decide), (view.gather, task.gather)):
+        for node in nodes:
+            try:
+                act(node)
+            except SignalBugError as error:
+                raise SignalBugError(error.what, where=f"stage {node.name}, {error.where}", fix=error.fix) from error
     return view.finish()
 
 
@@ -213,9 +216,9 @@ class View:
 
     def _measured(self, measure: Measure, alive: Mask) -> pl.DataFrame:
         """The signal's evidence over the whole piece, aligned by row, measured at least where `alive`."""
-        if measure.name not in self.known:
-            self.known[measure.name] = self._stored(measure)
-        known = self.known[measure.name]
+        if measure.folder not in self.known:  # one signal may have several names
+            self.known[measure.folder] = self._stored(measure)
+        known = self.known[measure.folder]
         missing = np.flatnonzero(alive & ~known["measured"].to_numpy())
         if missing.size:
             begun = time.perf_counter()
@@ -223,7 +226,7 @@ class View:
             self.receipt.measured[measure.name] = self.receipt.measured.get(measure.name, 0) + missing.size
             self.receipt.seconds[measure.name] = self.receipt.seconds.get(measure.name, 0.0) + time.perf_counter() - begun
             self.fresh.setdefault(measure.name, []).append(fresh)
-            self.known[measure.name] = known = aligned([fresh], measure, self.piece, known)
+            self.known[measure.folder] = known = aligned([fresh], measure, self.piece, known)
         return known
 
     def _stored(self, measure: Measure) -> pl.DataFrame:

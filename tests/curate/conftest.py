@@ -102,6 +102,7 @@ def do(filters: Catalogued) -> Do:
 
 TEXTS = ["abc", "ABC", "abcd", None, "xyz", "xy", "!loud", "lorem ipsum", "lorem ipsun", "", "q", "abc"]
 RECIPE = """
+errors_at_most: 0.2
 stages:
   some:   {keep: "length.chars > 0"}
   best:   {after: some, keep: {top: pool.quality, fraction: 0.5}}

@@ -1,0 +1,116 @@
+"""The main flow end to end; what holds for every recipe is in tests/laws."""
+
+import json
+import shutil
+from collections import Counter
+
+import polars as pl
+import pytest
+
+from curate import ledger
+from curate.errors import CeterisError, SignalBugError, StoreError
+from curate.pool import Pool
+from curate.record import Run
+from curate.signal import signal
+from curate.store import Store
+
+RECIPE = '{stages: {long: {keep: "length.chars > 2"}}, subsets: [long]}'
+
+
+def test_what_is_kept_dropped_and_quarantined(finished, texts):
+    funnel = {line["stage"]: line for line in finished.funnel()}
+    assert {name: (line["in"], line["kept"]) for name, line in funnel.items()} == {
+        "pool": (12, 12),
+        "some": (12, 9),
+        "best": (9, 4),
+        "unique": (9, 5),
+        "both": (None, 2),
+        "rest": (9, 4),
+    }
+    assert Counter(reason["kind"] for reason in funnel["some"]["reasons"]) == {"dropped": 1, "no evidence": 1, "quarantined": 1}
+    assert {reason["kind"]: reason["rows"] for reason in funnel["rest"]["reasons"]} == {"dropped": 4, "no evidence": 1}
+    every = pl.concat([texts.read(shard, roles=["text"]).frame for shard in texts.shards])["text"].to_list()
+    kept = {
+        name: [text for text, code in zip(every, finished.codes(name), strict=True) if code == 0]
+        for name in ("best", "unique", "both", "rest")
+    }
+    assert sorted(kept["best"]) == ["ABC", "abc", "abcd", "lorem ipsum"]
+    assert len({"ABC", "abcd"} & {*kept["unique"]}) == 1
+    assert {"xyz", "xy", "lorem ipsum", "q"} < {*kept["unique"]}
+    assert kept["both"] == [text for text in kept["best"] if text in kept["unique"]]
+
+
+def test_a_pool_that_moved_is_read_where_it_lies_now(do, store, tmp_path):
+    pl.DataFrame({"text": ["a", "abc"]}).write_parquet(tmp_path / "first.parquet")
+    first = do(RECIPE, Pool.open(tmp_path / "first.parquet"), store)
+    (tmp_path / "elsewhere").mkdir()
+    shutil.move(tmp_path / "first.parquet", tmp_path / "elsewhere" / "second.parquet")
+    moved = Pool.open(tmp_path / "elsewhere")
+    again = do(RECIPE.replace("> 2", "> 0"), moved, store)
+    assert again.effort.measured == {}
+    other = do("{signals: {picked: {length: {limit: 9}}}, " + RECIPE.replace("length.chars", "picked.chars")[1:], moved, store)
+    assert [other.decided["long"].kept, again.decided["long"].kept, first.decided["long"].kept] == [1, 2, 1]
+    assert Run(store, first.folder).pool.root == tmp_path / "elsewhere"
+    assert Run(Store.open(store.address), first.folder).pool.to_json() == moved.to_json()
+    assert other.effort.measured == {"picked": 2}
+    assert len([key for key in store.storage.list("pools/") if "/pool-" in key]) == 2
+
+
+def test_one_signal_under_two_names_measures_once(do, store, texts):
+    text = """
+errors_at_most: 1.0
+signals: {again: {length: {limit: 5}}}
+stages: {a: {keep: "length.chars > 0 and again.chars > 1"}, b: {keep: "again.chars > 2"}}
+subsets: [a, b]
+"""
+    outcome = do(text, texts, store)
+    assert sum(outcome.effort.measured.values()) == 12
+    assert len({measure.folder for measure in outcome.plan.measures.values()}) == 1
+    assert do(text, texts, store).effort.measured == {}
+
+
+def test_a_bug_of_a_signal_names_the_stage_the_file_and_the_rows(do, store, texts, filters):
+    @signal(version=1, reads=["text"], writes={"x": pl.Int8})
+    def broken(batch):
+        raise ValueError("oh")
+
+    with pytest.raises(SignalBugError, match="signal broken raised ValueError: oh") as raised:
+        do('{stages: {a: {keep: "broken.x > 1"}}, subsets: [a]}', texts, store, filters(broken=broken))
+    assert raised.value.where == "stage a, 0.parquet, rows 0 to 3"
+
+
+def test_too_many_errors_stop_before_a_subset_is_written(do, store, texts):
+    with pytest.raises(CeterisError, match=r"stage long: 1 of 12 rows \(8.3%\) cannot be measured; at most 5.0% may"):
+        do(RECIPE, texts, store)
+    assert store.storage.list("subsets/") == []
+    assert do("{errors_at_most: 0.1, " + RECIPE[1:], texts, store).effort.measured == {}
+
+
+def test_the_run_last_recorded_is_the_latest_also_when_it_was_recorded_before(do, store, tmp_path):
+    pl.DataFrame({"text": ["a", "abc"]}).write_parquet(tmp_path / "a.parquet")
+    pool = Pool.open(tmp_path / "a.parquet")
+    one, two = do(RECIPE, pool, store), do(RECIPE.replace("> 2", "> 0"), pool, store)
+    assert Run.latest(store).folder == two.folder
+    do(RECIPE.replace("> 2", "> 0"), pool, store)
+    assert len(store.storage.list("ledger/")) == 2
+    assert do(RECIPE, pool, store).folder == one.folder
+    assert Run.latest(store).folder == one.folder
+    head = store.json(store.storage.list("ledger/")[-1])["head"]
+    assert ledger.check(store.storage.get(f"{one.folder}/ledger.jsonl").decode(), where="x") == head
+
+
+def test_the_ledger_says_from_what_by_what_and_how_many(finished):
+    text = finished.store.storage.get(f"{finished.folder}/ledger.jsonl").decode()
+    facts = [json.loads(line) for line in text.splitlines()]
+    assert [fact["what"] for fact in facts] == ["pool", "recipe", "run", "signal", "signal", "grouping", *["stage"] * 6, *["subset"] * 5]
+    assert facts[0]["rows"] == 12
+    assert facts[2]["executor"] == "in-process"
+    assert {fact["name"]: fact["measured"] for fact in facts if fact["what"] == "signal"} == {"length": 12, "alike.sketch": 9}
+    assert {fact["stage"]: fact["digest"] for fact in facts if fact["what"] == "subset"} == finished.facts["subsets"]
+    assert "lorem" not in text
+    assert ledger.check(text, where="x") == finished.store.json("ledger/00000001.json")["head"]
+
+
+def test_two_runs_at_once_are_refused(do, store, texts):
+    with store.writer(), pytest.raises(StoreError, match="being written by pid"):
+        do(RECIPE, texts, store)
