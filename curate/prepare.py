@@ -33,16 +33,25 @@ class MakeTask:
 
 
 def make_models(training: Mapping[str, Training], store: Store, executor: Executor) -> list[str]:
-    """Make the models that the store lacks; returns the names of those made now."""
-    missing = [one for one in training.values() if store.json(f"{one.folder}/model.json") is None]
+    """Make the models that the store lacks, those of equal making once; returns the names of those made now."""
+    ids: dict[str, Training] = {}
+    for one in training.values():
+        if store.json(f"{one.folder}/model.json") is None:
+            ids.setdefault(one.id, one)
+    missing = list(ids.values())
     for index, receipt in executor.map(make_model, [MakeTask(store.address, one) for one in missing]):
         if isinstance(receipt, Crashed):
-            raise SignalBugError(f"making the model {missing[index].name} killed its worker {receipt.attempts} times: {receipt.detail}")
+            name = missing[index].name
+            raise SignalBugError(
+                f"making the model {name} killed its worker {receipt.attempts} times: {receipt.detail}",
+                where=f"models.{name}",
+                fix="give it more memory, or fewer training rows",
+            )
         rows = receipt.pop("rows")
         if rows:
             store.put_json(f"{missing[index].folder}/rows.json", rows)
         store.put_json(f"{missing[index].folder}/model.json", receipt)
-    return [one.name for one in missing]
+    return [one.name for one in training.values() if one.id in ids]
 
 
 def make_model(task: MakeTask) -> dict[str, Any]:

@@ -1,0 +1,141 @@
+import json
+
+import polars as pl
+import pytest
+
+from curate.errors import CeterisError, NondeterminismError, SignalBugError, StoreError
+from curate.executor import Crashed, InProcess
+from curate.pool import Pool
+from curate.prepare import made_weights, make_models, shelf_of, training_rows
+from curate.recipe import Recipe
+from curate.run import resolve
+from curate.signal import signal
+
+MODELS = """
+models: {m: {net: {trusted: trusted, width: 2}}, n: {net: {trusted: trusted, width: 2}}, o: {net: {trusted: trusted, width: 3}}}
+signals: {s: {scored: {model: m}}}
+stages: {a: {keep: "s.score > 1"}}
+subsets: [a]
+"""
+
+
+@pytest.fixture
+def trusted(tmp_path):
+    (tmp_path / "trusted").mkdir()
+    pl.DataFrame({"text": ["abc", None, "a"]}).write_parquet(tmp_path / "trusted" / "0.parquet")
+    pl.DataFrame({"text": ["abcd", "abc"]}).write_parquet(tmp_path / "trusted" / "1.parquet")
+    return tmp_path
+
+
+def test_training_rows_are_complete_and_in_uid_order_whatever_the_files(trusted, tmp_path):
+    rows, uids = training_rows(Pool.open(trusted / "trusted"), ("text",))
+    assert sorted(rows["text"]) == ["a", "abc", "abc", "abcd"]
+    assert uids.tolist() == sorted(uids.tolist())
+    (tmp_path / "turned").mkdir()
+    pl.DataFrame({"text": ["abcd", "abc", "a", "abc"]}).write_parquet(tmp_path / "turned" / "0.parquet")
+    assert training_rows(Pool.open(tmp_path / "turned"), ("text",))[0].equals(rows)
+
+
+def test_models_are_made_once_and_equal_ones_are_one(trusted, store, texts, filters):
+    recipe = Recipe.parse(MODELS, where="recipe.yaml", base=trusted)
+    draft = resolve(recipe, texts, filters(), store)
+    assert make_models(draft.models, store, InProcess()) == ["m", "n", "o"]
+    assert len([key for key in store.storage.list("models/") if key.endswith("/weights.safetensors")]) == 2
+    assert make_models(draft.models, store, InProcess()) == []
+    weights, lists = made_weights(draft.models, store)
+    assert set(weights) == set(lists) == {training.id for training in draft.models.values()}
+    plan = resolve(recipe, texts, filters(), store)
+    assert plan.measures["s"].parameters["model"] == weights[plan.models["m"].id]
+    receipt = store.json(f"{plan.models['m'].folder}/model.json")
+    assert receipt["card"] == {"rows": 4, "seed": 0, "training_rows": 4}
+    assert json.loads(store.path(receipt["folder"]).joinpath("card.json").read_text(encoding="utf-8")) == receipt["card"]
+    assert {digest for digest, _, _ in shelf_of(plan.models, store)} == set(weights.values())
+
+
+def test_a_model_that_kills_its_worker_is_named(trusted, store, texts, filters):
+    class Dead(InProcess):
+        def map(self, _, tasks):
+            yield from ((index, Crashed(3, "out of memory")) for index, _ in enumerate(tasks))
+
+    draft = resolve(Recipe.parse(MODELS, where="recipe.yaml", base=trusted), texts, filters(), store)
+    with pytest.raises(SignalBugError, match="making the model m killed its worker 3 times: out of memory") as raised:
+        make_models(draft.models, store, Dead())
+    assert raised.value.where == "models.m"
+    assert raised.value.fix
+
+
+def test_trusted_rows_in_the_pool_leave_first(trusted, store, texts, do):
+    outcome = do(Recipe.parse(MODELS, where="recipe.yaml", base=trusted).set("errors_at_most", 1), texts, store)
+    assert outcome.decided["unseen"].counts[:2] == (9, 3)
+    again = do(Recipe.parse(MODELS, where="recipe.yaml", base=trusted).set("errors_at_most", 1), texts, store)
+    assert again.effort.measured == {}
+
+
+def changed(answer, version=1):
+    """A signal `size` whose code answers otherwise for some rows."""
+
+    @signal(version=version, reads=["text"], writes={"chars": pl.UInt32, "share": pl.Float32})
+    def size(batch):
+        chars = pl.col("text").str.len_chars()
+        return batch.select(chars=answer(chars).cast(pl.UInt32), share=(chars / 7 + (answer(chars) - chars) * 1e-7).cast(pl.Float32))
+
+    return size
+
+
+SIZE = '{stages: {a: {keep: "size.chars > 2"}}, subsets: [a]}'
+
+
+def test_changed_code_with_equal_answers_is_adopted(do, store, texts, filters):
+    folder = do(SIZE, texts, store, filters("one", size=changed(lambda chars: chars))).plan.measures["size"].folder
+    again = do(SIZE, texts, store, filters("two", size=changed(lambda chars: chars * 2 - chars)))
+    assert again.effort.measured == {}
+    known = [store.json(key) for key in store.storage.list(f"{folder}/code/")]
+    assert known == [{"source": source, "versions": {}} for source in ("one", "two")]
+    do(SIZE, texts, store, filters("one", size=changed(lambda chars: chars)))
+    assert len(store.storage.list(f"{folder}/code/")) == 2
+
+
+def test_floats_may_differ_in_their_last_digits_but_no_more(do, store, texts, filters):
+    @signal(version=1, reads=["text"], writes={"share": pl.Float32})
+    def other(batch):
+        return batch.select(share=(pl.col("text").str.len_chars() / shift).cast(pl.Float32))
+
+    shift = 7.0
+    recipe = SIZE.replace("size.chars", "other.share")
+    do(recipe, texts, store, filters("one", other=other))
+    shift = 7.00001
+    assert do(recipe, texts, store, filters("two", other=other)).effort.measured == {}
+    shift = 7.01
+    with pytest.raises(NondeterminismError, match="other changed"):
+        do(recipe, texts, store, filters("three", other=other))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [lambda chars: chars + 1, lambda chars: pl.when(chars < 11).then(chars), lambda chars: chars.fill_null(0)],
+    ids=["another value", "null for a value", "a value for null"],
+)
+def test_changed_code_with_other_answers_stops_the_run(do, store, texts, filters, answer):
+    do(SIZE, texts, store, filters("one", size=changed(lambda chars: chars)))
+    with pytest.raises(NondeterminismError, match=r"size changed \(code or libraries\) and measures stored rows differently") as raised:
+        do(SIZE, texts, store, filters("two", size=changed(answer)))
+    assert raised.value.where.startswith("signals/size-")
+    assert "version" in raised.value.fix
+    raised_version = do(SIZE, texts, store, filters("two", size=changed(answer, version=2)))
+    assert raised_version.effort.measured == {"size": 12}
+
+
+def test_two_drivers_at_the_code_of_one_signal_are_told(do, store, texts, filters, monkeypatch):
+    do(SIZE, texts, store, filters("one", size=changed(lambda chars: chars)))
+    monkeypatch.setattr(type(store), "put_json", lambda *given: "/code/" not in given[1])
+    with pytest.raises(StoreError, match="another process publishes to this store"):
+        do(SIZE, texts, store, filters("two", size=changed(lambda chars: chars)))
+
+
+def test_a_package_that_is_missing_is_said_before_anything_is_measured(do, store, texts, filters):
+    @signal(version=1, reads=["text"], writes={"x": pl.Int8}, uses=["nothing-of-that-name"])
+    def lacking(batch):
+        return batch
+
+    with pytest.raises(CeterisError, match="the package nothing-of-that-name is not installed"):
+        do('{stages: {a: {keep: "lacking.x > 1"}}, subsets: [a]}', texts, store, filters(lacking=lacking))
