@@ -63,7 +63,8 @@ def _list(chosen: Subset, out: Path, about: dict[str, Any]) -> list[str]:
 
 def _parquet(run: Run, subset: str, out: Path, about: dict[str, Any]) -> list[str]:
     """A file is closed when it holds ROWS_PER_FILE rows, or when the next shard's columns are others."""
-    decided = None if subset == POOL else run.decided(subset)
+    node = run.node_of(subset)
+    decided = None if node == POOL else run.decided(node)
     files: list[str] = []
     writer, columns, rows = None, pa.schema([]), 0
     for piece in run.pieces:
@@ -104,9 +105,12 @@ def _group(run: Run, piece: Piece, group: int, rows: npt.NDArray[np.int64], insi
     shard = run.pool.shards[piece.shard]
     path = run.pool.root / shard.path if shard.path else run.pool.root
     if path.suffix == ".parquet":
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            return file.read_row_group(group).take(pa.array(inside))
-    read = run.pool.read(
-        shard, roles=list(run.pool.roles), columns=[name for name in run.pool.columns if name not in run.pool.roles.values()], rows=rows
-    )
-    return read.frame.rename({name: name.removeprefix("pool.") for name in read.frame.columns}).to_arrow()
+        try:
+            with pq.ParquetFile(path, page_checksum_verification=True) as file:
+                return file.read_row_group(group).take(pa.array(inside))
+        except (pa.ArrowInvalid, OSError) as error:
+            what = f"row group {group} cannot be copied: {error}"
+            raise CeterisError(what, where=str(path), fix="restore the file, or export uids") from error
+    roles = run.pool.roles
+    read = run.pool.read(shard, roles=list(roles), columns=[name for name in run.pool.columns if name not in roles.values()], rows=rows)
+    return read.frame.rename({name: roles.get(name, name.removeprefix("pool.")) for name in read.frame.columns}).to_arrow()

@@ -13,6 +13,7 @@ from curate.decisions import Decided, load
 from curate.digest import UInt64s
 from curate.errors import CeterisError, StoreError
 from curate.pieces import Piece, open_pool, pieces_of, read_uids
+from curate.plan import POOL, UNSEEN
 from curate.pool import Pool
 from curate.store import Part, Store
 from curate.subset import Subset
@@ -86,12 +87,16 @@ class Run:
         return value
 
     def subset(self, name: str) -> Selected:
-        """A named subset; `pool` is every row of it."""
+        """A named subset; `pool` is every row of it but those that models trained on."""
         known = self.facts["subsets"]
         if name not in known:
             raise CeterisError(f"this run has no subset {name}", where=self.folder, fix=f"there are: {', '.join(known)}")
         found = load_subset(self.store, known[name])
         return Selected(found.uids, found.copies, self, name)
+
+    def node_of(self, subset: str) -> str:
+        """The node whose rows a subset holds: the pool as a subset is without the rows that models trained on."""
+        return UNSEEN if subset == POOL and UNSEEN in self.facts["nodes"] else subset
 
     def decided(self, node: str) -> Decided:
         """A node's decisions."""

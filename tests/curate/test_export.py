@@ -1,0 +1,142 @@
+import json
+
+import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+
+from curate import export as exporting
+from curate.digest import hex_of, words_of_hex
+from curate.errors import CeterisError
+from curate.export import export
+from curate.pool import Pool
+from curate.recipe import Recipe
+from curate.record import Run
+
+
+def uids_of(pool):
+    return sorted(hex_of(np.concatenate([pool.uids(shard)[0] for shard in pool.shards])))
+
+
+def test_uids_are_a_sorted_list(finished, tmp_path):
+    about = export(finished, "best", tmp_path / "out", "uids")
+    assert (tmp_path / "out" / "uids.txt").read_text().split() == finished.subset("best").hex
+    assert json.loads((tmp_path / "out" / "export.json").read_text()) == about
+    assert (about["rows"], about["digest"], about["files"]) == (4, finished.facts["subsets"]["best"], ["uids.txt"])
+
+
+def test_npy_is_datacomps_sorted_pairs_of_words(finished, tmp_path):
+    (tmp_path / "out").mkdir()
+    export(finished, "best", tmp_path / "out", "npy")
+    found = np.load(tmp_path / "out" / "subset.npy", allow_pickle=False)
+    assert found.dtype == np.dtype("u8,u8")
+    pairs = [tuple(map(int, pair)) for pair in found]
+    assert pairs == sorted(pairs) == [tuple(pair) for pair in words_of_hex(finished.subset("best").hex).tolist()]
+
+
+@pytest.mark.parametrize("per_file", [1, 3, 65_536])
+@pytest.mark.parametrize("subset", ["best", "rest", "pool"])
+def test_parquet_is_the_pools_own_rows_and_opens_as_a_pool_of_the_same_uids(finished, texts, tmp_path, monkeypatch, subset, per_file):
+    monkeypatch.setattr(exporting, "ROWS_PER_FILE", per_file)
+    about = export(finished, subset, tmp_path / "out", "parquet")
+    out = pl.concat([pl.read_parquet(tmp_path / "out" / name) for name in about["files"]])
+    whole = pl.concat([pl.read_parquet(texts.root / shard.path) for shard in texts.shards]).with_columns(
+        uid=pl.Series(hex_of(finished.uids()))
+    )
+    mask = np.ones(12, bool) if subset == "pool" else finished.codes(subset) == 0
+    assert out.equals(whole.filter(mask))
+    pool = Pool.open(tmp_path / "out")
+    assert uids_of(pool) == finished.subset(subset).hex
+    assert pool.roles == {**texts.roles, "uid": "uid"}
+    assert len(about["files"]) == (1 if per_file > 12 else len(about["files"])) > 0
+
+
+def run_on(
+    frames,
+    do,
+    store,
+    folder,
+    recipe='{stages: {a: {keep: "length.chars > 1"}}, subsets: [a]}',
+    write=pl.DataFrame.write_parquet,
+    ending="parquet",
+):
+    folder.mkdir()
+    for number, frame in enumerate(frames):
+        write(frame, folder / f"{number}.{ending}")
+    return Run(store, do(recipe, Pool.open(folder), store).folder)
+
+
+def test_files_of_other_columns_stay_as_they_are(do, store, tmp_path):
+    frames = [pl.DataFrame({"text": ["ab", "cd"], "extra": [1, 2]}), pl.DataFrame({"other": ["x", "y"], "text": ["ef", "g"]})]
+    run = run_on(frames, do, store, tmp_path / "pool")
+    about = export(run, "a", tmp_path / "out", "parquet")
+    found = [pl.read_parquet(tmp_path / "out" / name) for name in about["files"]]
+    assert [frame.columns for frame in found] == [["text", "extra", "uid"], ["other", "text", "uid"]]
+    assert [frame["text"].to_list() for frame in found] == [["ab", "cd"], ["ef"]]
+
+
+def test_json_lines_leave_as_their_roles_and_columns(do, store, tmp_path):
+    frames = [pl.DataFrame({"text": ["ab", "c", "de"], "n": [1, 2, 3]})]
+    run = run_on(frames, do, store, tmp_path / "pool", write=pl.DataFrame.write_ndjson, ending="jsonl")
+    export(run, "a", tmp_path / "out", "parquet")
+    out = pl.read_parquet(tmp_path / "out" / "a-00000.parquet")
+    assert out.select("text", "n").rows() == [("ab", 1), ("de", 3)]
+    assert uids_of(Pool.open(tmp_path / "out")) == run.subset("a").hex
+
+
+def test_a_role_under_another_columns_name_collides_with_nothing(do, store, tmp_path):
+    (tmp_path / "pool").mkdir()
+    pl.DataFrame({"text": ["x", "y"], "body": ["ab", "cd"]}).write_ndjson(tmp_path / "pool" / "a.jsonl")
+    pool = Pool.open(tmp_path / "pool", roles={"text": "body"})
+    run = Run(store, do('{stages: {a: {keep: "length.chars > 1"}}, subsets: [a]}', pool, store).folder)
+    export(run, "a", tmp_path / "out", "parquet")
+    assert pl.read_parquet(tmp_path / "out" / "a-00000.parquet").select("text", "body").rows() == [("x", "ab"), ("y", "cd")]
+
+
+def test_a_damaged_row_group_is_named(do, store, tmp_path):
+    (tmp_path / "pool").mkdir()
+    table = pl.DataFrame({"text": ["ab", "cd"] * 50, "noise": list(range(100))}).to_arrow()
+    path = tmp_path / "pool" / "a.parquet"
+    pq.write_table(table, path, write_page_checksum=True, compression="none", use_dictionary=False)
+    run = Run(store, do('{stages: {a: {keep: "length.chars > 1"}}, subsets: [a]}', Pool.open(tmp_path / "pool"), store).folder)
+    column = pq.ParquetFile(path).metadata.row_group(0).column(1)
+    data = bytearray(path.read_bytes())
+    data[column.data_page_offset + column.total_compressed_size - 4] ^= 0xFF
+    path.write_bytes(data)
+    with pytest.raises(CeterisError, match="row group 0 cannot be copied") as raised:
+        export(run, "a", tmp_path / "out", "parquet")
+    assert raised.value.where == str(path)
+    assert raised.value.fix
+
+
+def test_only_an_empty_place_and_a_known_layout_are_taken(finished, tmp_path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x").touch()
+    for place in (tmp_path / "full", tmp_path / "full" / "x"):
+        with pytest.raises(CeterisError, match="the place to export to is not empty") as raised:
+            export(finished, "best", place, "uids")
+        assert raised.value.where == str(place)
+    with pytest.raises(CeterisError, match="no export layout csv") as raised:
+        export(finished, "best", tmp_path / "new", "csv")
+    assert raised.value.fix == "one of parquet, uids, npy"
+    with pytest.raises(CeterisError, match="no subset bset"):
+        export(finished, "bset", tmp_path / "new", "uids")
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_empty_subset_is_exported_as_nothing(do, store, tmp_path):
+    run = run_on(
+        [pl.DataFrame({"text": ["a"]})], do, store, tmp_path / "pool", '{stages: {none: {keep: "length.chars > 9"}}, subsets: [none]}'
+    )
+    assert export(run, "none", tmp_path / "a", "parquet")["files"] == []
+    export(run, "none", tmp_path / "b", "npy")
+    assert np.load(tmp_path / "b" / "subset.npy").shape == (0,)
+
+
+def test_the_whole_pool_is_without_the_rows_that_models_trained_on(do, store, texts, tmp_path):
+    pl.DataFrame({"text": ["abc", "q"]}).write_parquet(tmp_path / "trusted.parquet")
+    text = "{errors_at_most: 1.0, models: {m: {net: {trusted: trusted.parquet, width: 1}}}, stages: {a: {}}, subsets: [pool, a]}"
+    run = Run(store, do(Recipe.parse(text, base=tmp_path), texts, store).folder)
+    about = export(run, "pool", tmp_path / "out", "parquet")
+    assert (about["rows"], pl.read_parquet(tmp_path / "out" / "*.parquet").height) == (9, 9)
+    assert uids_of(Pool.open(tmp_path / "out")) == run.subset("pool").hex == run.subset("a").hex
