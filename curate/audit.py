@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 
 from curate.decisions import Decided
-from curate.digest import hex_of, row_hash, words_of, words_of_hex
-from curate.errors import CeterisError
-from curate.pieces import read_uids
+from curate.digest import UInt64s, hex_of, row_hash, words_of, words_of_hex
+from curate.errors import CeterisError, nearest
+from curate.pieces import read_originals, read_uids
 from curate.plan import POOL, UNSEEN
 from curate.record import Run
 from curate.store import Part
@@ -20,10 +20,12 @@ EXCERPT = 200
 def why(run: Run, uid: str) -> dict[str, Any]:
     """Everything known of one row: where it came from, every measured value, and what each stage said of it and why.
 
-    `uid` is 32 hex digits or the pool's own id. CeterisError if the pool has no such row.
+    `uid` is 32 hex digits or the pool's own id (`original` in the answer; inside a source, SOURCE/ID). CeterisError if the pool has no
+    such row.
     """
     shard, row, number = _locate(run, uid)
-    read = run.pool.read(run.pool.shards[shard], roles=[role for role in run.pool.roles if role != "image"], rows=[row])
+    read = run.pool.read(run.pool.shards[shard], roles=[role for role in run.pool.roles if role not in ("image", "uid")], rows=[row])
+    originals = read_originals(run.store, run.facts["pool"], shard)
     piece = next(piece for piece in run.pieces if piece.shard == shard and piece.start <= row < piece.stop)
     words = read_uids(run.store, run.facts["pool"], shard)[row : row + 1]
     stages = {}
@@ -34,24 +36,25 @@ def why(run: Run, uid: str) -> dict[str, Any]:
             stages[name] = _verdict(run, name, decided, code, number)
     return {
         "uid": hex_of(words)[0],
+        **({"original": originals[row]} if originals is not None and originals[row] is not None else {}),
         "shard": run.pool.shards[shard].path,
         "row": row,
         **{role: _excerpt(read.frame[role][0]) for role in read.frame.columns},
         "stages": stages,
         "values": _values(run, shard, row),
-        "subsets": [name for name in run.facts["subsets"] if name == POOL or stages[name]["kind"] == "in"],
+        "subsets": [name for name in run.facts["subsets"] if run.node_of(name) == POOL or stages[run.node_of(name)]["kind"] == "in"],
     }
 
 
 def _locate(run: Run, uid: str) -> tuple[int, int, int]:
     word = words_of_hex([uid.lower()])[0] if re.fullmatch(r"[0-9a-fA-F]{32}", uid) else words_of([row_hash([b"uid", uid.encode()])])[0]
-    offset = 0
-    for number, shard in enumerate(run.pool.shards):
-        uids = read_uids(run.store, run.facts["pool"], number)
-        found = np.flatnonzero((uids[:, 0] == word[0]) & (uids[:, 1] == word[1]))
-        if found.size:
-            return number, int(found[0]), offset + int(found[0])
-        offset += shard.rows
+    for as_written in (False, True):
+        offset = 0
+        for number, shard in enumerate(run.pool.shards):
+            row = _written(run, number, uid) if as_written else _hashed(run, number, word)
+            if row is not None:
+                return number, row, offset + row
+            offset += shard.rows
     raise CeterisError(
         f"the pool has no row {uid}",
         where=str(run.pool.root),
@@ -59,14 +62,26 @@ def _locate(run: Run, uid: str) -> tuple[int, int, int]:
     )
 
 
+def _hashed(run: Run, shard: int, word: UInt64s) -> int | None:
+    uids = read_uids(run.store, run.facts["pool"], shard)
+    found = np.flatnonzero((uids[:, 0] == word[0]) & (uids[:, 1] == word[1]))
+    return int(found[0]) if found.size else None
+
+
+def _written(run: Run, shard: int, uid: str) -> int | None:
+    originals = read_originals(run.store, run.facts["pool"], shard)
+    return None if originals is None else originals.index_of(uid)
+
+
 def _verdict(run: Run, name: str, decided: Decided, code: int, number: int) -> dict[str, Any]:
     reason = decided.reasons[code]
     rule = reason.text if code else run.facts["nodes"][name]["rule"]
     verdict: dict[str, Any] = {"kind": reason.kind, "stage": reason.stage or name, "rule": rule}
     deciding = decided if reason.stage in (name, "") else run.decided(reason.stage)
-    if deciding.cut is not None and deciding.cut.value is not None and (code == 0 or reason.kind == "dropped"):
+    judged = code == 0 or (reason.kind == "dropped" and rule == run.facts["nodes"][deciding.node]["rule"])
+    if deciding.cut is not None and deciding.cut.value is not None and judged:
         verdict["cut"] = deciding.cut.value
-    if code and reason.kind == "dropped" and deciding.cut is not None and deciding.cut.survivors is not None:
+    if code and judged and deciding.cut is not None and deciding.cut.survivors is not None:
         found = run.store.frame(deciding.cut.survivors).filter(pl.col("row") == number)
         if found.height:
             verdict |= {"survivor": uid_of(run, found["survivor"][0]), "similarity": round(float(found["similarity"][0]), 4)}
@@ -75,10 +90,11 @@ def _verdict(run: Run, name: str, decided: Decided, code: int, number: int) -> d
 
 def uid_of(run: Run, number: int) -> str:
     """The uid of a pool-wide row number."""
+    row = number
     for shard_number, shard in enumerate(run.pool.shards):
-        if number < shard.rows:
-            return hex_of(read_uids(run.store, run.facts["pool"], shard_number)[number : number + 1])[0]
-        number -= shard.rows
+        if row < shard.rows:
+            return hex_of(read_uids(run.store, run.facts["pool"], shard_number)[row : row + 1])[0]
+        row -= shard.rows
     raise CeterisError(f"the pool has no row number {number}", where=str(run.pool.root))
 
 
@@ -138,9 +154,12 @@ def near(run: Run, stage: str, count: int = 5) -> list[dict[str, Any]]:
 
 def _column(run: Run, column: str) -> pl.DataFrame:
     """A column of evidence as (row, value) in pool order."""
-    name, field = column.rsplit(".", 1)
+    name, field = column.split(".", 1) if column.startswith(f"{POOL}.") else column.rsplit(".", 1)
     if name != POOL:
-        return run.evidence(name).select("row", value=field)
+        found = run.evidence(name)
+        if field not in found.columns[1:]:
+            raise CeterisError(f"{name} has no column {field}", where=run.folder, fix=nearest(field, found.columns[1:]))
+        return found.select("row", value=field)
     frames = [run.pool.read(shard, columns=[field]).frame.rename({column: "value"}) for shard in run.pool.shards]
     return pl.concat(frames).with_row_index("row").select(pl.col("row").cast(pl.UInt64), "value")
 
@@ -151,7 +170,8 @@ def mix(run: Run, column: str, subsets: list[str] | None = None) -> pl.DataFrame
     names = subsets or list(run.facts["subsets"])
     frames = []
     for name in names:
-        codes = run.codes(name) if name != POOL else np.zeros(run.pool.rows, np.uint16)
+        node = run.node_of(name)
+        codes = run.codes(node) if node != POOL else np.zeros(run.pool.rows, np.uint16)
         rows = pl.DataFrame({"row": np.flatnonzero(codes == 0).astype(np.uint64)})
         found = rows.join(values.with_columns(measured=True), on="row", how="left")
         label = (

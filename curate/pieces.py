@@ -102,6 +102,12 @@ def open_pool(store: Store, key: str) -> Pool:
     return _pools[store.address, place]
 
 
+def read_originals(store: Store, key: str, shard: int) -> pl.Series | None:
+    """A shard's uids as the pool wrote them (null where they are 32 hex digits); None where all are, or it has none."""
+    frame = store.frame(Part(**store.json(f"{key}/uids/{shard:06d}.json")))
+    return frame["original"] if "original" in frame.columns else None
+
+
 def read_uids(store: Store, key: str, shard: int) -> UInt64s:
     """A shard's uids, (rows, 2), as numbered when the pool was first used; the last few shards' stay in memory."""
     place = (store.address, key, shard)

@@ -161,7 +161,7 @@ def effort(spent: Effort, rows: int) -> None:
 def row(story: Mapping[str, Any]) -> None:
     """Why a row is in or out."""
     line(f"{story['uid']}  {story['shard']} row {story['row']}")
-    for role in ("text", "url", "license", "source"):
+    for role in ("original", "text", "url", "license", "source"):
         if story.get(role):
             line(f"  {role}: {story[role]}")
     for stage, verdict in story["stages"].items():
