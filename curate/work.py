@@ -251,19 +251,18 @@ class View:
             measure = self.task.measures[name]
             old = self.task.evidence.get(name, [])
             fresh = pl.concat(frames)
-            replaces: tuple[str, ...] = ()
-            if len(old) >= MERGE_AT:
-                fresh = pl.concat([*[self.store.frame(part).cast(fresh.schema) for part in old], fresh])
-                replaces = tuple(part.key for part in old)
+            merged = old if len(old) >= MERGE_AT else []
+            if merged:
+                fresh = pl.concat([*[self.store.frame(part).cast(fresh.schema) for part in merged], fresh]).unique("row")
             part = self.store.put_frame(
                 measure.folder,
                 self.shard.digest[:16],
                 fresh.sort("row"),
                 scope=self.shard.digest,
-                start=self.piece.start,
-                stop=self.piece.stop,
-                replaces=replaces,
-                seconds=sum(part.seconds for part in old if replaces) + self.receipt.seconds[name],
+                start=min([self.piece.start, *(part.start for part in merged)]),
+                stop=max([self.piece.stop, *(part.stop for part in merged)]),
+                replaces=tuple(part.key for part in merged),
+                seconds=sum(part.seconds for part in merged) + self.receipt.seconds[name],
             )
             self.receipt.evidence.setdefault(name, []).append(part)
         reach("work.after_evidence")

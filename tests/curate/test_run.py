@@ -7,7 +7,8 @@ from collections import Counter
 import polars as pl
 import pytest
 
-from curate import ledger
+from curate import ledger, pieces
+from curate.audit import uid_of, why
 from curate.errors import CeterisError, SignalBugError, StoreError
 from curate.pool import Pool
 from curate.record import Run
@@ -67,6 +68,32 @@ subsets: [a, b]
     assert sum(outcome.effort.measured.values()) == 12
     assert len({measure.folder for measure in outcome.plan.measures.values()}) == 1
     assert do(text, texts, store).effort.measured == {}
+
+
+def rows_measured(outcome, store):
+    found = Run(store, outcome.folder).evidence("length")
+    assert found["chars"].to_list() == [row % 37 + 1 for row in found["row"].to_list()]
+    return found["row"].to_list()
+
+
+def test_evidence_gathered_bit_by_bit_is_merged_and_nothing_is_lost(do, store, tmp_path, monkeypatch):
+    frame = pl.DataFrame({"text": ["x" * (row % 37 + 1) for row in range(60)], "n": range(60)})
+    frame.write_parquet(tmp_path / "a.parquet", row_group_size=10)
+    pool, measured = Pool.open(tmp_path / "a.parquet"), 0
+    recipe = '{stages: {a: {keep: "pool.n % and length.chars > 3"}}, subsets: [a]}'
+    late = [(60, f">= {start}", range(start, 60)) for start in (54, 53, 52, 51, 50, 49, 45)]
+    early = [(20, f"< {stop}", [*range(stop), *range(max(stop, 45), 60)]) for stop in range(3, 61, 3)]
+    for most, rule, there in [*late, *early]:
+        monkeypatch.setattr(pieces, "PIECE_ROWS", most)
+        outcome = do(recipe.replace("%", rule), pool, store)
+        measured += outcome.effort.measured.get("length", 0)
+        assert rows_measured(outcome, store) == list(there)
+    assert measured == 60
+    (parts,) = store.parts(outcome.plan.measures["length"].folder).values()
+    assert len(parts) < len([*late, *early]) / 2
+    assert do(recipe.replace("%", ">= 0"), pool, store).effort.measured == {}
+    run = Run(store, outcome.folder)
+    assert [why(run, uid_of(run, row))["values"]["length.chars"] for row in (0, 19, 59)] == [1, 20, 23]
 
 
 def test_a_bug_of_a_signal_names_the_stage_the_file_and_the_rows(do, store, texts, filters):
