@@ -167,6 +167,8 @@ def _column(run: Run, column: str) -> pl.DataFrame:
 def mix(run: Run, column: str, subsets: list[str] | None = None) -> pl.DataFrame:
     """Rows of each subset by the values of a column: `license.class`, `language.code`, a role such as `source`, or `pool.NAME`."""
     values = _role(run, column) if "." not in column else _column(run, column)
+    if values["value"].dtype == pl.Binary:
+        values = values.with_columns(pl.col("value").bin.encode("hex"))
     names = subsets or list(run.facts["subsets"])
     frames = []
     for name in names:

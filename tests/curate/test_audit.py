@@ -4,9 +4,11 @@ import pytest
 from curate import audit
 from curate.audit import EXCERPT, mix, near, trusted_dropped, uid_of, why
 from curate.errors import CeterisError
+from curate.grouping import grouping
 from curate.pool import Pool
 from curate.recipe import Recipe
 from curate.record import Run
+from curate.signal import signal
 
 
 @pytest.fixture
@@ -128,6 +130,19 @@ def test_a_mix_counts_every_row_of_every_subset(finished):
     assert table.select(pl.exclude("source").sum()).row(0) == (12, 4, 5, 2, 4)
     chars = {row[0]: row[1] for row in mix(finished, "length.chars", ["pool"]).rows()}
     assert chars == {"3": 4, "11": 2, "4": 1, "2": 1, "5": 1, "0": 1, "1": 1, "(none)": 1}
+
+
+@signal(version=1, reads=["text"], writes={"key": pl.Binary})
+def no_text(batch):
+    return batch.select(key=pl.lit(b"\xff") + pl.col("text").cast(pl.Binary))
+
+
+def test_keys_are_counted_as_hex(do, store, tmp_path, filters):
+    recipe = "{stages: {a: {keep: {one_per: digest}}}, subsets: [pool, a]}"
+    pl.DataFrame({"text": ["x", "x", "y"]}).write_parquet(tmp_path / "a.parquet")
+    catalogue = filters(digest=grouping("digest", version=1, sketch=no_text))
+    run = Run(store, do(recipe, Pool.open(tmp_path / "a.parquet"), store, catalogue).folder)
+    assert sorted(mix(run, "digest.sketch.key").rows()) == [("ff78", 2, 1), ("ff79", 1, 1)]
 
 
 def test_rows_that_were_never_measured_are_not_rows_without_a_value(do, store, texts):
