@@ -14,9 +14,10 @@ from curate.digest import UInt64s
 from curate.errors import NondeterminismError, SignalBugError, StoreError
 from curate.evidence import aligned, measure_rows
 from curate.executor import Crashed, Executor
+from curate.grouping import LINK_SCHEMA
 from curate.model import Made, Model, digest_of_weights, pack
-from curate.pieces import Piece
-from curate.plan import Measure, Plan, Training
+from curate.pieces import Piece, pool_key
+from curate.plan import Groups, Measure, Plan, Training
 from curate.pool import Pool
 from curate.store import Store
 
@@ -112,22 +113,28 @@ def made_weights(training: Mapping[str, Training], store: Store) -> tuple[dict[s
 
 
 def check_code(plan: Plan, catalogue: Catalogue, store: Store) -> list[str]:
-    """Adopt a signal's changed code or libraries if a sample of its stored rows still measures the same; returns the names adopted.
+    """Adopt a signal's changed code or libraries if a sample of its stored rows of this pool still measures the same, and a grouping's
+    if a sample of its stored sketches is still linked the same; returns the names adopted.
 
     NondeterminismError asks for a version bump where it does not.
     """
     adopted = []
+    linked = {groups.sketch.name: groups for groups in plan.groups.values()}
     for measure in plan.measures.values():
         name = measure.name.removesuffix(".sketch")
         spec = plan.recipe.signals.get(name)
         entry = catalogue.get(spec.kind if spec else name)
-        now = {"source": entry.source if entry else "engine", "versions": versions_of(measure.signal.uses)}
+        code = {"source": entry.source if entry else "engine", "versions": versions_of(measure.signal.uses)}
+        now = {**code, "pool": pool_key(plan.pool)}
         known = [store.json(key) for key in store.storage.list(f"{measure.folder}/code/")]
         if now in known:
             continue
-        if known and _sample_differs(plan.pool, measure, store):
+        before = [{**one, "pool": now["pool"]} for one in known]
+        changed = any(one != now for one in before)
+        links_differ = changed and measure.name in linked and _links_differ(linked[measure.name], store)
+        if links_differ or (changed and _sample_differs(plan.pool, measure, store)):
             raise NondeterminismError(
-                f"{measure.signal.name} changed (code or libraries) and measures stored rows differently",
+                f"{measure.kind} changed (code or libraries) and {'links' if links_differ else 'measures'} stored rows differently",
                 where=measure.folder,
                 fix="raise its version, or go back to the code and libraries that made the evidence",
             )
@@ -144,8 +151,27 @@ def check_code(plan: Plan, catalogue: Catalogue, store: Store) -> list[str]:
                 where=f"{store.address}/{measure.folder}",
                 fix="run one command at a time on a store",
             )
-        adopted += [measure.name] if known else []
+        adopted += [measure.name] if changed and now not in before else []
     return adopted
+
+
+def _links_differ(groups: Groups, store: Store) -> bool:
+    """Whether keys that were linked before, or not, would be linked otherwise now."""
+    parts = store.parts(groups.folder)
+    if groups.grouping.links is None or not parts:
+        return False
+    sketches = store.frame(parts["sketches"][0]).cast(pl.Schema(groups.sketch.signal.writes))
+    first = pl.DataFrame({"key": sketches["key"]})
+    pairs = pl.concat([store.frame(part) for part in parts["pairs"]]).cast(pl.Schema(LINK_SCHEMA))
+    pairs = pairs.join(first, left_on="a", right_on="key", how="semi").join(first, left_on="b", right_on="key", how="semi")
+    some = pl.concat([pairs["a"].head(SAMPLE // 4), pairs["b"].head(SAMPLE // 4), sketches["key"].head(SAMPLE // 2)]).unique()
+    sample = sketches.filter(pl.col("key").is_in(some.implode())).sort("key")
+    stored = pairs.filter(pl.col("a").is_in(some.implode()) & pl.col("b").is_in(some.implode()))
+    fresh = groups.grouping.links(sample.clear(), sample, **groups.link_parameters)
+    both = stored.join(fresh, on=["a", "b"], how="inner")
+    return both.height != max(stored.height, fresh.height) or bool(
+        ((both["similarity"] - both["similarity_right"]).abs() > FLOAT_TOLERANCE).any()
+    )
 
 
 def _sample_differs(pool: Pool, measure: Measure, store: Store) -> bool:

@@ -5,6 +5,7 @@ import pytest
 
 from curate.errors import CeterisError, NondeterminismError, SignalBugError, StoreError
 from curate.executor import Crashed, InProcess
+from curate.grouping import grouping
 from curate.pool import Pool
 from curate.prepare import made_weights, make_models, shelf_of, training_rows
 from curate.recipe import Recipe
@@ -90,9 +91,39 @@ def test_changed_code_with_equal_answers_is_adopted(do, store, texts, filters):
     again = do(SIZE, texts, store, filters("two", size=changed(lambda chars: chars * 2 - chars)))
     assert again.effort.measured == {}
     known = [store.json(key) for key in store.storage.list(f"{folder}/code/")]
-    assert known == [{"source": source, "versions": {}} for source in ("one", "two")]
+    assert [(one["source"], one["versions"]) for one in known] == [("one", {}), ("two", {})]
     do(SIZE, texts, store, filters("one", size=changed(lambda chars: chars)))
     assert len(store.storage.list(f"{folder}/code/")) == 2
+
+
+def test_code_adopted_on_one_pool_is_still_checked_on_another(do, store, texts, filters, tmp_path):
+    pl.DataFrame({"text": ["abc"]}).write_parquet(tmp_path / "new.parquet")
+    other, three = Pool.open(tmp_path / "new.parquet"), changed(lambda chars: chars + 3)
+    do(SIZE, texts, store, filters("one", size=changed(lambda chars: chars)))
+    do(SIZE, other, store, filters("three", size=three))
+    with pytest.raises(NondeterminismError, match="size changed"):
+        do(SIZE, texts, store, filters("three", size=three))
+
+
+@pytest.mark.parametrize("harm", [None, "a pair less", "a pair more", "another similarity"])
+def test_changed_links_are_adopted_only_if_they_link_the_same(do, store, texts, filters, harm):
+    def links(known, new, *, floor: float = 0.5):
+        found = alike.links(known, new, floor=floor)
+        if harm == "a pair less":
+            return found[1:]
+        if harm == "a pair more":
+            return pl.concat([found, found[:1].with_columns(b=pl.lit(b"xyz"))])
+        return found.with_columns(similarity=pl.col("similarity") * (0.99 if harm else 1))
+
+    recipe = "{errors_at_most: 1.0, stages: {a: {keep: {one_per: alike}}}, subsets: [a]}"
+    alike = filters()["alike"].load()
+    do(recipe, texts, store, filters("one"))
+    catalogue = filters("two", alike=grouping("alike", version=1, sketch=alike.sketch, links=links, threshold=0.75))
+    if harm is None:
+        assert do(recipe, texts, store, catalogue).effort.linked == {}
+    else:
+        with pytest.raises(NondeterminismError, match=r"alike\.sketch changed .* links stored rows differently"):
+            do(recipe, texts, store, catalogue)
 
 
 def test_floats_may_differ_in_their_last_digits_but_no_more(do, store, texts, filters):
