@@ -69,11 +69,14 @@ def test_repeated_uids_are_refused_and_nothing_is_written(tmp_path, store):
 def test_an_interrupted_index_is_finished_by_the_next(tmp_path, store, monkeypatch):
     pool = pool_of(tmp_path / "pool", 3, 2)
 
+    def stopped(*_, **__):
+        raise KeyboardInterrupt("stop")
+
     def die(_, number, total):
         if number == total:
-            monkeypatch.setattr(type(store), "put_frame", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+            monkeypatch.setattr(type(store), "put_frame", stopped)
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="stop"):
         index_pool(pool, store, die)
     monkeypatch.undo()
     assert index_pool(pool, store, silent)
