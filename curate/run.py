@@ -12,11 +12,11 @@ from curate import ledger, subset
 from curate.catalogue import Catalogue
 from curate.decisions import Decided, funnel, rows_in
 from curate.digest import digest_of
-from curate.executor import Executor
+from curate.executor import Executor, InProcess
 from curate.failpoint import reach
 from curate.passes import Effort, Passes
 from curate.pieces import index_pool, pieces_of, pool_key, read_uids
-from curate.plan import POOL, UNSEEN, Plan
+from curate.plan import POOL, UNSEEN, Outside, Plan
 from curate.planner import make_plan
 from curate.pool import Pool
 from curate.prepare import check_code, made_weights, make_models, shelf_of
@@ -40,6 +40,8 @@ class Outcome:
 
 def run(recipe: Recipe, pool: Pool, catalogue: Catalogue, store: Store, executor: Executor, progress: Progress) -> Outcome:
     """Select: every subset the recipe names, with the evidence and reason of every row. Measures only what no earlier run has."""
+    if not isinstance(executor, InProcess):
+        store.path("")  # workers cannot see this process's memory
     with store.writer() as epoch:
         facts = ledger.Ledger()
         started = time.perf_counter()
@@ -146,7 +148,7 @@ def _description(plan: Plan, subsets: dict[str, str]) -> dict[str, Any]:
             "id": node.id,
             "combinator": node.combinator,
             "parents": list(node.parents),
-            "rule": node.rule.text if node.rule is not None else None,
+            "rule": None if node.rule is None or isinstance(node.rule, Outside) else node.rule.text,
             "columns": list(node.rule.columns) if node.rule is not None else [],
             "grouping": getattr(node.rule, "grouping", None),
         }

@@ -10,8 +10,11 @@ import pytest
 from curate import ledger, pieces
 from curate.audit import uid_of, why
 from curate.errors import CeterisError, SignalBugError, StoreError
+from curate.executor import Processes
 from curate.pool import Pool
+from curate.recipe import Recipe
 from curate.record import Run
+from curate.run import run
 from curate.signal import signal
 from curate.store import Store
 
@@ -141,3 +144,8 @@ def test_the_ledger_says_from_what_by_what_and_how_many(finished):
 def test_two_runs_at_once_are_refused(do, store, texts):
     with store.writer(), pytest.raises(StoreError, match="being written by pid"):
         do(RECIPE, texts, store)
+
+
+def test_workers_elsewhere_need_a_store_that_they_can_see(texts, filters):
+    with pytest.raises(StoreError, match="this needs a store on a local disk"):
+        run(Recipe.parse(RECIPE), texts, filters(), Store.open("memory:unseen"), Processes(2), lambda *_: None)
