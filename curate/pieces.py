@@ -11,7 +11,7 @@ from curate.digest import UInt64s, canonical_json
 from curate.pool import Pool, number_duplicates, refuse_duplicates
 from curate.store import Part, Store
 
-PIECE_ROWS = 65_536
+PIECE_ROWS = 16_384
 
 
 @dataclass(frozen=True)

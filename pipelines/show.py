@@ -35,7 +35,11 @@ LISTED = 12
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
         """Things per second so far."""
-        return Text(f"{task.finished_speed or task.speed or 0:,.0f}/s")
+        return Text(_rate(task.finished_speed or task.speed or 0.0))
+
+
+def _rate(per_second: float) -> str:
+    return f"{per_second:,.0f}/s" if per_second >= 10 else f"{per_second:.2f}/s"
 
 
 @contextmanager
@@ -74,7 +78,7 @@ class Watch:
         elif time.monotonic() - self.said > EVERY and done:
             self.said = time.monotonic()
             rate = done / max(self.said - self.began[label], 1e-9)
-            err.print(escape(f"{label}: {done:,} of {total:,}, {rate:,.1f}/s, {(total - done) / rate:,.0f} s left"))
+            err.print(escape(f"{label}: {done:,} of {total:,}, {_rate(rate)}, {(total - done) / rate:,.0f} s left"))
 
 
 def line(text: str) -> None:
