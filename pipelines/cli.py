@@ -15,6 +15,7 @@ import typer
 from curate.errors import CeterisError
 from curate.executor import Executor, Ray
 from curate.pool import Pool
+from curate.quarantine import quarantined
 from curate.recipe import Recipe
 from curate.record import Run
 from curate.store import Store
@@ -158,6 +159,8 @@ def run(
         "subsets", ["subset", "rows", "digest"], [[name, sizes[name], digest[:16]] for name, digest in outcome.subsets.items()], right=(1,)
     )
     show.effort(outcome.effort, opened.rows)
+    if any(reason["kind"] == "quarantined" for line in done.funnel() for reason in line["reasons"]):
+        show.line("rows in quarantine: curate audit --quarantine")
     show.line(f"run: {done.folder.removeprefix('runs/')}")
 
 
@@ -230,12 +233,19 @@ def audit(
     by: Annotated[
         list[str] | None, typer.Option(help="a role, pool.NAME or signal.column; may be repeated; else licence, language, source")
     ] = None,
+    quarantine: Annotated[
+        bool, typer.Option("--quarantine", help="instead: the files and rows that could not be read or measured")
+    ] = False,
     run: RunName = None,
     store: StoreAt = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what each subset is made of: licence, language and source, as declared and measured."""
+    """Show what each subset is made of: licence, language and source, as declared and measured; or what is in quarantine."""
     at = Run.latest(_open(store, as_json), run)
+    if quarantine:
+        held = quarantined(at)
+        _say(held.to_dicts()) if as_json else show.quarantine(held)
+        return
     found = verbs.mixes(at, by or [])
     if as_json:
         _say({column: counts.to_dicts() for column, counts in found.items()})

@@ -213,6 +213,17 @@ def mix(column: str, counts: pl.DataFrame) -> None:
         line(f"... and {len(rows) - LISTED} more values (--json shows all)")
 
 
+def quarantine(held: pl.DataFrame) -> None:
+    """Files and rows in quarantine, and how many of each kind."""
+    kinds = (
+        held.group_by("stage", "evidence", "code").len().sort("len", "stage", "evidence", "code", descending=[True, False, False, False])
+    )
+    table("quarantine", ["stage", "evidence", "code", "rows"], [list(row) for row in kinds.rows()], right=(3,))
+    table("the first of them", held.columns, [list(row) for row in held.head(LISTED).rows()])
+    if held.height > LISTED:
+        line(f"... and {held.height - LISTED:,} more (--json shows all)")
+
+
 def scores(done: "Evaluation") -> None:
     """Every arm's mean over its seeds, task by task."""
     tasks = done.scale.tasks.names
