@@ -155,7 +155,7 @@ def funnel(lines: Sequence[Mapping[str, Any]]) -> None:
 def effort(spent: Effort, rows: int) -> None:
     """What a run measured."""
     if not spent.measured and not any(spent.linked.values()):
-        line("measured nothing: all evidence was in the store")
+        line("nothing had to be measured")
         return
     measured = [f"{name} {count:,} rows ({spent.seconds[name]:,.1f} s)" for name, count in spent.measured.items()]
     linked = [f"{name} {count:,} new keys linked" for name, count in spent.linked.items() if count]
