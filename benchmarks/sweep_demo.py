@@ -20,7 +20,7 @@ import torch
 
 from curate.digest import short, words_of_hex
 from curate.grouping import keep_one
-from curate.model import Made, digest_of_weights, pack, shelve
+from curate.model import Made, digest_of_model, pack, shelve
 from eval_fixed_model.arms import members_digest, random_members
 from eval_fixed_model.rows import Rows, materialise
 from eval_fixed_model.scale import load_scale
@@ -136,7 +136,7 @@ def variant(text: str) -> dict[str, Any]:
 
 def on_shelf(made: Made) -> str:
     """The weights digest of a made network, loadable in this process."""
-    digest, folder = digest_of_weights(made.weights), Path(tempfile.mkdtemp())
+    digest, folder = digest_of_model(made.weights, made.card), Path(tempfile.mkdtemp())
     for name, data in zip(("weights.safetensors", "card.json"), pack(made), strict=True):
         (folder / name).write_bytes(data)
     shelve(digest, load, folder)

@@ -77,6 +77,14 @@ def digest_of_weights(weights: Weights) -> str:
     return sha256(canonical_json(parts).encode())
 
 
+def digest_of_model(weights: Weights, card: Mapping[str, Any]) -> str:
+    """What signals are given: SHA-256 of the weights and of the card's `architecture`, which is all of the card that a loader may use.
+
+    Equal weights in another architecture (another activation, preprocessing or tokeniser) measure otherwise.
+    """
+    return sha256(canonical_json([digest_of_weights(weights), card.get("architecture")]).encode())
+
+
 def pack(made: Made) -> tuple[bytes, bytes]:
     """A made model as the bytes of weights.safetensors and card.json."""
     return safetensors.numpy.save({k: np.asarray(v, order="C") for k, v in made.weights.items()}), canonical_json(made.card).encode()
@@ -86,23 +94,23 @@ _SHELF: dict[str, tuple[Callable[[Weights, dict[str, Any]], Any], Path]] = {}
 
 
 def shelve(digest: str, load: Callable[[Weights, dict[str, Any]], Any], folder: Path) -> None:
-    """Tell this process where the frozen model with this weights digest lies and how to load it."""
+    """Tell this process where the frozen model with this digest lies and how to load it."""
     _SHELF[digest] = (load, folder)
 
 
 @functools.lru_cache(maxsize=8)
 def loaded(digest: str) -> Any:
-    """The loaded model with this weights digest, once per process."""
+    """The loaded model with this digest (`digest_of_model`), once per process."""
     if digest not in _SHELF:
-        raise CeterisError(f"no model with weights {digest[:16]} is at hand", fix="name it under `models:` in the recipe")
+        raise CeterisError(f"no model {digest[:16]} is at hand", fix="name it under `models:` in the recipe")
     load, folder = _SHELF[digest]
     try:
         weights = safetensors.numpy.load_file(folder / "weights.safetensors")
-    except (OSError, safetensors.SafetensorError) as error:
+        card: dict[str, Any] = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, safetensors.SafetensorError) as error:
         raise CeterisError(
             f"the stored weights cannot be read: {error}", where=str(folder), fix="delete the folder and run again"
         ) from error
-    if digest_of_weights(weights) != digest:
+    if digest_of_model(weights, card) != digest:
         raise CeterisError("the stored weights are not the ones they were", where=str(folder), fix="delete the folder and run again")
-    card: Mapping[str, Any] = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-    return load(weights, dict(card))
+    return load(weights, card)

@@ -42,13 +42,15 @@ class Outside:
 
 @dataclass(frozen=True)
 class Measure:
-    """A signal as this recipe uses it; `folder` holds its evidence. `kind` names the filter: its own name, or GROUPING.sketch."""
+    """A signal as this recipe uses it; `folder` holds its evidence. `kind` names the filter: its own name, or GROUPING.sketch; `kinds` the
+    filters of its models."""
 
     name: str
     kind: str
     signal: Signal
     parameters: dict[str, Any]
     fingerprint: str
+    kinds: tuple[str, ...] = ()
     pending: bool = False
 
     @property

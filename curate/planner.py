@@ -41,7 +41,7 @@ def make_plan(recipe: Recipe, pool: Pool, catalogue: Catalogue, weights: Mapping
                 f"{UNSEEN} is the name of the pool without the rows that models trained on", where=where, fix="rename the stage"
             )
         seen = f"{UNSEEN}.content"  # no filter can be called so
-        builder.measures[seen] = _measure(seen, seen, content, {}, [])
+        builder.measures[seen] = _measure(seen, seen, content, {}, pool)
         rule = Outside(tuple(sorted(lists.get(t.id, f"pending:{t.id}") for t in trained)))
         nodes[UNSEEN] = _node([pool.id, builder.measures[seen].fingerprint], UNSEEN, "after", (POOL,), rule, nodes)
         root = UNSEEN
@@ -80,9 +80,13 @@ def _own_reasons(name: str, combinator: str, parents: Sequence[str], rule: Rule 
     return own + [Reason(kind, name, text) for text in texts for kind in ("dropped", "no evidence", "quarantined")]
 
 
-def _measure(name: str, kind: str, signal: Signal, parameters: dict[str, Any], pending: Sequence[str]) -> Measure:
+def _measure(
+    name: str, kind: str, signal: Signal, parameters: dict[str, Any], pool: Pool, models: Sequence[Training] = (), pending: bool = False
+) -> Measure:
+    """The fingerprint holds the columns that play its roles: evidence belongs to a shard, and another pool may read other columns there."""
     how = [kind, signal.version, parameters, {k: str(v) for k, v in signal.schema.items()}, device_kind() if signal.models else ""]
-    return Measure(name, kind, signal, parameters, digest_of(how), bool(pending))
+    how += [{role: pool.roles.get(role) for role in signal.roles}, [[one.kind, one.model.version] for one in models]]
+    return Measure(name, kind, signal, parameters, digest_of(how), tuple(dict.fromkeys(one.kind for one in models)), pending)
 
 
 def device_kind() -> str:
@@ -206,7 +210,7 @@ class _Builder:
 
     def _resolved(self, name: str, kind: str, signal: Signal, spec: Spec, given: Mapping[str, Any]) -> Measure:
         _known_parameters(spec, {**signal.defaults, **dict.fromkeys(signal.models)})
-        parameters, pending = {**signal.defaults, **given}, []
+        parameters, models = {**signal.defaults, **given}, []
         for key in signal.models:
             model = parameters.get(key)
             if not isinstance(model, str) or model not in self.models:
@@ -214,7 +218,7 @@ class _Builder:
                 raise RecipeError(f"{spec.kind} needs a model for `{key}`", where=spec.where, fix=fix)
             training = self.models[model]
             parameters[key] = self.weights.get(training.id, f"pending:{training.id}")
-            pending += [model] if training.id not in self.weights else []
+            models.append(training)
         missing = [role for role in signal.reads if role not in self.pool.roles]
         if missing:
             raise RecipeError(
@@ -222,7 +226,7 @@ class _Builder:
                 where=spec.where,
                 fix=f"name the column with --role {missing[0]}=COLUMN, or use a stored pool.COLUMN instead",
             )
-        return _measure(name, kind, signal, parameters, pending)
+        return _measure(name, kind, signal, parameters, self.pool, models, any(one.id not in self.weights for one in models))
 
     def _filter(self, name: str, where: str) -> Any:
         if name not in self.catalogue:

@@ -15,7 +15,7 @@ from curate.errors import NondeterminismError, SignalBugError, StoreError
 from curate.evidence import aligned, measure_rows
 from curate.executor import Crashed, Executor
 from curate.grouping import LINK_SCHEMA
-from curate.model import Made, Model, digest_of_weights, pack
+from curate.model import Made, Model, digest_of_model, pack
 from curate.pieces import Piece, pool_key
 from curate.plan import Groups, Measure, Plan, Training
 from curate.pool import Pool
@@ -69,7 +69,7 @@ def make_model(task: MakeTask) -> dict[str, Any]:
         rows = asdict(store.put_frame(training.folder, "rows", pl.DataFrame({"key": keys, "high": words[:, 0], "low": words[:, 1]})))
         made.card["training_rows"] = len(uids)
     weights, card = pack(made)
-    digest = digest_of_weights(made.weights)
+    digest = digest_of_model(made.weights, made.card)
     attempt = uuid.uuid4().hex
     store.storage.put(f"{training.folder}/{attempt}/weights.safetensors", weights)
     store.storage.put(f"{training.folder}/{attempt}/card.json", card)
@@ -96,13 +96,13 @@ def _content_roles(pool: Pool) -> pl.DataFrame:
 
 
 def shelf_of(training: Mapping[str, Training], store: Store) -> tuple[tuple[str, Model, str], ...]:
-    """(weights digest, model, folder) of every model made."""
+    """(digest, model, folder) of every model made."""
     found = [(store.json(f"{one.folder}/model.json"), one) for one in training.values()]
     return tuple((value["weights"], one.model, value["folder"]) for value, one in found if value)
 
 
 def made_weights(training: Mapping[str, Training], store: Store) -> tuple[dict[str, str], dict[str, str]]:
-    """Training.id to weights digest, and to the key of its list of training rows, for the models already made."""
+    """Training.id to the digest that signals are given, and to the key of its list of training rows, for the models already made."""
     weights, lists = {}, {}
     for one in training.values():
         value = store.json(f"{one.folder}/model.json")
@@ -124,7 +124,9 @@ def check_code(plan: Plan, catalogue: Catalogue, store: Store) -> list[str]:
         name = measure.name.removesuffix(".sketch")
         spec = plan.recipe.signals.get(name)
         entry = catalogue.get(spec.kind if spec else name)
-        code = {"source": entry.source if entry else "engine", "versions": versions_of(measure.signal.uses)}
+        code: dict[str, Any] = {"source": entry.source if entry else "engine", "versions": versions_of(measure.signal.uses)}
+        if measure.kinds:  # a model's loader is part of what measures
+            code["models"] = {kind: catalogue[kind].source for kind in measure.kinds}
         now = {**code, "pool": pool_key(plan.pool)}
         known = [store.json(key) for key in store.storage.list(f"{measure.folder}/code/")]
         if now in known:

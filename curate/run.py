@@ -23,6 +23,7 @@ from curate.prepare import check_code, made_weights, make_models, shelf_of
 from curate.recipe import Recipe
 from curate.store import Store, named
 from curate.subset import Subset
+from curate.work import shelve_all
 
 Progress = Callable[[str, int, int], None]
 
@@ -50,10 +51,12 @@ def run(recipe: Recipe, pool: Pool, catalogue: Catalogue, store: Store, executor
         made = make_models(plan.models, store, executor)
         if made:
             plan = resolve(recipe, pool, catalogue, store)
+        shelf = shelf_of(plan.models, store)
+        shelve_all(shelf, store)
         adopted = check_code(plan, catalogue, store)
         store.sweep(sorted({measure.folder for measure in plan.measures.values()} | {groups.folder for groups in plan.groups.values()}))
-        name = named(recipe.name, digest_of([plan.id, recipe.digest]))
-        passes = Passes(plan, store, executor, epoch, name, shelf_of(plan.models, store), progress)
+        name = named(recipe.name, digest_of([plan.id, recipe.digest, asdict(recipe.evaluate) if recipe.evaluate else None]))
+        passes = Passes(plan, store, executor, epoch, name, shelf, progress)
         decided = passes.decide_all()
         root = UNSEEN if UNSEEN in plan.nodes else POOL
         wanted = {root: root, **{stage: root if stage == POOL else stage for stage in recipe.subsets}}

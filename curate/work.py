@@ -23,6 +23,8 @@ from curate.store import Part, Store
 
 Codes = npt.NDArray[np.uint16]
 Mask = npt.NDArray[np.bool_]
+Shelf = tuple[tuple[str, Model, str], ...]
+"""(digest, model, folder) of each."""
 MERGE_AT = 8
 
 
@@ -40,7 +42,7 @@ class Task:
     evidence: dict[str, list[Part]]
     decided: dict[str, tuple[Node, Part]]
     cuts: dict[str, Cut]
-    shelf: tuple[tuple[str, Model, str], ...]
+    shelf: Shelf
     sketches: dict[str, Measure]
 
 
@@ -61,9 +63,7 @@ class Receipt:
 def work(task: Task) -> Receipt:
     """Decide `task.decide` in order and gather what `task.gather` asks for. The function that executors map."""
     store = Store.open(task.store)
-    for digest, model, folder in task.shelf:
-        if model.load is not None:
-            shelve(digest, model.load, store.path(folder))
+    shelve_all(task.shelf, store)
     view = View(task, store)
     for act, nodes in ((view.decide, task.decide), (view.gather, task.gather)):
         for node in nodes:
@@ -72,6 +72,13 @@ def work(task: Task) -> Receipt:
             except SignalBugError as error:
                 raise SignalBugError(error.what, where=f"stage {node.name}, {error.where}", fix=error.fix) from error
     return view.finish()
+
+
+def shelve_all(shelf: Shelf, store: Store) -> None:
+    """Tell this process where the models lie that signals may ask for."""
+    for digest, model, folder in shelf:
+        if model.load is not None:
+            shelve(digest, model.load, store.path(folder))
 
 
 class View:

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from curate.errors import CeterisError
-from curate.model import Made, digest_of_weights, loaded, model, pack, shelve
+from curate.model import Made, digest_of_model, digest_of_weights, loaded, model, pack, shelve
 
 WEIGHTS = {"b": np.arange(6, dtype=np.float32).reshape(2, 3), "a": np.ones(2, np.int64)}
 
@@ -40,13 +40,19 @@ def test_the_digest_is_of_what_weights_are_not_of_how_they_lie():
     assert len({digest, *map(digest_of_weights, others)}) == 6
 
 
+def test_equal_weights_in_another_architecture_are_another_model():
+    cards = {"architecture": "a", "source": "x"}, {"architecture": "a"}, {"architecture": "b"}
+    digests = [digest_of_model(WEIGHTS, card) for card in cards]
+    assert digests[0] == digests[1] != digests[2]
+
+
 @pytest.fixture
 def shelved(tmp_path):
     loaded.cache_clear()
     weights, card = pack(Made({**WEIGHTS, "b": np.asfortranarray(WEIGHTS["b"])}, {"unit": "s"}))
     (tmp_path / "weights.safetensors").write_bytes(weights)
     (tmp_path / "card.json").write_bytes(card)
-    digest = digest_of_weights(WEIGHTS)
+    digest = digest_of_model(WEIGHTS, {"unit": "s"})
     shelve(digest, lambda weights, card: (weights, card, object()), tmp_path)
     return digest, tmp_path
 
@@ -67,5 +73,5 @@ def test_other_weights_than_asked_for_are_refused(shelved):
         with pytest.raises(CeterisError, match=f"the stored weights .*{what}") as raised:
             loaded(digest)
         assert (raised.value.where, raised.value.fix) == (str(folder), "delete the folder and run again")
-    with pytest.raises(CeterisError, match="no model with weights 0000000000000000 is at hand"):
+    with pytest.raises(CeterisError, match="no model 0000000000000000 is at hand"):
         loaded("0" * 64)

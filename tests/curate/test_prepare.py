@@ -1,16 +1,19 @@
 import json
+from dataclasses import replace
 
+import numpy as np
 import polars as pl
 import pytest
 
 from curate.errors import CeterisError, NondeterminismError, SignalBugError, StoreError
 from curate.executor import Crashed, InProcess
 from curate.grouping import grouping
+from curate.model import _SHELF, Made, loaded, model
 from curate.pool import Pool
 from curate.prepare import made_weights, make_models, shelf_of, training_rows
 from curate.recipe import Recipe
 from curate.run import resolve
-from curate.signal import signal
+from curate.signal import ModelRef, signal
 
 MODELS = """
 models: {m: {net: {trusted: trusted, width: 2}}, n: {net: {trusted: trusted, width: 2}}, o: {net: {trusted: trusted, width: 3}}}
@@ -170,3 +173,31 @@ def test_a_package_that_is_missing_is_said_before_anything_is_measured(do, store
 
     with pytest.raises(CeterisError, match="the package nothing-of-that-name is not installed"):
         do('{stages: {a: {keep: "lacking.x > 1"}}, subsets: [a]}', texts, store, filters(lacking=lacking))
+
+
+def test_the_code_of_a_model_is_part_of_what_measures(trusted, store, texts, filters, do):
+    recipe = Recipe.parse(MODELS, where="recipe.yaml", base=trusted).set("errors_at_most", 1)
+    folder = do(recipe, texts, store).plan.measures["s"].folder
+    changed_loader = {**filters(), "net": replace(filters()["net"], source="2")}
+    assert do(recipe, texts, store, changed_loader).effort.measured == {}
+    assert [store.json(key).get("models") for key in store.storage.list(f"{folder}/code/")] == [{"net": "1"}, {"net": "2"}]
+
+
+def test_changed_code_of_a_signal_with_a_model_is_checked_in_a_process_that_never_loaded_it(trusted, store, texts, filters, do):
+    @model(version=1, reads=["text"], rows="trusted")
+    def net(rows, *, width: int):
+        return Made({"mean": np.full(width, rows["text"].str.len_chars().mean())}, {})
+
+    @net.loader
+    def load(weights, _):
+        return float(weights["mean"][0])
+
+    @signal(version=1, reads=["text"], writes={"score": pl.Float32})
+    def scored(batch, *, model: ModelRef):
+        return batch.select(score=pl.col("text").str.len_chars().cast(pl.Float32) - loaded(model))
+
+    recipe = Recipe.parse(MODELS, where="recipe.yaml", base=trusted).set("errors_at_most", 1)
+    do(recipe, texts, store, filters("1", net=net, scored=scored))
+    loaded.cache_clear()
+    _SHELF.clear()
+    assert do(recipe, texts, store, filters("2", net=net, scored=scored)).effort.measured == {}

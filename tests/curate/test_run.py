@@ -60,6 +60,22 @@ def test_a_pool_that_moved_is_read_where_it_lies_now(do, store, tmp_path):
     assert len([key for key in store.storage.list("pools/") if "/pool-" in key]) == 2
 
 
+def test_evidence_of_one_column_is_never_used_for_another_in_the_same_role(do, store, tmp_path):
+    pl.DataFrame({"text": ["a", "abc", "abcd"], "body": ["abc", "a", "b"]}).write_parquet(tmp_path / "a.parquet")
+    kept = [
+        Run(store, do(RECIPE, Pool.open(tmp_path / "a.parquet", roles={"text": column}), store).folder).codes("long").tolist()
+        for column in ("text", "body", "text")
+    ]
+    assert [[code == 0 for code in codes] for codes in kept] == [[False, True, True], [True, False, False], [False, True, True]]
+
+
+def test_another_scale_or_number_of_seeds_is_another_run(do, store, texts):
+    text = "{errors_at_most: 1.0, evaluate: {scale: tiny-image-text, seeds: 3}, " + RECIPE[1:]
+    runs = [Run(store, do(given, texts, store).folder) for given in (text, text.replace("seeds: 3", "seeds: 5"))]
+    assert [run.facts["evaluate"]["seeds"] for run in runs] == [3, 5]
+    assert runs[0].facts["subsets"] == runs[1].facts["subsets"]
+
+
 def test_one_signal_under_two_names_measures_once(do, store, texts):
     text = """
 errors_at_most: 1.0

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 import torch
 
-from curate.model import digest_of_weights, pack, shelve
+from curate.model import digest_of_model, pack, shelve
 from filters import filter_network
 from filters.clip_score import clip_score
 
@@ -20,7 +20,7 @@ def matcher(world: World, tmp_path_factory: pytest.TempPathFactory) -> tuple[str
     folder: Path = tmp_path_factory.mktemp("model")
     for name, data in zip(("weights.safetensors", "card.json"), pack(made), strict=True):
         (folder / name).write_bytes(data)
-    digest = digest_of_weights(made.weights)
+    digest = digest_of_model(made.weights, made.card)
     shelve(digest, filter_network.load, folder)
     return digest, filter_network.load(made.weights, made.card)
 

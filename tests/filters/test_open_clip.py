@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from curate.errors import RecipeError
-from curate.model import digest_of_weights, pack, shelve
+from curate.model import digest_of_model, digest_of_weights, pack, shelve
 from filters.clip_score import clip_score
 from filters.open_clip import load, open_clip
 
@@ -62,7 +62,7 @@ def test_a_local_checkpoint_scores_as_plain_open_clip_does(
     made = open_clip(name=config.stem, weights=str(checkpoint), config=str(config))
     for name, data in zip(("weights.safetensors", "card.json"), pack(made), strict=True):
         (tmp_path / name).write_bytes(data)
-    digest = digest_of_weights(made.weights)
+    digest = digest_of_model(made.weights, made.card)
     shelve(digest, load, tmp_path)
     rows = world(20, 1)
     model, preprocess, tokenizer = plain

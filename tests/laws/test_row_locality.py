@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from curate.grouping import Grouping
-from curate.model import digest_of_weights, pack, shelve
+from curate.model import digest_of_model, pack, shelve
 from curate.signal import Signal
 from filters import filter_network
 from pipelines.catalog import catalogue
@@ -62,7 +62,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder: Path = tmp_path_factory.mktemp("model")
     for name, data in zip(("weights.safetensors", "card.json"), pack(made), strict=True):
         (folder / name).write_bytes(data)
-    digest = digest_of_weights(made.weights)
+    digest = digest_of_model(made.weights, made.card)
     shelve(digest, filter_network.load, folder)
     return digest
 
