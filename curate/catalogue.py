@@ -24,15 +24,23 @@ class Entry:
     search: str | None = None
 
     def load(self) -> Filter:
-        """Import it. CeterisError if the file does not hold what its name says."""
+        """Import it. CeterisError if the file cannot be imported, or does not hold what its name says."""
         if self.search and self.search not in sys.path:
             sys.path.insert(0, self.search)
-        found = getattr(importlib.import_module(self.module), self.name, None)
+        try:
+            module = importlib.import_module(self.module)
+        except Exception as error:
+            what = f"the filter {self.name} cannot be imported: {type(error).__name__}: {error}"
+            raise CeterisError(what, where=self._file(), fix="correct the file, or install what it needs") from error
+        found = getattr(module, self.name, None)
         if not isinstance(found, Signal | Grouping | Model):
             raise CeterisError(
                 f"{self.module} defines no signal, grouping or model called {self.name}", where=self.module, fix=f"name it {self.name}"
             )
         return found
+
+    def _file(self) -> str:
+        return f"{self.search}/{self.module}.py" if self.search else self.module
 
 
 Catalogue = Mapping[str, Entry]

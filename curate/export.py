@@ -39,7 +39,10 @@ def export(run: Run, subset: str, out: Path, layout: str) -> dict[str, Any]:
     about: dict[str, Any] = {"subset": subset, "digest": chosen.digest, "rows": len(chosen), "run": run.folder.removeprefix("runs/")}
     about |= {"recipe": run.facts["recipe"], "pool": run.pool.id, "layout": layout}
     attempt = out.absolute().parent / f".{out.name}.{uuid.uuid4().hex}"
-    attempt.mkdir(parents=True)
+    try:
+        attempt.mkdir(parents=True)
+    except OSError as error:
+        raise CeterisError(f"cannot write there: {error.strerror}", where=str(out), fix="name a folder that can be made") from error
     try:
         files = _parquet(run, subset, attempt, about) if layout == "parquet" else _list(chosen, attempt, about)
         attempt.replace(out)

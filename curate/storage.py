@@ -39,7 +39,10 @@ class LocalStorage:
         """Open (and make) the folder."""
         self.root = root.resolve()
         self.address = str(self.root)
-        (self.root / "tmp").mkdir(parents=True, exist_ok=True)
+        try:
+            (self.root / "tmp").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _explained(error, self.root, 0) from error
 
     def list(self, prefix: str) -> list[str]:
         """Keys that start with `prefix`, sorted."""

@@ -38,7 +38,7 @@ def _source(path: Path) -> str:
         if one.name in seen or not one.is_file():
             continue
         seen[one.name] = one.read_bytes()
-        for node in ast.walk(ast.parse(seen[one.name])):
+        for node in ast.walk(_parsed(one, seen[one.name])):
             modules = (
                 [alias.name for alias in node.names]
                 if isinstance(node, ast.Import)
@@ -56,6 +56,14 @@ def _source(path: Path) -> str:
     return digest.hexdigest()
 
 
+def _parsed(path: Path, source: bytes) -> ast.Module:
+    try:
+        return ast.parse(source)
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None) or 1
+        raise CeterisError(f"this is not Python: {error}", where=f"{path}:{line}", fix="correct the file, or move it away") from error
+
+
 def described(entries: Catalogue) -> list[dict[str, str]]:
     """Every filter loaded and put in words: filter, kind, reads, writes, parameters."""
     return [_described(name, entry.load()) for name, entry in sorted(entries.items())]
@@ -66,7 +74,7 @@ def _described(name: str, found: Filter) -> dict[str, str]:
         writes = ", ".join(f"{name}.{column} ({dtype.base_type()})" for column, dtype in found.writes.items())
         return _line(name, "signal", found.roles, writes, {**found.defaults, **dict.fromkeys(found.models, "a model")})
     if isinstance(found, Grouping):
-        parameters = {**found.sketch.defaults, **found.defaults, "threshold": found.threshold}
+        parameters = {**found.sketch.defaults, **found.defaults, **({"threshold": found.threshold} if found.links else {})}
         return _line(name, "grouping", found.sketch.roles, "group, similarity, survivor", parameters)
     parameters = {**found.defaults, **dict.fromkeys([*found.required, *([found.rows] if found.rows else [])], "required")}
     return _line(name, "model", found.reads, "weights", parameters)

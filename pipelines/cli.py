@@ -48,7 +48,7 @@ RunName = Annotated[str | None, typer.Option("--run", help="a run's name or NAME
 
 def _open(store: str | None, as_json: bool) -> Store:
     opened = verbs.open_store(store)
-    show.err.print(f"store: {opened.address}") if as_json else show.line(f"store: {opened.address}")
+    show.note(f"store: {opened.address}") if as_json else show.line(f"store: {opened.address}")
     return opened
 
 
@@ -318,17 +318,17 @@ def main() -> None:
             raise
         _failed({"error": error.what, "where": error.where, "fix": error.fix})
     except KeyboardInterrupt:
-        show.err.print("stopped; the same command goes on from here")
+        show.note("stopped; the same command goes on from here")
         sys.exit(130)
 
 
 def _failed(error: Mapping[str, str]) -> None:
     if "--json" in sys.argv:
         _say(error)
-    show.err.print(f"error: {error['error']}")
+    show.note(f"error: {error['error']}")
     for name in ("where", "fix"):
         if error[name]:
-            show.err.print(f"  {name}: {error[name]}")
+            show.note(f"  {name}: {error[name]}")
     sys.exit(2)
 
 

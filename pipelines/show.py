@@ -86,6 +86,11 @@ def line(text: str) -> None:
     out.print(text, markup=False, soft_wrap=True)
 
 
+def note(text: str) -> None:
+    """Print a line to stderr as it is: brackets are not markup."""
+    err.print(text, markup=False)
+
+
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], right: Sequence[int] = ()) -> None:
     """Print a plain table."""
     made = Table(title=escape(title), title_justify="left", box=None, pad_edge=False, header_style="bold")

@@ -1,5 +1,6 @@
 """The demo: make the pool, curate it, train on every subset, say what helped, and show where to look next."""
 
+import shlex
 import shutil
 import time
 from pathlib import Path
@@ -28,7 +29,7 @@ def tour(folder: Path, executor: Executor, *, quiet: bool = False) -> dict[str, 
     if not recipe_file.exists():
         shutil.copyfile(RECIPE, recipe_file)
     store = Store.open(folder / verbs.STORE)
-    show.err.print(f"store: {store.address}")
+    show.note(f"store: {store.address}")
     recipe = Recipe.load(recipe_file)
     pool = verbs.open_pool(recipe, None, store)
     with show.progress() as watch:
@@ -62,14 +63,14 @@ def _made(folder: Path) -> None:
 
 def _next(run: Run, folder: Path) -> list[str]:
     """A `why` for a row that was kept, one that was dropped and one in quarantine, and an export."""
-    start, store = show.program(), f"--store {folder / verbs.STORE}"
+    start, store = show.program(), f"--store {shlex.quote(str(folder / verbs.STORE))}"
     subset = list(run.facts["subsets"])[-1]
     lines = []
     for kind in ("in", "dropped", "quarantined"):
         uid = _example(run, subset, kind)
         if uid:
             lines.append(f"{start} why {uid} {store}   # {'kept' if kind == 'in' else kind}")
-    return [*lines, f"{start} export {subset} {folder / subset} {store}"]
+    return [*lines, f"{start} export {subset} {shlex.quote(str(folder / subset))} {store}"]
 
 
 def _example(run: Run, subset: str, kind: str) -> str | None:

@@ -42,6 +42,12 @@ def test_a_file_that_holds_no_such_filter_is_named(folder):
         assert raised.value.fix == f"name it {name}"
 
 
+def test_a_file_that_cannot_be_imported_says_why(folder):
+    with pytest.raises(CeterisError, match=r"abroad_broken cannot be imported: ModuleNotFoundError: .*nothing_of_that_name") as raised:
+        Entry("abroad_broken", "abroad_broken", "digest", folder).load()
+    assert raised.value.where == f"{folder}/abroad_broken.py"
+
+
 def test_releases_of_declared_packages():
     assert set(versions_of(("polars", "numpy"))) == {"polars", "numpy"}
     with pytest.raises(CeterisError, match="nothing-of-that-name is not installed") as raised:

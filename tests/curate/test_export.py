@@ -116,6 +116,9 @@ def test_only_an_empty_place_and_a_known_layout_are_taken(finished, tmp_path):
         with pytest.raises(CeterisError, match="the place to export to is not empty") as raised:
             export(finished, "best", place, "uids")
         assert raised.value.where == str(place)
+    with pytest.raises(CeterisError, match="cannot write there: Not a directory") as raised:
+        export(finished, "best", tmp_path / "full" / "x" / "out", "uids")
+    assert raised.value.where == str(tmp_path / "full" / "x" / "out")
     with pytest.raises(CeterisError, match="no export layout csv") as raised:
         export(finished, "best", tmp_path / "new", "csv")
     assert raised.value.fix == "one of parquet, uids, npy"

@@ -24,6 +24,15 @@ def test_an_object_is_read_whole_or_in_ranges(storage):
         storage.get("a/c")
 
 
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_a_store_that_cannot_be_made_says_so(tmp_path, place):
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match=r"cannot write: (File exists|Not a directory)") as raised:
+        open_storage(str(tmp_path / place))
+    assert raised.value.where == str(tmp_path / place)
+    assert "--store" in raised.value.fix
+
+
 @pytest.mark.parametrize("second", [b"other", b"same"])
 def test_a_key_is_never_replaced(storage, second):
     first = b"same"

@@ -160,6 +160,7 @@ def test_why_audit_export(curate: Command, done: Run, tmp_path: Path) -> None:
     assert "not empty" in curate("export", "best", tmp_path / "uids", *store, code=2).stderr
     assert "no subset bset" in curate("export", "bset", tmp_path / "x", *store, code=2).stderr
     assert "name a row" in curate("why", *store, code=2).stderr
+    assert "has no role [/b]" in curate("audit", "--by", "[/b]", *store, code=2).stderr
 
 
 def test_eval_and_compare(curate: Command, judged: Evaluation, small_scale: Path, tmp_path: Path) -> None:
@@ -203,3 +204,6 @@ def test_a_filter_of_ones_own(curate: Command, recipe: Path, texts: Path) -> Non
     assert "shouting" in curate("filters", "--filters", mine).stdout
     (mine / "license.py").write_text("", encoding="utf-8")
     assert "two filters are called license" in curate("filters", "--filters", mine, code=2).stderr
+    (mine / "license.py").unlink()
+    (mine / "torn.py").write_text("def (", encoding="utf-8")
+    assert f"where: {mine / 'torn.py'}:1" in curate("filters", "--filters", mine, code=2).stderr
