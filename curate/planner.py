@@ -51,6 +51,8 @@ def make_plan(recipe: Recipe, pool: Pool, catalogue: Catalogue, weights: Mapping
             builder.check(stage, stage.rule)
         parents = tuple(root if parent == POOL else parent for parent in stage.parents)
         nodes[name] = _node(builder.identity(stage.rule), name, stage.combinator, parents, stage.rule, nodes)
+    for spec in recipe.signals.values():
+        builder.validate(spec)
     return Plan(recipe, pool, nodes, builder.measures, builder.groups, builder.models, builder.sources)
 
 
@@ -187,22 +189,13 @@ class _Builder:
                     where=spec.where,
                     fix="one_per takes exact_duplicate, near_duplicate_image, near_duplicate_text ...",
                 )
-            known = {**found.sketch.defaults, **dict.fromkeys(found.sketch.models), **found.defaults, "threshold": found.threshold}
-            _known_parameters(spec, known)
+            links, threshold = _of_grouping(found, spec)
             sketch_only = {
                 key: value for key, value in spec.parameters.items() if key in found.sketch.defaults or key in found.sketch.models
             }
             sketch = self._resolved(
                 f"{name}.sketch", f"{spec.kind}.sketch", found.sketch, Spec(spec.kind, sketch_only, spec.where), sketch_only
             )
-            links = {key: spec.parameters.get(key, value) for key, value in found.defaults.items()}
-            threshold = float(spec.parameters.get("threshold", found.threshold))
-            if threshold < links.get("floor", threshold):
-                raise RecipeError(
-                    f"threshold {threshold} is below the floor {links['floor']} of what is stored",
-                    where=spec.where,
-                    fix=f"set floor: {threshold}",
-                )
             identity = digest_of([found.name, found.version, sketch.fingerprint, links])
             self.groups[name] = Groups(name, found, sketch, links, threshold, f"links/{named(found.name, identity)}")
             self.measures[sketch.name] = sketch
@@ -210,15 +203,8 @@ class _Builder:
 
     def _resolved(self, name: str, kind: str, signal: Signal, spec: Spec, given: Mapping[str, Any]) -> Measure:
         _known_parameters(spec, {**signal.defaults, **dict.fromkeys(signal.models)})
-        parameters, models = {**signal.defaults, **given}, []
-        for key in signal.models:
-            model = parameters.get(key)
-            if not isinstance(model, str) or model not in self.models:
-                fix = f"add `{key}: NAME` with one of: {', '.join(self.models)}" if self.models else "name a model under `models:`"
-                raise RecipeError(f"{spec.kind} needs a model for `{key}`", where=spec.where, fix=fix)
-            training = self.models[model]
-            parameters[key] = self.weights.get(training.id, f"pending:{training.id}")
-            models.append(training)
+        models = self._models(signal, spec)
+        found = {key: self.weights.get(one.id, f"pending:{one.id}") for key, one in models.items()}
         missing = [role for role in signal.reads if role not in self.pool.roles]
         if missing:
             raise RecipeError(
@@ -226,7 +212,30 @@ class _Builder:
                 where=spec.where,
                 fix=f"name the column with --role {missing[0]}=COLUMN, or use a stored pool.COLUMN instead",
             )
-        return _measure(name, kind, signal, parameters, self.pool, models, any(one.id not in self.weights for one in models))
+        pending = any(one.id not in self.weights for one in models.values())
+        return _measure(name, kind, signal, {**signal.defaults, **given, **found}, self.pool, tuple(models.values()), pending)
+
+    def _models(self, signal: Signal, spec: Spec) -> dict[str, Training]:
+        """The recipe's model for each of a signal's model parameters."""
+        for key in signal.models:
+            model = spec.parameters.get(key)
+            if not isinstance(model, str) or model not in self.models:
+                fix = f"add `{key}: NAME` with one of: {', '.join(self.models)}" if self.models else "name a model under `models:`"
+                raise RecipeError(f"{spec.kind} needs a model for `{key}`", where=spec.where, fix=fix)
+        return {key: self.models[spec.parameters[key]] for key in signal.models}
+
+    def validate(self, spec: Spec) -> None:
+        """Refuse what is wrong with an entry of `signals`, also where no stage uses it; only what stages use needs its roles."""
+        found = self._filter(spec.kind, spec.where)
+        if isinstance(found, Model):
+            raise RecipeError(
+                f"{spec.kind} is a model, not a signal", where=spec.where, fix="name it under `models:` and give it to a signal"
+            )
+        if isinstance(found, Grouping):
+            _of_grouping(found, spec)
+        else:
+            _known_parameters(spec, {**found.defaults, **dict.fromkeys(found.models)})
+        self._models(found.sketch if isinstance(found, Grouping) else found, spec)
 
     def _filter(self, name: str, where: str) -> Any:
         if name not in self.catalogue:
@@ -244,6 +253,20 @@ class _Builder:
             group = self.groups[rule.grouping]
             how[rule.grouping] = [group.folder, group.threshold]
         return how
+
+
+def _of_grouping(found: Grouping, spec: Spec) -> tuple[dict[str, Any], float]:
+    """The parameters of a grouping's links, and its threshold. One without links has none: its duplicates are equal."""
+    known = {**found.sketch.defaults, **dict.fromkeys(found.sketch.models), **found.defaults}
+    _known_parameters(spec, {**known, "threshold": found.threshold} if found.links else known)
+    links = {key: spec.parameters.get(key, value) for key, value in found.defaults.items()}
+    threshold = float(spec.parameters.get("threshold", found.threshold))
+    if threshold < links.get("floor", threshold):
+        what = f"threshold {threshold} is below the floor {links['floor']} of what is stored"
+        raise RecipeError(what, where=spec.where, fix=f"set floor: {threshold}")
+    if not threshold <= 1:
+        raise RecipeError(f"threshold {threshold} is above 1, which no pair reaches", where=spec.where, fix="similarities lie in 0 to 1")
+    return links, threshold
 
 
 def _choose(column: str, fitting: Mapping[str, Any]) -> str:

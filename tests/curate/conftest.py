@@ -77,7 +77,8 @@ def net(rows, *, seed: int = 0, width: int):
     return Made({"mean": np.full(width, rows["text"].str.len_chars().mean())}, {"rows": rows.height, "seed": seed})
 
 
-FILTERS = {"length": length, "picture": picture, "scored": scored, "alike": alike, "net": net}
+same = grouping("same", version=1, sketch=letters)
+FILTERS = {"length": length, "picture": picture, "scored": scored, "alike": alike, "same": same, "net": net}
 
 Catalogued = Callable[..., Mapping[str, Entry]]
 Do = Callable[..., Outcome]

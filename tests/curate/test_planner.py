@@ -58,6 +58,13 @@ WRONG = [
         "threshold 0.4 is below the floor 0.5 of what is stored",
         "set floor: 0.4",
     ),
+    ("signals:\n  s: {alike: {threshold: 1.5}}\nstages: {a: {keep: {one_per: s}}}", "2:3", "threshold 1.5 is above 1", "0 to 1"),
+    ("signals:\n  s: {same: {threshold: 0.5}}\nstages: {a: {keep: {one_per: s}}}", "2:3", "same has no parameter threshold", "none"),
+    ("signals:\n  unused: {length: {limt: 3}}\nstages: {a: {}}", "2:3", "length has no parameter limt", "did you mean limit?"),
+    ("signals:\n  unused: {lenght: {}}\nstages: {a: {}}", "2:3", "there is no filter called lenght", "did you mean length?"),
+    ("signals:\n  unused: {alike: {threshold: 0.4}}\nstages: {a: {}}", "2:3", "threshold 0.4 is below the floor", "set floor: 0.4"),
+    ("signals:\n  unused: {scored: {}}\nstages: {a: {}}", "2:3", "scored needs a model for `model`", "name a model"),
+    ("signals:\n  unused: {net: {}}\nstages: {a: {}}", "2:3", "net is a model, not a signal", "models:"),
     (NET + "stages:\n  unseen: {keep: {random: 1, seed: 0}}", "3:3", "unseen is the name of the pool without the rows", "rename the stage"),
     ("models:\n  m: {net: {width: 2}}\nstages: {a: {}}", "2:3", "net needs trusted", "add `trusted: ...`"),
     ("models:\n  m: {net: {trusted: x}}\nstages: {a: {}}", "2:3", "net needs width", "add `width: ...`"),
@@ -86,6 +93,11 @@ def test_what_is_wrong_is_said_before_a_row_is_read(planned, text, place, what, 
         planned(text + "\nsubsets: [" + ("unseen]" if "unseen:" in text else "a]"))
     assert fix in raised.value.fix
     assert raised.value.where == f"recipe.yaml:{place}"
+
+
+def test_a_signal_that_no_stage_uses_needs_no_roles_and_is_not_measured(planned):
+    plan = planned("{signals: {unused: {picture: {}}, twins: {alike: {threshold: 0.9}}}, stages: {a: {}}, subsets: [a]}")
+    assert (plan.measures, plan.groups) == ({}, {})
 
 
 def test_a_missing_role_is_told_beside_those_there_are(planned, filters):
