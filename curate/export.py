@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from curate.digest import hex_of
 from curate.errors import CeterisError
-from curate.pieces import Piece, read_uids
+from curate.pieces import Piece, read_originals, read_uids
 from curate.plan import POOL
 from curate.record import Run
 from curate.subset import Subset
@@ -26,7 +26,8 @@ ROWS_PER_FILE = 65_536
 def export(run: Run, subset: str, out: Path, layout: str) -> dict[str, Any]:
     """Write a subset into the new folder `out`; returns what it is: subset, digest, rows, run, recipe, pool, layout, files.
 
-    `parquet` copies the rows, every column as it was, and a `uid`, in the pool's order; what it is stands in the files' metadata under
+    `parquet` copies the rows in the pool's order, every column as it was (of JSON lines those that rules can use), and `uid`, 32 hex
+    digits; a column of that name that holds anything else is kept as `original_uid`. What it is stands in the files' metadata under
     `ceteris`. (Images that a pool names by path stay where they are.) `uids` writes uids.txt, one per line, sorted; `npy` writes
     subset.npy, a sorted array of dtype u8,u8 (DataComp's file of sample ids); both beside export.json. The folder appears whole or not at
     all. CeterisError if `out` already holds something.
@@ -70,9 +71,10 @@ def _parquet(run: Run, subset: str, out: Path, about: dict[str, Any]) -> list[st
     decided = None if node == POOL else run.decided(node)
     files: list[str] = []
     writer, columns, rows = None, pa.schema([]), 0
+    ours = _has_our_uids(run)
     for piece in run.pieces:
         mask = np.ones(piece.rows, bool) if decided is None else decided.codes(run.store, piece.number) == 0
-        for table in _tables(run, piece, mask):
+        for table in _tables(run, piece, mask, ours):
             if writer is None or rows >= ROWS_PER_FILE or not table.schema.equals(columns):
                 if writer is not None:
                     writer.close()
@@ -87,7 +89,13 @@ def _parquet(run: Run, subset: str, out: Path, about: dict[str, Any]) -> list[st
     return files
 
 
-def _tables(run: Run, piece: Piece, mask: npt.NDArray[np.bool_]) -> Iterator[pa.Table]:
+def _has_our_uids(run: Run) -> bool:
+    """Whether a column called uid holds the uids as we write them, in every shard."""
+    shards = range(len(run.pool.shards))
+    return run.pool.roles.get("uid") == "uid" and all(read_originals(run.store, run.facts["pool"], n) is None for n in shards)
+
+
+def _tables(run: Run, piece: Piece, mask: npt.NDArray[np.bool_], ours: bool) -> Iterator[pa.Table]:
     shard = run.pool.shards[piece.shard]
     uids = read_uids(run.store, run.facts["pool"], piece.shard)
     start = 0
@@ -101,7 +109,18 @@ def _tables(run: Run, piece: Piece, mask: npt.NDArray[np.bool_]) -> Iterator[pa.
         table = _group(run, piece, group, first + inside, inside)
         named = pa.array(hex_of(uids[first + inside]))
         position = table.schema.get_field_index("uid")
-        yield table.append_column("uid", named) if position < 0 else table.set_column(position, "uid", named)
+        if ours and position >= 0:
+            yield table.set_column(position, "uid", named)
+        else:
+            yield table.rename_columns([_kept_as(name, table.column_names) for name in table.column_names]).append_column("uid", named)
+
+
+def _kept_as(name: str, taken: list[str]) -> str:
+    """`uid` under a name that is free; any other name as it is."""
+    kept = name
+    while kept == "uid" or (name == "uid" and kept in taken):
+        kept = f"original_{kept}"
+    return kept
 
 
 def _group(run: Run, piece: Piece, group: int, rows: npt.NDArray[np.int64], inside: npt.NDArray[np.int64]) -> pa.Table:

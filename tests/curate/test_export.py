@@ -93,6 +93,33 @@ def test_a_role_under_another_columns_name_collides_with_nothing(do, store, tmp_
     assert pl.read_parquet(tmp_path / "out" / "a-00000.parquet").select("text", "body").rows() == [("x", "ab"), ("y", "cd")]
 
 
+@pytest.mark.parametrize("ending", ["parquet", "jsonl"])
+def test_the_pools_own_ids_are_kept_beside_ours(do, store, tmp_path, ending):
+    write = pl.DataFrame.write_parquet if ending == "parquet" else pl.DataFrame.write_ndjson
+    hexed = "0123456789abcdef" * 2
+    frames = [pl.DataFrame({"uid": [hexed], "text": ["ef"]}), pl.DataFrame({"uid": ["x1", "x2"], "text": ["ab", "cd"]})]
+    run = run_on(frames, do, store, tmp_path / "pool", write=write, ending=ending)
+    about = export(run, "a", tmp_path / "out", "parquet")
+    assert about["files"] == ["a-00000.parquet"]
+    out = pl.read_parquet(tmp_path / "out" / "a-00000.parquet")
+    assert out.select("original_uid", "text").rows() == [(hexed, "ef"), ("x1", "ab"), ("x2", "cd")]
+    assert out["uid"].to_list() == hex_of(run.uids())
+    again = run_on([out], do, store, tmp_path / "again")
+    export(again, "a", tmp_path / "out2", "parquet")
+    assert sorted(pl.read_parquet(tmp_path / "out2")["original_uid"]) == [hexed, "x1", "x2"]
+
+
+def test_a_column_called_uid_that_is_not_the_uid_is_kept_under_a_free_name(do, store, tmp_path):
+    (tmp_path / "pool").mkdir()
+    frame = pl.DataFrame({"uid": [1, 1], "original_uid": ["p", "q"], "text": ["ab", "cd"]})
+    frame.write_parquet(tmp_path / "pool" / "a.parquet")
+    run = Run(store, do("{stages: {a: {}}, subsets: [a]}", Pool.open(tmp_path / "pool", roles={"uid": ""}), store).folder)
+    export(run, "a", tmp_path / "out", "parquet")
+    out = pl.read_parquet(tmp_path / "out" / "a-00000.parquet")
+    assert out.rename({"original_original_uid": "x"}).select("x", "original_uid", "text").rows() == [(1, "p", "ab"), (1, "q", "cd")]
+    assert out["uid"].to_list() == hex_of(run.uids())
+
+
 def test_a_damaged_row_group_is_named(do, store, tmp_path):
     (tmp_path / "pool").mkdir()
     table = pl.DataFrame({"text": ["ab", "cd"] * 50, "noise": list(range(100))}).to_arrow()
