@@ -85,8 +85,9 @@ def _named(run: Run, name: str, parents: list[str]) -> str:
 
 
 def training_pools(run: Run) -> list[Pool]:
-    """The trusted pools that the run's models were trained on."""
-    return [Pool.from_json(model["rows"]) for model in run.facts["models"].values() if model["rows"]]
+    """The trusted pools that the run's models were trained on, each once."""
+    pools = [Pool.from_json(model["rows"]) for model in run.facts["models"].values() if model["rows"]]
+    return list({pool.id: pool for pool in pools}.values())
 
 
 def places_of(uids: UInt64s, wanted: UInt64s) -> npt.NDArray[np.int64]:

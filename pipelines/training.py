@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from curate.digest import UInt64s, digest_of
+from curate.digest import UInt64s, digest_of, hex_of
 from curate.errors import CeterisError
 from curate.executor import Crashed, Executor
 from curate.pieces import read_uids
@@ -20,7 +20,7 @@ from eval_fixed_model.leaks import leaked_pairs
 from eval_fixed_model.rows import Rows, materialise
 from eval_fixed_model.scale import Scale, load_scale
 from eval_fixed_model.score import Job, SeedScore, train_and_score
-from pipelines.arms import arms_of, training_pools
+from pipelines.arms import arms_of, places_of, training_pools
 from pipelines.verbs import Progress, silent, workers
 
 FETCH = (
@@ -111,7 +111,7 @@ def _evaluate(run: Run, scale: Scale, named: str, seeds: tuple[int, ...], execut
     place = store.path(f"rows/{scale.name}-{_rows_id(run, scale, held)}")
     rows = Rows.open(place) if (place / "rows.json").is_file() else materialise(_reads(run, progress), scale, place)
     trusted = [pool.uids(shard)[0] for pool in training_pools(run) for shard in pool.shards]
-    trained_on = np.concatenate([np.zeros((0, 2), np.uint64), *trusted])
+    trained_on = np.unique(np.concatenate([np.zeros((0, 2), np.uint64), *trusted]), axis=0)
     leaks = leaked_pairs(rows, scale)
     _refuse_trusted_leaks(leaks["row"].to_numpy(), rows, trained_on)
     found = arms_of(run, rows, trained_on)
@@ -171,13 +171,17 @@ def _reads(run: Run, progress: Progress) -> Iterator[tuple[UInt64s, list[bytes |
             yield batch
             done += len(batch[0])
             progress("decoding", done, total)
-    known = {(int(high), int(low)) for high, low in run.uids()}
-    for pool in training_pools(run):
-        for shard in pool.shards:
-            uids = pool.uids(shard)[0]
-            for found, images, texts in _groups(pool, shard, uids):
-                new = [place for place, (high, low) in enumerate(found.tolist()) if (high, low) not in known]
-                yield found[new], [images[place] for place in new], [texts[place] for place in new]
+    shards = [(pool, shard) for pool in training_pools(run) for shard in pool.shards]
+    every = np.concatenate([np.zeros((0, 2), np.uint64), *[pool.uids(shard)[0] for pool, shard in shards]])
+    fresh = np.zeros(len(every), bool)
+    fresh[np.unique(every, axis=0, return_index=True)[1]] = True
+    fresh[places_of(every, run.uids())] = False
+    start = 0
+    for pool, shard in shards:
+        for found, images, texts in _groups(pool, shard, every[start : start + shard.rows]):
+            new = np.flatnonzero(fresh[start : start + len(found)]).tolist()
+            start += len(found)
+            yield found[new], [images[place] for place in new], [texts[place] for place in new]
 
 
 def _groups(pool: Pool, shard: Any, uids: UInt64s) -> Iterator[tuple[UInt64s, list[bytes | None], list[str | None]]]:
@@ -206,7 +210,7 @@ def _refuse_trusted_leaks(places: "np.ndarray[Any, np.dtype[np.int64]]", rows: R
     if both.size:
         raise CeterisError(
             f"{both.size} trusted rows show evaluation pictures",
-            where=f"trusted row {both[0]}",
+            where=", ".join(f"trusted row {uid}" for uid in hex_of(rows.uids[both[:3]])),
             fix="remove them: the judge must not share rows with the filter",
         )
 

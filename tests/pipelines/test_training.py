@@ -126,3 +126,16 @@ def test_trusted_rows_among_the_evaluation_items_are_refused(place: Path, tmp_pa
     run = verbs.run(recipe, place / "shards", store=Store.open(tmp_path / "s"), executor=InProcess())
     with pytest.raises(CeterisError, match="trusted rows show evaluation pictures"):
         evaluate(run, scale=str(small_scale), seeds=1, executor=InProcess())
+
+
+def test_trusted_rows_of_two_networks_and_repeated_ones_are_read_once(place: Path, tmp_path: Path, small_scale: Path) -> None:
+    rows = pl.concat([pl.read_parquet(file) for file in sorted((place / "trusted").glob("*.parquet"))])
+    pl.concat([rows, rows.head(3)]).write_parquet(tmp_path / "trusted.parquet")
+    network = "{filter_network: {trusted: trusted.parquet, samples: 128, seed: %d}}"
+    text = (
+        f"{{models: {{one: {network % 0}, two: {network % 1}}}, "
+        "signals: {one: {clip_score: {model: one}}}, stages: {a: {keep: {top: one.score, count: 100}}}, subsets: [a]}"
+    )
+    run = verbs.run(Recipe.parse(text, base=tmp_path), place / "shards", store=tmp_path / "s", executor=InProcess())
+    found = evaluate(run, scale=str(small_scale), seeds=1, executor=InProcess())
+    assert found.arms["trusted only"].rows == rows.height
