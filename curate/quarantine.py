@@ -1,10 +1,15 @@
 """Quarantine: what could not be read or measured, and why. Nothing leaves silently."""
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from curate.digest import hex_of
+from curate.pieces import read_uids
 from curate.plan import POOL
+from curate.pool import Shard
 from curate.record import Run
+from curate.store import Part
 
 SCHEMA = {
     "file": pl.String(),
@@ -26,55 +31,52 @@ def quarantined(run: Run) -> pl.DataFrame:
         frames.append(
             pl.DataFrame([line]).select(pl.lit(None, dtype).alias(name) if name not in line else name for name, dtype in SCHEMA.items())
         )
-    places = _places(run)
     for stage in run.facts["nodes"]:
-        rows = [] if stage == POOL else _own(run, stage)
-        if len(rows):
-            frames.append(_lines(run, stage, places.join(pl.DataFrame({"number": rows}), on="number")))
+        numbers = np.zeros(0, np.int64) if stage == POOL else _own(run, stage)
+        if numbers.size:
+            frames.append(_lines(run, stage, numbers))
     return pl.concat(frames)
 
 
-def _own(run: Run, stage: str) -> "pl.Series | list[int]":
+def _own(run: Run, stage: str) -> npt.NDArray[np.int64]:
+    """The pool-wide numbers of the rows that this stage itself put there."""
     reasons = run.decided(stage).reasons
     own = [code for code, reason in enumerate(reasons) if reason.stage == stage and reason.kind == "quarantined"]
-    return pl.Series(run.codes(stage)).is_in(own).arg_true().cast(pl.UInt64) if own else []
+    return np.flatnonzero(np.isin(run.codes(stage), own)) if own else np.zeros(0, np.int64)
 
 
-def _places(run: Run) -> pl.DataFrame:
-    frames = [
-        pl.DataFrame(
-            {
-                "file": pl.repeat(shard.path, shard.rows, eager=True, dtype=pl.String),
-                "row": pl.int_range(shard.rows, eager=True, dtype=pl.UInt64),
-            }
-        )
-        for shard in run.pool.shards
-    ]
-    return (
-        pl.concat(frames)
-        .with_columns(uid=pl.Series(hex_of(run.uids())))
-        .with_row_index("number")
-        .with_columns(pl.col("number").cast(pl.UInt64))
-    )
-
-
-def _lines(run: Run, stage: str, rows: pl.DataFrame) -> pl.DataFrame:
-    """The errors of the evidence that the stage's rule asks for, of these rows."""
+def _lines(run: Run, stage: str, numbers: npt.NDArray[np.int64]) -> pl.DataFrame:
+    """The errors of the evidence that the stage's rule asks for, of these rows; shard by shard, so that only they are in memory."""
     node = run.facts["nodes"][stage]
-    names = [column.rsplit(".", 1)[0] for column in node["columns"] if not column.startswith(f"{POOL}.")]
-    names += [f"{node['grouping']}.sketch"] if node["grouping"] else []
-    found = [_pool_faults(run, [column for column in node["columns"] if column.startswith(f"{POOL}.")], rows)]
-    for name in dict.fromkeys(names):
-        errors = run.evidence(name).select(pl.col("row").alias("number"), code="error").filter(pl.col("code").is_not_null())
-        found.append(rows.join(errors, on="number").with_columns(evidence=pl.lit(name)).select(found[0].columns))
-    return pl.concat(found).with_columns(stage=pl.lit(stage), detail=pl.lit(None, pl.String)).select(*SCHEMA)
-
-
-def _pool_faults(run: Run, columns: list[str], rows: pl.DataFrame) -> pl.DataFrame:
-    """What is wrong with these rows' own columns."""
-    found = [rows.clear().with_columns(code=pl.lit(""), evidence=pl.lit(""))]
-    for shard in run.pool.shards if columns else ():
-        here = rows.filter(pl.col("file") == shard.path)
-        read = run.pool.read(shard, columns=[column.split(".", 1)[1] for column in columns], rows=here["row"].to_list())
-        found += [here.with_columns(code=codes, evidence=pl.lit(name)).drop_nulls("code") for name, codes in read.faults.items()]
+    own = [column.split(".", 1)[1] for column in node["columns"] if column.startswith(f"{POOL}.")]
+    signals = [column.rsplit(".", 1)[0] for column in node["columns"] if not column.startswith(f"{POOL}.")]
+    signals += [f"{node['grouping']}.sketch"] if node["grouping"] else []
+    parts = {name: run.parts(name) for name in dict.fromkeys(signals)}
+    found = [pl.DataFrame(schema=SCHEMA)]
+    start = 0
+    for number, shard in enumerate(run.pool.shards):
+        rows = numbers[(numbers >= start) & (numbers < start + shard.rows)] - start
+        start += shard.rows
+        if not rows.size:
+            continue
+        uids = hex_of(read_uids(run.store, run.facts["pool"], number)[rows])
+        here = pl.DataFrame({"row": rows.astype(np.uint64), "uid": uids})
+        codes = {name: pl.DataFrame({"row": here["row"], "code": series}) for name, series in _pool_faults(run, shard, own, rows).items()}
+        codes |= {name: _errors(run, by_shard.get(shard.digest, [])) for name, by_shard in parts.items()}
+        for name, faults in codes.items():
+            lines = here.join(faults.drop_nulls("code"), on="row").sort("row")
+            about = {"file": shard.path, "stage": stage, "evidence": name, "detail": None}
+            found.append(lines.with_columns(pl.lit(value, pl.String).alias(key) for key, value in about.items()).select(*SCHEMA))
     return pl.concat(found)
+
+
+def _pool_faults(run: Run, shard: Shard, columns: list[str], rows: npt.NDArray[np.int64]) -> dict[str, pl.Series]:
+    """What is wrong with these rows' own columns."""
+    return run.pool.read(shard, columns=columns, rows=rows).faults if columns else {}
+
+
+def _errors(run: Run, parts: list[Part]) -> pl.DataFrame:
+    """A shard's rows that a signal could not measure, and why."""
+    frames = [run.store.frame(part, columns=["row", "error"]) for part in parts]
+    schema = pl.Schema({"row": pl.UInt64, "code": pl.String})
+    return pl.concat([pl.DataFrame(schema=schema), *[frame.rename({"error": "code"}).cast(schema) for frame in frames]]).unique("row")

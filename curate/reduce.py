@@ -62,11 +62,24 @@ def candidates(rule: Rule, evidence: pl.DataFrame, uids: UInt64s, rows: npt.NDAr
 def kept_by(cut: Cut, rule: Rule, evidence: pl.DataFrame, uids: UInt64s, rows: npt.NDArray[np.int64], store: Store) -> Mask:
     """Which of the rows entering a global rule its cut keeps."""
     if cut.survivors is not None:
-        dropped = store.frame(cut.survivors, columns=["row"])["row"].to_numpy()
-        return ~np.isin(rows.astype(np.uint64), dropped)
+        dropped = _dropped(cut.survivors, store)
+        first, last = np.searchsorted(dropped, rows[[0, -1]]) if rows.size else (0, -1)
+        return ~np.isin(rows.astype(np.uint64), dropped[first : last + 1])
     if cut.last is None:
         return np.zeros(len(rows), bool)
     return _at_most(candidates(rule, evidence, uids, rows), cut.last)
+
+
+_read: dict[str, UInt64s] = {}
+
+
+def _dropped(part: Part, store: Store) -> UInt64s:
+    """The rows listed, ascending; the last two lists stay in memory, since every piece of the pool asks the same one."""
+    if part.key not in _read:
+        while len(_read) >= 2:
+            _read.pop(next(iter(_read)))
+        _read[part.key] = store.frame(part, columns=["row"])["row"].to_numpy()
+    return _read[part.key]
 
 
 def _at_most(frame: pl.DataFrame, last: tuple[int, int, int]) -> Mask:

@@ -55,6 +55,12 @@ def test_a_column_of_the_pool_that_is_not_finite(tmp_path: Path) -> None:
     assert found.select("row", "evidence", "code").rows() == [(1, "pool.x", "not_finite"), (2, "pool.x", "not_finite")]
 
 
+def test_a_signal_that_nothing_was_left_to_ask_says_nothing(tmp_path: Path) -> None:
+    _pool(tmp_path, text=["a", "b"], x=[float("nan"), 0.0])
+    found = quarantined(_run(tmp_path, 'a: {keep: "pool.x > 0 and text_length.words > 0"}'))
+    assert found.select("row", "evidence", "code").rows() == [(0, "pool.x", "not_finite")]
+
+
 def test_nothing_in_quarantine(tmp_path: Path) -> None:
     _pool(tmp_path, text=["a", "b"])
     assert quarantined(_run(tmp_path, 'a: {keep: "text_length.words > 0"}')).is_empty()

@@ -233,3 +233,15 @@ def test_links_of_another_form_are_a_bug_of_the_grouping(store, made):
 def test_a_grouping_without_links_stores_none(store):
     found = link(store, "links/x", None, {}, pl.DataFrame({"key": [b"a"]}), 1)
     assert (found.pairs.height, found.new, store.storage.list("links/")) == (0, 0, [])
+
+
+def test_dropped_rows_are_read_once_for_all_pieces(tmp_path, monkeypatch):
+    store = Store.open(tmp_path)
+    part = store.put_frame("decisions/x", "survivors", pl.DataFrame({"row": [3, 4, 9]}, schema={"row": pl.UInt64}))
+    reads = []
+    monkeypatch.setattr(Store, "frame", lambda self, *given, read=Store.frame, **more: reads.append(1) or read(self, *given, **more))
+    cut, rule = Cut(12, 9, survivors=part), OnePer("g", (), "direct")
+    pieces = [np.arange(0, 4), np.arange(4, 4), np.arange(4, 10), np.array([0, 9, 11])]
+    kept = [kept_by(cut, rule, pl.DataFrame(), UIDS[: len(rows)], rows, store).tolist() for rows in pieces]
+    assert kept == [[True, True, True, False], [], [False, True, True, True, True, False], [True, False, True]]
+    assert len(reads) == 1
