@@ -1,0 +1,137 @@
+import re
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from filters._c4_lines import REMOVED, c4_cleaned, c4_lines
+from filters.c4_text import c4_text
+
+PAGE = """Home | About | Contact
+  A first sentence stands here. A second (e.g. this one) does too!
+This line ends in dots...
+Too short.
+Please enable JavaScript in { your browser.
+We use cookies on this page.
+The mark [12] is taken out of[citation needed] this line[edit].
+
+He said "it is over."
+"""
+
+
+def _of(text: str | None, **parameters: object) -> dict[str, object]:
+    return c4_text(pl.DataFrame({"text": pl.Series([text], dtype=pl.String)}), **parameters).row(0, named=True)
+
+
+def test_a_page_line_by_line() -> None:
+    found = _of(PAGE)
+    # Kept: the first sentence's line, the line with marks, the quotation. "e.g. this" counts as an end, which Punkt would not.
+    kept = [
+        "A first sentence stands here. A second (e.g. this one) does too!",
+        "The mark  is taken out of this line.",
+        'He said "it is over."',
+    ]
+    assert found == {
+        "lines": 9,
+        "kept_lines": 3,
+        "kept_words": 12 + 8 + 5,
+        "kept_chars": len("\n".join(kept)),
+        "sentences": 3 + 1 + 1,
+        "long_word_lines": 0,
+        "unpunctuated_lines": 3,
+        "short_lines": 1,
+        "javascript_lines": 1,
+        "policy_lines": 1,
+        "lorem_ipsum": False,
+        "curly_bracket": False,
+        "error": None,
+    }
+    assert c4_cleaned(pl.Series([PAGE, None, ""]), 3, punctuation=True).to_list() == ["\n".join(kept), None, ""]
+
+
+def test_without_the_rule_on_punctuation_and_with_other_words() -> None:
+    found = _of(PAGE, punctuation=False)
+    assert (found["kept_lines"], found["unpunctuated_lines"], found["short_lines"]) == (5, 0, 2)
+    found = _of(PAGE, words=5)
+    assert (found["kept_lines"], found["short_lines"]) == (3, 1)
+    assert _of(PAGE, words=6)["kept_lines"] == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "lorem_ipsum", "curly_bracket"),
+    [
+        ("Here stands Lorem Ipsum dolor.", True, False),
+        ("if (x) { y(); } is code.", False, True),
+        ("Lorem ipsum", False, False),  # went before the question, as in the published code
+        ("{\nThis line is prose.", False, False),
+        ("JavaScript has { and } everywhere.", False, False),
+        ("JavaScript says lorem ipsum everywhere.", True, False),
+        ("We use cookies { everywhere we can.", False, True),
+    ],
+)
+def test_pages_that_would_be_discarded(text: str, lorem_ipsum: bool, curly_bracket: bool) -> None:
+    found = _of(text)
+    assert (found["lorem_ipsum"], found["curly_bracket"]) == (lorem_ipsum, curly_bracket)
+
+
+def test_a_word_is_long_from_1001_code_points_on() -> None:
+    assert _of(f"This is {'ß' * 1000}.")["long_word_lines"] == 1  # with its full stop 1,001
+    assert _of(f"This is {'ß' * 999}.")["long_word_lines"] == 0
+    assert _of(f"A line of {'many words ' * 200}.\nThis is {'x' * 1001}.\nThis too is kept.")["long_word_lines"] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "counts"),
+    [
+        (None, (None, None, None, None, None)),
+        ("", (0, 0, 0, 0, 0)),
+        (" ", (1, 0, 0, 0, 1)),
+        ("one", (1, 0, 0, 0, 1)),
+        ("\0 \0 \0.", (1, 1, 3, 1, 0)),
+        ("日本語のテキストです。", (1, 0, 0, 0, 1)),
+        ("One two three.\x1cFour five six!", (2, 2, 6, 2, 0)),
+    ],
+)
+def test_the_edges(text: str | None, counts: tuple[object, ...]) -> None:
+    found = _of(text)
+    assert tuple(found[name] for name in ("lines", "kept_lines", "kept_words", "sentences", "unpunctuated_lines")) == counts
+    assert found["error"] is None
+
+
+_PARTS = ["Aa b. ", "c ", "lorem ipsum ", "{", "JavaScript ", "Privacy policy", ".", "...", "\n", "\r\n", '"', "[1]", "x" * 1001, " ", "?"]
+
+
+def _plainly(text: str) -> list[tuple[str, str | None, bool, bool]]:
+    found = []
+    for given_line in text.splitlines():
+        words = given_line.split()
+        line = re.sub(r"\[\d*\]|\[edit\]|\[citation needed\]", "", given_line.strip())
+        asked = [
+            any(len(word) > 1000 for word in words),
+            not line.endswith((".", "?", "!", '"')) or line.endswith("..."),
+            len(words) < 3,
+            "javascript" in line.lower(),
+            "privacy policy" in line.lower(),
+        ]
+        reason = next((name for name, holds in zip(REMOVED, asked, strict=True) if holds), None)
+        found.append((line, reason, not any(asked[:3]) and "lorem ipsum" in line.lower(), not any(asked[:4]) and "{" in line))
+    return found
+
+
+@given(st.lists(st.lists(st.sampled_from(_PARTS), max_size=25), max_size=4))
+def test_every_line_as_a_plain_reading_has_it(texts: list[list[str]]) -> None:
+    joined = ["".join(parts) for parts in texts]
+    found = c4_lines(pl.Series(joined, dtype=pl.String), 3, punctuation=True)
+    assert found.rows() == [(row, *line) for row, text in enumerate(joined) for line in _plainly(text)]
+    counts = c4_text(pl.DataFrame({"text": pl.Series(joined, dtype=pl.String)}))
+    removed = counts.select(pl.sum_horizontal("kept_lines", *(f"{reason}_lines" for reason in REMOVED))).to_series()
+    assert removed.to_list() == counts["lines"].to_list()
+
+
+def test_ten_megabytes_are_read() -> None:
+    texts = ["One two three.\n" * 700_000, "x" * 10_000_000]
+    assert c4_text(pl.DataFrame({"text": texts})).select("kept_lines", "sentences", "long_word_lines").rows() == [
+        (700_000, 700_000, 0),
+        (0, 0, 1),
+    ]
