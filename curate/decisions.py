@@ -121,13 +121,20 @@ def funnel(nodes: Mapping[str, Node], decided: Mapping[str, Decided]) -> list[di
         lines.append(
             {
                 "stage": name,
-                "in": None if nodes[name].combinator in ("all_of", "any_of") else one.kept + sum(count for _, count in own),
+                "in": _entering(nodes[name], decided, one.kept + sum(count for _, count in own)),
                 "kept": one.kept,
                 "reasons": [{**asdict(reason), "rows": count} for reason, count in own if count],
                 "cut": None if one.cut is None else one.cut.value,
             }
         )
     return lines
+
+
+def _entering(node: Node, decided: Mapping[str, Decided], judged: int) -> int | None:
+    """Rows that enter a node: of `minus` those of its first operand, though rows that its others decide are counted with their reason."""
+    if node.combinator in ("all_of", "any_of"):
+        return None
+    return decided[node.parents[0]].kept if node.combinator == "minus" else judged
 
 
 def rows_in(store: Store, decided: Decided | None, pieces: Sequence[int]) -> Iterator[tuple[int, npt.NDArray[np.bool_] | None]]:

@@ -1,14 +1,17 @@
 """Where tasks run: in this process, in processes beside it, or on Ray. The tasks are the same; only addresses travel."""
 
 import os
+import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -61,10 +64,12 @@ class Processes:
         """Start nothing yet."""
         self.workers = workers
         self._pool: ProcessPoolExecutor | None = None
+        self._others: list[BaseProcess] = []
 
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:
-            pool = ProcessPoolExecutor(self.workers, mp_context=get_context("spawn"))
+            self._others = active_children()
+            pool = ProcessPoolExecutor(self.workers, mp_context=get_context("spawn"), initializer=_begin)
             try:
                 pool.submit(os.getpid).result()
             except BrokenProcessPool as error:
@@ -77,7 +82,20 @@ class Processes:
         return self._pool
 
     def map(self, function: Callable[[Any], Any], tasks: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-        """(index, result or Crashed), as they finish. A dead worker breaks the pool: what was under way is tried again, one at a time."""
+        """(index, result or Crashed), as they finish. A dead worker breaks the pool: what was under way is tried again, one at a time.
+
+        Where the caller stops early (an error, Ctrl-C), what is under way is ended at once.
+        """
+        try:
+            yield from self._map(function, tasks)
+        except BaseException:
+            for child in active_children():
+                if child not in self._others:
+                    child.terminate()
+            self.close()
+            raise
+
+    def _map(self, function: Callable[[Any], Any], tasks: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         waiting, suspects = list(enumerate(tasks)), list[tuple[int, Any]]()
         running: dict[Future[Any], tuple[int, Any]] = {}
         while waiting or running:
@@ -118,6 +136,18 @@ class Processes:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
+
+
+def _begin() -> None:
+    """In a worker: leave Ctrl-C to the driver, and end when the driver is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
 
 
 @dataclass

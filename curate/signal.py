@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +72,8 @@ class Signal:
         try:
             made = self.function(given, **parameters)
         except Exception as error:
-            raise SignalBugError(f"signal {self.name} raised {type(error).__name__}: {error}") from error
+            raised = f"signal {self.name} raised {type(error).__name__}: {error}"
+            raise SignalBugError(f"{raised} (at {_line(error, self.function.__code__.co_filename)})") from error
         return self._checked(made, given.height).head(frame.height)
 
     def _checked(self, made: object, height: int) -> pl.DataFrame:
@@ -158,6 +160,12 @@ def _import(module: str, name: str, folder: str) -> Any:
     if folder and folder not in sys.path:
         sys.path.insert(0, folder)
     return getattr(importlib.import_module(module), name)
+
+
+def _line(error: Exception, file: str) -> str:
+    """Where in the filter's own file an exception came from; file:line."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    return f"{file}:{lines[-1]}" if lines else file
 
 
 def _names(schema: Mapping[str, Any]) -> str:
