@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from curate.plan import POOL, Node, Plan
-from curate.rule import OnePer
+from curate.plan import Plan
 from curate.store import Store
 
 EXPENSIVE = 10.0
@@ -39,18 +38,8 @@ def forecast(plan: Plan, store: Store) -> Forecast:
         measured = sum(part.rows for part in every)
         cost = sum(part.seconds for part in every) / measured if measured else None
         evidence[name] = Evidence(name, measure.folder, None if measure.pending else rows, cost)
-    stages = {name: asked(plan, node) for name, node in plan.nodes.items()}
+    stages = {name: plan.asked(node) for name, node in plan.nodes.items()}
     return Forecast(stages, evidence, tuple(_advice(plan, stages, evidence)))
-
-
-def asked(plan: Plan, node: Node) -> tuple[str, ...]:
-    """The signals a node asks for, in order."""
-    if node.rule is None:
-        return ()
-    names = [column.rsplit(".", 1)[0] for column in node.rule.columns if not column.startswith(f"{POOL}.")]
-    if isinstance(node.rule, OnePer):
-        names.append(plan.groups[node.rule.grouping].sketch.name)
-    return tuple(dict.fromkeys(names))
 
 
 def _advice(plan: Plan, stages: dict[str, tuple[str, ...]], evidence: dict[str, Evidence]) -> list[str]:

@@ -83,7 +83,7 @@ class Passes:
 
     def _pass(self, decide: list[Node], gather: list[Node]) -> list[Receipt]:
         label = ", ".join(node.name for node in [*decide, *gather])
-        used = self._used([*decide, *gather])
+        used = list(dict.fromkeys(name for node in [*decide, *gather] for name in self.plan.asked(node)))
         evidence = {name: self.store.parts(self.plan.measures[name].folder) for name in used}
         tasks = [self._task(piece, decide, gather, used, evidence) for piece in self.pieces]
         receipts: dict[int, Receipt] = {}
@@ -112,15 +112,6 @@ class Passes:
                 fix="look at these files, or move them away; then run again",
             )
         return [receipts[index] for index in range(len(tasks))]
-
-    def _used(self, nodes: list[Node]) -> list[str]:
-        names: dict[str, None] = {}
-        for node in nodes:
-            if node.rule is not None:
-                names |= dict.fromkeys(column.rsplit(".", 1)[0] for column in node.rule.columns if not column.startswith(f"{POOL}."))
-            if isinstance(node.rule, OnePer):
-                names[self.plan.groups[node.rule.grouping].sketch.name] = None
-        return list(names)
 
     def _task(
         self, piece: Piece, decide: list[Node], gather: list[Node], used: list[str], evidence: dict[str, dict[str, list[Part]]]
@@ -180,8 +171,8 @@ class Passes:
             return Cut(0, 0)
         groups = self.plan.groups[rule.grouping]
         frame = pl.concat([self.store.frame(part) for part in parts])
-        columns = [name for name in groups.sketch.signal.writes]
-        linked = link(self.store, groups.folder, groups.grouping.links, groups.link_parameters, frame.select(columns), self.epoch)
+        sketches = frame.select(list(groups.sketch.signal.writes))
+        linked = link(self.store, groups.folder, groups.grouping.links, groups.link_parameters, sketches, self.epoch)
         self.effort.linked[rule.grouping] = self.effort.linked.get(rule.grouping, 0) + linked.new
         dropped = survivors_of(rule, frame, linked.pairs, groups.threshold)
         part = self.store.put_frame(folder(node.id), "survivors", dropped)

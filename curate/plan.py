@@ -8,7 +8,7 @@ from curate.grouping import Grouping
 from curate.model import Model
 from curate.pool import Pool
 from curate.recipe import Recipe
-from curate.rule import Expr, Rule
+from curate.rule import Expr, OnePer, Rule
 from curate.signal import Signal
 from curate.store import named
 
@@ -121,6 +121,15 @@ class Plan:
     groups: dict[str, Groups]
     models: dict[str, Training]
     sources: dict[str, str] = field(default_factory=dict)
+
+    def asked(self, node: Node) -> tuple[str, ...]:
+        """The signals a node asks for, in order."""
+        if node.rule is None:
+            return ()
+        names = [column.rsplit(".", 1)[0] for column in node.rule.columns if not column.startswith(f"{POOL}.")]
+        if isinstance(node.rule, OnePer):
+            names.append(self.groups[node.rule.grouping].sketch.name)
+        return tuple(dict.fromkeys(names))
 
     @property
     def id(self) -> str:

@@ -159,9 +159,11 @@ def link(
         return Linked(pl.DataFrame(schema=LINK_SCHEMA), 0)
     parts = store.parts(folder)
     sketches = sketches.filter(pl.col("key").is_not_null()).unique("key").sort("key")
-    known = pl.concat([sketches.clear(), *[store.frame(part).cast(sketches.schema) for part in parts.get("sketches", [])]])
-    new = sketches.join(known.select("key"), on="key", how="anti").sort("key")
+    there = parts.get("sketches", [])
+    keys = pl.concat([sketches.select("key").clear(), *[store.frame(part, columns=["key"]) for part in there]])
+    new = sketches.join(keys, on="key", how="anti").sort("key")
     if new.height:
+        known = pl.concat([sketches.clear(), *[store.frame(part).cast(sketches.schema) for part in there]])
         found = links(known, new, **parameters)
         if dict(found.schema) != LINK_SCHEMA or (found["a"] >= found["b"]).any():
             raise SignalBugError(f"links must return pairs a < b of {LINK_SCHEMA}; it returned {dict(found.schema)}", where=folder)
