@@ -8,10 +8,11 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
+from curate.audit import trusted_dropped
 from curate.errors import CeterisError
 from curate.executor import Executor, Ray
 from curate.pool import Pool
@@ -198,12 +199,16 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Say which subset is better, with simultaneous intervals. Only reads scores."""
+    from eval_fixed_model.statistics import Answer
     from pipelines.verdicts import compare as judge
 
+    if require and require not in get_args(Answer):
+        raise CeterisError(f"no verdict says {require!r}", where="--require", fix=f"one of: {', '.join(get_args(Answer))}")
     at = _open(store, as_json)
     verdict = judge(Run.latest(at, run), candidate, control, scale=scale)
     _say(verdict.to_json()) if as_json else show.verdict(verdict)
-    if require and any(line.answer != require for line in verdict.contrasts):
+    answers = [*[line.answer for line in verdict.contrasts], *["equivalent" for _ in verdict.same]]
+    if require and (not answers or any(answer != require for answer in answers)):
         raise typer.Exit(1)
 
 
@@ -252,6 +257,8 @@ def audit(
         return
     for column, counts in found.items():
         show.mix(column, counts)
+    if left := trusted_dropped(at):
+        show.line(f"{left:,} rows of the pool are in no subset: a model was trained on them")
     show.line("Licences are as declared by the pool: evidence, not legal clearance.")
 
 

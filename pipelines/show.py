@@ -252,6 +252,8 @@ def verdict(judged: "Judged") -> None:
     ]
     columns = ["candidate", "against", "answer", "difference", "95% simultaneous", "detectable", "seeds needed"]
     table(f"verdict at {judged.evaluation.scale.name}, points of the headline", columns, rows, right=(3, 4, 5, 6))
+    for candidate, control in judged.same:
+        line(f"{candidate} and {control} train on the same rows")
     family = judged.family
     spreads = "; ".join(
         f"{kind} arms {spread.sd:.2f} ({spread.df} df{'' if spread.pooled else ', unequal: each its own'})"

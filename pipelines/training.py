@@ -216,31 +216,34 @@ def _refuse_trusted_leaks(places: "np.ndarray[Any, np.dtype[np.int64]]", rows: R
 
 
 def _enter(done: Evaluation, named: str) -> None:
-    """Write down which arms were trained, once per set of arms and seeds."""
+    """Write down which arms were trained, once per set of arms and seeds; numbered over all conditions, so that the latest is known."""
     arms = {name: {**asdict(arm), "scores": {str(seed): key for seed, key in arm.scores.items()}} for name, arm in done.arms.items()}
     entry: dict[str, Any] = {"run": done.run, "pool": done.pool, "scale": named, "arms": arms}
     entry |= {"contrasts": done.contrasts, "leaked": sorted(done.leaked), "rejected": done.rejected}
-    known = done.store.storage.list(f"{done.conditions}/entries/")
-    digest = digest_of(entry)
-    if not any(key.endswith(f"-{digest[:16]}.json") for key in known):
-        done.store.put_json(f"{done.conditions}/entries/{len(known) + 1:06d}-{digest[:16]}.json", entry)
+    name = f"-{digest_of(entry)[:16]}.json"
+    known = _entry_keys(done.store)
+    if not any(key.startswith(f"{done.conditions}/") and key.endswith(name) for key in known):
+        done.store.put_json(f"{done.conditions}/entries/{len(known) + 1:06d}{name}", entry)
+
+
+def _entry_keys(store: Store) -> list[str]:
+    found = [key for key in store.storage.list("scores/") if key.rpartition("/")[0].endswith("/entries")]
+    return sorted(found, key=lambda key: key.rpartition("/")[2])
 
 
 def entries(store: Store) -> list[Evaluation]:
-    """Every evaluation in a store, oldest first within its conditions."""
+    """Every evaluation in a store, oldest first."""
     found = []
-    for key in store.storage.list("scores/"):
-        folder, _, name = key.rpartition("/")
-        if folder.endswith("/entries") and name.endswith(".json"):
-            value = store.json(key)
-            arms = {
-                name: Entered(**{**arm, "scores": {int(seed): place for seed, place in arm["scores"].items()}})
-                for name, arm in value["arms"].items()
-            }
-            contrasts = tuple((a, b) for a, b in value["contrasts"])
-            held = folder.removesuffix("/entries")
-            leaked = frozenset(value["leaked"])
-            found.append(
-                Evaluation(store, value["run"], value["pool"], load_scale(value["scale"]), held, arms, contrasts, leaked, value["rejected"])
-            )
+    for key in _entry_keys(store):
+        value = store.json(key)
+        arms = {
+            name: Entered(**{**arm, "scores": {int(seed): place for seed, place in arm["scores"].items()}})
+            for name, arm in value["arms"].items()
+        }
+        contrasts = tuple((a, b) for a, b in value["contrasts"])
+        held = key.rpartition("/entries/")[0]
+        leaked = frozenset(value["leaked"])
+        found.append(
+            Evaluation(store, value["run"], value["pool"], load_scale(value["scale"]), held, arms, contrasts, leaked, value["rejected"])
+        )
     return found

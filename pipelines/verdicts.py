@@ -16,7 +16,8 @@ from pipelines.training import Entered, Evaluation, entries
 class Judged:
     """The lines that were asked for, in the words of this run, and the verdict over the whole family that they are part of.
 
-    `names` are this run's names of the family's arms; `file` is where the verdict is kept. With one line its numbers are attributes.
+    `names` are this run's names of the family's arms; `file` is where the verdict is kept; `same` are the pairs asked for that train on the
+    same rows, so that there is nothing to judge. With one line its numbers are attributes.
     """
 
     evaluation: Evaluation
@@ -24,10 +25,13 @@ class Judged:
     names: dict[str, str]
     contrasts: tuple[Contrast, ...]
     file: str
+    same: tuple[tuple[str, str], ...] = ()
 
     @property
     def line(self) -> Contrast:
-        """The one line asked for. CeterisError if there are more."""
+        """The one line asked for. CeterisError if there are more, or none."""
+        if self.same and not self.contrasts:
+            raise CeterisError(f"{' and '.join(self.same[0])} train on the same rows", fix="compare subsets that differ")
         if len(self.contrasts) != 1:
             raise CeterisError(f"{len(self.contrasts)} contrasts were asked for", fix="name a candidate and a control, or read `contrasts`")
         return self.contrasts[0]
@@ -75,7 +79,7 @@ class Judged:
         }
         family: dict[str, Any] = {"contrasts": len(self.family.contrasts), "critical": self.family.critical, "delta": self.family.delta}
         family |= {"confidence": self.family.confidence, "seed_correlation": self.family.seed_correlation, "spreads": spreads}
-        return {**about, "contrasts": lines, "arms": arms, "family": family}
+        return {**about, "contrasts": lines, "same rows": self.same, "arms": arms, "family": family}
 
 
 def compare(done: Evaluation | Run, candidate: str | None = None, control: str | None = None, *, scale: str | None = None) -> Judged:
@@ -103,7 +107,7 @@ def compare(done: Evaluation | Run, candidate: str | None = None, control: str |
             lines.append(replace(found.of(a.id, b.id), candidate=a.name, control=b.name))
     key = f"{mine.run}/verdict-{digest_of(found.to_json())[:12]}.json"
     mine.store.put_json(key, found.to_json())
-    return Judged(mine, found, names, tuple(lines), key)
+    return Judged(mine, found, names, tuple(lines), key, tuple((a.name, b.name) for a, b in pairs if a.id == b.id))
 
 
 def _asked(mine: Evaluation, candidate: str | None, control: str | None) -> list[tuple[Entered, Entered]]:

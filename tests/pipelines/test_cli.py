@@ -175,6 +175,8 @@ def test_eval_and_compare(curate: Command, judged: Evaluation, small_scale: Path
     assert "contrasts in the family" in shown
     assert "scored" not in shown
     curate("compare", "--require", "worse", *store, code=1)
+    assert "no verdict says 'beter'" in curate("compare", "--require", "beter", *store, code=2).stderr
+    assert "best and best train on the same rows" in curate("compare", "best", "best", "--require", "better", *store, code=1).stdout
 
 
 def test_filters_and_doctor(curate: Command, tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from curate.executor import InProcess
 from curate.recipe import Recipe
 from curate.record import Run
 from curate.store import Store
+from eval_fixed_model.conditions import conditions, conditions_id
 from eval_fixed_model.statistics import Verdict, verdict
-from pipelines import verbs
+from pipelines import training, verbs
 from pipelines.training import Evaluation, evaluate
 from pipelines.verdicts import compare
 
@@ -47,6 +48,20 @@ def test_a_larger_family_widens_intervals_and_is_another_file(judged: Evaluation
     across = compare(Run(store, judged.run), "best", f"{more.folder.removeprefix('runs/')}/best")
     assert across.line.control == "best"
     assert across.difference != 0
+
+
+def test_the_latest_evaluation_is_judged_whatever_its_conditions_are_called(
+    judged: Evaluation, small_scale: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(judged.store.path(""), tmp_path / "s")
+    held = conditions(judged.scale)
+    others = ({**held, "versions": {**held["versions"], "torch": f"other {n}"}} for n in range(1000))
+    before = next(other for other in others if f"scores/{conditions_id(other)}" < judged.conditions)
+    monkeypatch.setattr(training, "conditions", lambda _: before)
+    run = Run(Store.open(tmp_path / "s"), judged.run)
+    later = evaluate(run, scale=str(small_scale), seeds=2, executor=InProcess())
+    assert later.conditions < judged.conditions
+    assert compare(run, "best", "pool").evaluation.conditions == later.conditions
 
 
 def test_an_unknown_arm_is_named_with_those_there_are(judged: Evaluation) -> None:
