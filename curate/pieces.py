@@ -38,7 +38,7 @@ def pool_key(pool: Pool) -> str:
 def index_pool(pool: Pool, store: Store, progress: Callable[[str, int, int], None]) -> bool:
     """Give every row its uid, once per pool; True if it had to be done. PoolError on null or repeated uids of a uid column."""
     key = pool_key(pool)
-    _remember_place(pool, store, key)
+    remember_place(pool, store)
     if store.json(f"{key}/indexed.json"):
         return False
     words, originals = [], []
@@ -78,8 +78,9 @@ def pieces_of(pool: Pool) -> list[Piece]:
     return pieces
 
 
-def _remember_place(pool: Pool, store: Store, key: str) -> None:
+def remember_place(pool: Pool, store: Store) -> None:
     """Write down where the pool's files lie now: moved or renamed, it is the same pool."""
+    key = pool_key(pool)
     places = store.storage.list(f"{key}/pool-")
     here = pool.to_json()
     if not places or _lies(store.json(places[-1])) != _lies(here):

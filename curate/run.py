@@ -10,12 +10,12 @@ import numpy as np
 
 from curate import ledger, subset
 from curate.catalogue import Catalogue
-from curate.decisions import Decided, funnel, rows_in
+from curate.decisions import Decided, folder, funnel, load, rows_in
 from curate.digest import digest_of
 from curate.executor import Executor, InProcess
 from curate.failpoint import reach
 from curate.passes import Effort, Passes
-from curate.pieces import index_pool, pieces_of, pool_key, read_uids
+from curate.pieces import index_pool, pieces_of, pool_key, read_uids, remember_place
 from curate.plan import POOL, UNSEEN, Outside, Plan
 from curate.planner import make_plan
 from curate.pool import Pool
@@ -48,18 +48,23 @@ def run(recipe: Recipe, pool: Pool, catalogue: Catalogue, store: Store, executor
         started = time.perf_counter()
         index_pool(pool, store, progress)
         plan = resolve(recipe, pool, catalogue, store)
+        for trained in plan.models.values():
+            if trained.rows is not None:
+                remember_place(trained.rows, store)
         made = make_models(plan.models, store, executor)
         if made:
             plan = resolve(recipe, pool, catalogue, store)
         shelf = shelf_of(plan.models, store)
         shelve_all(shelf, store)
         adopted = check_code(plan, catalogue, store)
-        store.sweep(sorted({measure.folder for measure in plan.measures.values()} | {groups.folder for groups in plan.groups.values()}))
+        undecided = {folder(node.id) for node in plan.nodes.values() if load(store, node.id) is None}
+        evidence = {measure.folder for measure in plan.measures.values()} | {groups.folder for groups in plan.groups.values()}
+        store.sweep(sorted(evidence | undecided))
         name = named(recipe.name, digest_of([plan.id, recipe.digest, asdict(recipe.evaluate) if recipe.evaluate else None]))
         passes = Passes(plan, store, executor, epoch, name, shelf, progress)
         decided = passes.decide_all()
         root = UNSEEN if UNSEEN in plan.nodes else POOL
-        wanted = {root: root, **{stage: root if stage == POOL else stage for stage in recipe.subsets}}
+        wanted = {POOL: root, **{stage: stage for stage in recipe.subsets if stage != POOL}}
         subsets = {stage: subset.save(store, subset_of(store, plan, decided[node])) for stage, node in wanted.items()}
         _record(
             facts,
@@ -167,7 +172,7 @@ def _description(plan: Plan, subsets: dict[str, str]) -> dict[str, Any]:
         for name, one in plan.measures.items()
     }
     groups = {name: {"folder": one.folder, "sketch": one.sketch.name, "threshold": one.threshold} for name, one in plan.groups.items()}
-    models = {name: {"folder": one.folder, "rows": one.rows.to_json() if one.rows else None} for name, one in plan.models.items()}
+    models = {name: {"folder": one.folder, "rows": pool_key(one.rows) if one.rows else None} for name, one in plan.models.items()}
     evaluate = plan.recipe.evaluate
     return {
         "name": plan.recipe.name,

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from curate.digest import UInt64s
 from curate.errors import CeterisError
+from curate.pieces import open_pool
 from curate.plan import POOL, UNSEEN
 from curate.pool import Pool
 from curate.record import Run
@@ -38,7 +39,7 @@ def arms_of(run: Run, rows: Rows, trained_on: UInt64s) -> Arms:
     arms = {WHOLE: Arm(WHOLE, "pool", whole)}
     contrasts: list[tuple[str, str]] = []
     for name in run.facts["subsets"]:
-        if name in (POOL, UNSEEN):
+        if name == POOL:
             continue
         chosen = uids[_mask(run, name) & root]
         if not len(chosen):
@@ -86,8 +87,8 @@ def _named(run: Run, name: str, parents: list[str]) -> str:
 
 def training_pools(run: Run) -> list[Pool]:
     """The trusted pools that the run's models were trained on, each once."""
-    pools = [Pool.from_json(model["rows"]) for model in run.facts["models"].values() if model["rows"]]
-    return list({pool.id: pool for pool in pools}.values())
+    keys = dict.fromkeys(model["rows"] for model in run.facts["models"].values() if model["rows"])
+    return [open_pool(run.store, key) for key in keys]
 
 
 def places_of(uids: UInt64s, wanted: UInt64s) -> npt.NDArray[np.int64]:

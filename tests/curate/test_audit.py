@@ -169,12 +169,12 @@ def test_a_mix_by_an_unknown_column_names_the_known_ones(finished, column, what,
 
 def test_trusted_rows_leave_every_stage_and_every_count(do, store, texts, tmp_path):
     pl.DataFrame({"text": ["abc", "q"]}).write_parquet(tmp_path / "trusted.parquet")
-    text = "{errors_at_most: 1.0, models: {m: {net: {trusted: trusted.parquet, width: 1}}}, stages: {a: {}}, subsets: [pool, a]}"
+    text = "{errors_at_most: 1.0, models: {m: {net: {trusted: trusted.parquet, width: 1}}}, stages: {a: {}}, subsets: [a]}"
     run = Run(store, do(Recipe.parse(text, base=tmp_path), texts, store).folder)
     assert trusted_dropped(run) == 3
     found = why(run, uid_of(run, 0))
     assert found["subsets"] == []
     assert found["stages"]["a"] == {"kind": "dropped", "stage": "unseen", "rule": "trusted: a model was trained on it"}
-    assert why(run, uid_of(run, 1))["subsets"] == ["unseen", "pool", "a"]
-    assert mix(run, "source").select(pl.exclude("source").sum()).row(0) == (9, 9, 9)
+    assert why(run, uid_of(run, 1))["subsets"] == ["pool", "a"]
+    assert mix(run, "source").select(pl.exclude("source").sum()).row(0) == (9, 9)
     assert audit.trusted_dropped(Run(store, do("{stages: {a: {}}, subsets: [a]}", texts, store).folder)) == 0

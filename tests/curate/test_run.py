@@ -14,7 +14,7 @@ from curate.executor import Processes
 from curate.pool import Pool
 from curate.recipe import Recipe
 from curate.record import Run
-from curate.run import run
+from curate.run import resolve, run
 from curate.signal import signal
 from curate.store import Store
 
@@ -74,6 +74,20 @@ def test_another_scale_or_number_of_seeds_is_another_run(do, store, texts):
     runs = [Run(store, do(given, texts, store).folder) for given in (text, text.replace("seeds: 3", "seeds: 5"))]
     assert [run.facts["evaluate"]["seeds"] for run in runs] == [3, 5]
     assert runs[0].facts["subsets"] == runs[1].facts["subsets"]
+
+
+def test_decisions_of_a_driver_that_died_are_swept_and_those_published_are_not(do, store, texts, filters):
+    text = "{errors_at_most: 1.0, " + RECIPE[1:]
+    plan = resolve(Recipe.parse(text), texts, filters(), store)
+    place = f"decisions/{plan.nodes['long'].id[:16]}"
+    left = store.put_frame(place, "000000", pl.DataFrame({"code": [0]}))
+    done = do(text, texts, store)
+    kept = [part.key for part in done.decided["long"].parts]
+    assert store.storage.list(f"{place}/parts/") == sorted(kept)
+    assert left.key not in kept
+    do(text.replace("> 2", "> 3"), texts, store)
+    do(text, texts, store)
+    assert store.storage.list(f"{place}/parts/") == sorted(kept)
 
 
 def test_one_signal_under_two_names_measures_once(do, store, texts):

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +8,11 @@ import pytest
 from curate.digest import words_of_hex
 from curate.errors import CeterisError
 from curate.executor import InProcess, Processes
-from curate.plan import UNSEEN
 from curate.recipe import Recipe
 from curate.record import Run
 from curate.store import Store
 from pipelines import verbs
+from pipelines.arms import training_pools
 from pipelines.training import Evaluation, entries, evaluate
 
 
@@ -55,7 +56,7 @@ def test_rows_that_cannot_be_decoded_leave_every_arm_alike(judged: Evaluation, d
     folder = next(judged.store.path("rows").iterdir())
     rejected = pl.read_parquet(folder / "rejected.parquet")
     assert rejected.height == judged.rejected > 0
-    assert judged.arms["whole pool"].rows == len(done.subset(UNSEEN)) - judged.rejected
+    assert judged.arms["whole pool"].rows == len(done.subset("pool")) - judged.rejected
     gone = {tuple(words) for words in words_of_hex(rejected["uid"].to_list()).tolist()}
     for file in folder.glob("members/*.npy"):
         assert not gone & {tuple(row) for row in np.load(file).tolist()}
@@ -126,6 +127,17 @@ def test_trusted_rows_among_the_evaluation_items_are_refused(place: Path, tmp_pa
     run = verbs.run(recipe, place / "shards", store=Store.open(tmp_path / "s"), executor=InProcess())
     with pytest.raises(CeterisError, match="trusted rows show evaluation pictures"):
         evaluate(run, scale=str(small_scale), seeds=1, executor=InProcess())
+
+
+def test_trusted_rows_that_moved_are_read_where_they_lie_now(place: Path, tmp_path: Path) -> None:
+    text = (place / "small.yaml").read_text(encoding="utf-8").replace("samples: 2560", "samples: 128")
+    for name in ("one", "two"):
+        shutil.copytree(place / "trusted", tmp_path / name / "trusted")
+        run = verbs.run(Recipe.parse(text, base=tmp_path / name), place / "shards", store=tmp_path / "s", executor=InProcess())
+        (trusted,) = training_pools(run)
+        assert trusted.root.resolve() == (tmp_path / name / "trusted").resolve()
+        shutil.rmtree(tmp_path / name)
+    assert len(run.store.storage.list("ledger/")) == 1
 
 
 def test_trusted_rows_of_two_networks_and_repeated_ones_are_read_once(place: Path, tmp_path: Path, small_scale: Path) -> None:
