@@ -13,13 +13,16 @@ from curate.errors import CeterisError
 from curate.store import Store
 
 GIB = 1 << 30
-PACKAGES = ("polars", "pyarrow", "numpy", "torch", "torchvision", "open_clip_torch", "ray", "datasketch", "langdetect", "pillow")
+PACKAGES = ("polars", "pyarrow", "numpy", "torch", "torchvision", "open_clip_torch", "ray", "numba", "langdetect", "pillow")
 
 Line = dict[str, str]
 
 
 def examine(store: str) -> list[Line]:
-    """One line a check: what, found, state (ok, note or act), and what to do. Changes nothing."""
+    """One line a check: what, found, state (ok, note or act), and what to do.
+
+    Changes nothing, except that it takes and leaves the lock of a store that is there.
+    """
     return [_python(), *_packages(), _cores(), _memory(), _disk(Path(store)), _threads(), _device(), _store(store)]
 
 
