@@ -54,8 +54,12 @@ def verified(
     found = [similar(i[at : at + at_once], j[at : at + at_once]) for at in range(0, i.size, at_once)]
     similarity = np.concatenate(found) if found else np.empty(0, np.float32)
     strong = similarity >= np.float32(floor)
-    one, other = rows["key"].gather(i[strong]), rows["key"].gather(j[strong])
-    links = pl.DataFrame({"one": one, "other": other, "similarity": similarity[strong]})
+    return linked(rows, i[strong], j[strong], similarity[strong])
+
+
+def linked(rows: pl.DataFrame, i: Indices, j: Indices, similarity: Similarities) -> pl.DataFrame:
+    """The links (a < b, similarity) between the rows numbered i and j, sorted."""
+    links = pl.DataFrame({"one": rows["key"].gather(i), "other": rows["key"].gather(j), "similarity": similarity})
     swapped = pl.col("one") > pl.col("other")
     return (
         links.select(
