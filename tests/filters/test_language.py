@@ -4,7 +4,8 @@ import langdetect
 import polars as pl
 import pytest
 
-from filters.language import CHARACTERS_AT_MOST, language
+from filters._languages_kernel import CHARACTERS_AT_MOST
+from filters.language import language
 
 TEXTS = {
     "en": "The weather was fine and the children were playing in the garden behind the house.",
