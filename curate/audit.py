@@ -24,7 +24,7 @@ def why(run: Run, uid: str) -> dict[str, Any]:
     such row.
     """
     shard, row, number = _locate(run, uid)
-    read = run.pool.read(run.pool.shards[shard], roles=[role for role in run.pool.roles if role not in ("image", "uid")], rows=[row])
+    read = run.unchanged.read(run.pool.shards[shard], roles=[role for role in run.pool.roles if role not in ("image", "uid")], rows=[row])
     originals = read_originals(run.store, run.facts["pool"], shard)
     piece = next(piece for piece in run.pieces if piece.shard == shard and piece.start <= row < piece.stop)
     words = read_uids(run.store, run.facts["pool"], shard)[row : row + 1]
@@ -112,7 +112,7 @@ def _values(run: Run, shard: int, row: int) -> dict[str, Any]:
                 }
     asked = {column.split(".", 1)[1] for node in run.facts["nodes"].values() for column in node["columns"] if column.startswith(f"{POOL}.")}
     if asked:
-        frame = run.pool.read(run.pool.shards[shard], columns=sorted(asked), rows=[row]).frame
+        frame = run.unchanged.read(run.pool.shards[shard], columns=sorted(asked), rows=[row]).frame
         values |= {column: _plain(frame[column][0]) for column in frame.columns}
     return values
 
@@ -160,7 +160,7 @@ def _column(run: Run, column: str) -> pl.DataFrame:
         if field not in found.columns[1:]:
             raise CeterisError(f"{name} has no column {field}", where=run.folder, fix=nearest(field, found.columns[1:]))
         return found.select("row", value=field)
-    frames = [run.pool.read(shard, columns=[field]).frame.rename({column: "value"}) for shard in run.pool.shards]
+    frames = [run.unchanged.read(shard, columns=[field]).frame.rename({column: "value"}) for shard in run.pool.shards]
     return pl.concat(frames).with_row_index("row").select(pl.col("row").cast(pl.UInt64), "value")
 
 
@@ -191,7 +191,7 @@ def mix(run: Run, column: str, subsets: list[str] | None = None) -> pl.DataFrame
 def _role(run: Run, role: str) -> pl.DataFrame:
     if role not in run.pool.roles:
         raise CeterisError(f"this pool has no role {role}", fix=f"there are: {', '.join(run.pool.roles)}")
-    frames = [run.pool.read(shard, roles=[role]).frame.rename({role: "value"}) for shard in run.pool.shards]
+    frames = [run.unchanged.read(shard, roles=[role]).frame.rename({role: "value"}) for shard in run.pool.shards]
     return pl.concat(frames).with_row_index("row").select(pl.col("row").cast(pl.UInt64), "value")
 
 

@@ -124,7 +124,7 @@ def _kept_as(name: str, taken: list[str]) -> str:
 
 
 def _group(run: Run, piece: Piece, group: int, rows: npt.NDArray[np.int64], inside: npt.NDArray[np.int64]) -> pa.Table:
-    shard = run.pool.shards[piece.shard]
+    shard = run.unchanged.shards[piece.shard]
     path = run.pool.root / shard.path if shard.path else run.pool.root
     if path.suffix == ".parquet":
         try:

@@ -151,6 +151,18 @@ class Pool:
         words[faulty] = uids_of_places(shard.digest, np.flatnonzero(faulty))
         return words, originals if originals is None or not faulty.any() else _spread(originals, ~faulty)
 
+    def refuse_changes(self, cache: Path | None = None) -> None:
+        """PoolError, naming the first, where shards are gone or hold other content than when opened; `cache` as for `open`."""
+        there = [shard for shard in self.shards if (self.root / shard.path).exists()]
+        probes = probe_all(self.root, _ending(self.layout, there[0].path), [shard.path for shard in there], cache)[0] if there else []
+        now = {one.path: one.digest for one in _shards(self.root, _ending(self.layout, there[0].path), probes, self.roles)} if there else {}
+        changed = [shard.path for shard in self.shards if now.get(shard.path) != shard.digest]
+        if changed:
+            where = self.root / changed[0]
+            what = "holds other content than when it was opened" if where.exists() else "is gone"
+            others = f" ({len(changed) - 1} more)" if len(changed) > 1 else ""
+            raise PoolError(f"the shard {what}{others}", where=str(where), fix="restore it, or run the recipe again")
+
     def to_json(self) -> dict[str, Any]:
         """All of it, JSON-able, so that another process re-opens it without looking at a file."""
         return {

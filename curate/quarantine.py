@@ -72,7 +72,7 @@ def _lines(run: Run, stage: str, numbers: npt.NDArray[np.int64]) -> pl.DataFrame
 
 def _pool_faults(run: Run, shard: Shard, columns: list[str], rows: npt.NDArray[np.int64]) -> dict[str, pl.Series]:
     """What is wrong with these rows' own columns."""
-    return run.pool.read(shard, columns=columns, rows=rows).faults if columns else {}
+    return run.unchanged.read(shard, columns=columns, rows=rows).faults if columns else {}
 
 
 def _errors(run: Run, parts: list[Part]) -> pl.DataFrame:

@@ -77,6 +77,12 @@ class Run:
         return open_pool(self.store, self.facts["pool"])
 
     @cached_property
+    def unchanged(self) -> Pool:
+        """The pool, to read rows from, after making sure that its shards are those the run saw. PoolError where they are not."""
+        self.pool.refuse_changes(self.store.path("pools/files.json"))
+        return self.pool
+
+    @cached_property
     def pieces(self) -> list[Piece]:
         """The pieces that decisions are aligned to."""
         return pieces_of(self.pool)

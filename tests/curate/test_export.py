@@ -125,11 +125,11 @@ def test_a_damaged_row_group_is_named(do, store, tmp_path):
     table = pl.DataFrame({"text": ["ab", "cd"] * 50, "noise": list(range(100))}).to_arrow()
     path = tmp_path / "pool" / "a.parquet"
     pq.write_table(table, path, write_page_checksum=True, compression="none", use_dictionary=False)
-    run = Run(store, do('{stages: {a: {keep: "length.chars > 1"}}, subsets: [a]}', Pool.open(tmp_path / "pool"), store).folder)
     column = pq.ParquetFile(path).metadata.row_group(0).column(1)
     data = bytearray(path.read_bytes())
     data[column.data_page_offset + column.total_compressed_size - 4] ^= 0xFF
     path.write_bytes(data)
+    run = Run(store, do('{stages: {a: {keep: "length.chars > 1"}}, subsets: [a]}', Pool.open(tmp_path / "pool"), store).folder)
     with pytest.raises(CeterisError, match="row group 0 cannot be copied") as raised:
         export(run, "a", tmp_path / "out", "parquet")
     assert raised.value.where == str(path)
