@@ -165,7 +165,7 @@ def _rows_id(run: Run, scale: Scale, held: dict[str, Any]) -> str:
 def _reads(run: Run, progress: Progress) -> Iterator[tuple[UInt64s, list[bytes | None], list[str | None]]]:
     """Every row of the pool, then the trusted rows that are not among them, group by group."""
     done, total = 0, run.pool.rows
-    for number, shard in enumerate(run.pool.shards):
+    for number, shard in enumerate(run.unchanged.shards):
         uids = read_uids(run.store, run.facts["pool"], number)
         for batch in _groups(run.pool, shard, uids):
             yield batch
