@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from langdetect.utils.ngram import NGram
 
+from curate.errors import RecipeError, nearest
 from filters import _languages_kernel as kernel
 from filters._buffers import flat
 from filters._languages_kernel import Alphabet, Draws, Floats, Integers
@@ -29,14 +30,23 @@ class Profiles(NamedTuple):
     shares: Floats
 
 
-def detect(texts: pl.Series, seed: int) -> tuple[Integers, Floats]:
+ENGINES = ("sampled", "all")
+
+
+def detect(texts: pl.Series, engine: str, seed: int) -> tuple[Integers, Floats]:
     """Each text's most probable language, as its number in `profiles().codes`, and its probability; the number after the last one and 0
     where there are no n-grams or none is above 0.1. No text may be null.
 
-    As `langdetect.detect_langs(text[:10_000])[0]` with `DetectorFactory.seed = seed`, profiles in name order, and sums from left to right.
+    "sampled": as `langdetect.detect_langs(text[:10_000])[0]` with `DetectorFactory.seed = seed`, profiles in name order, and sums from left
+    to right.
+    "all": the posterior of the same model, given every n-gram once. Raises RecipeError if `engine` is none of `ENGINES`.
     """
+    if engine not in ENGINES:
+        raise RecipeError(f"language has no engine {engine}", where="language", fix=nearest(engine, ENGINES))
     _, alphabet, shares = profiles()
     data, offsets = flat(texts)
+    if engine == "all":
+        return kernel.summed(data, offsets, alphabet, _gains())
     return kernel.sampled(data, offsets, alphabet, shares, _draws(seed))
 
 
@@ -51,6 +61,13 @@ def _draws(seed: int) -> Draws:
     pairs = [(angle * 2.0 * math.pi, math.sqrt(-2.0 * math.log(1.0 - part))) for angle, part in zip(uniform, uniform[2:], strict=False)]
     cosines, sines = (np.array([circle(angle) * radius for angle, radius in pairs]) for circle in (math.cos, math.sin))
     return words, cosines, sines
+
+
+@functools.cache
+def _gains() -> kernel.Shorts:
+    """The logarithm of each share over that of an n-gram never seen in the language."""
+    logarithms: Floats = np.log1p(profiles().shares * (kernel.BASE / kernel.ALPHA))
+    return np.rint(logarithms * kernel.NAT).astype(np.uint16)
 
 
 @functools.cache

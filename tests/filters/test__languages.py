@@ -1,6 +1,8 @@
+import math
 import random
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from importlib.metadata import distributions
 from itertools import accumulate
 from json import loads
@@ -11,7 +13,8 @@ import pytest
 from langdetect.detector_factory import PROFILES_DIRECTORY, DetectorFactory
 from langdetect.lang_detect_exception import LangDetectException
 
-from filters._languages import detect, profiles
+from curate.errors import RecipeError
+from filters._languages import ENGINES, detect, profiles
 from filters._languages_kernel import CHARACTERS_AT_MOST
 
 PROFILES = sorted(path for path in Path(PROFILES_DIRECTORY).iterdir() if "." not in path.name)
@@ -51,7 +54,7 @@ def _babble(seed: int) -> Iterator[str]:
                 after.setdefault(gram[:2], []).append((gram[2], count))
         starts = [pair for pair in after if pair[0] == " "] or list(after)
         tables = {pair: ([letter for letter, _ in next_], list(accumulate(n for _, n in next_))) for pair, next_ in after.items()}
-        for size in [*rng.choices(range(5, 60), k=25), 2_000, 12_000]:
+        for size in [*rng.choices(range(5, 60), k=20), 2_000, 4_000]:
             text = ""
             while len(text) < size:
                 letters, weights = tables[text[-2:]] if text[-2:] in tables else (starts, list(range(1, len(starts) + 1)))
@@ -70,7 +73,7 @@ def _documentation(seed: int) -> Iterator[str]:
 def _pieces(seed: int) -> Iterator[str]:
     """What the patterns for URLs, addresses, marks and capitals could stumble over."""
     rng = random.Random(seed)
-    for _ in range(1500):
+    for _ in range(1000):
         yield "".join(rng.choices(PIECES, k=rng.randrange(1, 25)))
 
 
@@ -91,19 +94,19 @@ def _reference(factory: DetectorFactory, text: str) -> tuple[str, float] | None:
     return (found[0].lang, found[0].prob) if found else None
 
 
-def _answers(texts: list[str], seed: int = 0) -> list[tuple[str, float] | None]:
+def _answers(texts: list[str], engine: str = "sampled", seed: int = 0) -> list[tuple[str, float] | None]:
     codes = profiles().codes
-    numbers, likely = detect(pl.Series(texts, dtype=pl.String), seed)
+    numbers, likely = detect(pl.Series(texts, dtype=pl.String), engine, seed)
     return [(codes[number], prob) if number < len(codes) else None for number, prob in zip(numbers.tolist(), likely.tolist(), strict=True)]
 
 
 @pytest.mark.parametrize(
     ("kind", "seed"), [(_edges, 0), (_spoken, 0), (_spoken, 12345), (_babble, 0), (_documentation, 0), (_pieces, 0), (_pieces, 7)]
 )
-def test_answers_are_langdetects_own_to_the_last_bit(kind: type[Iterator[str]], seed: int, factory: DetectorFactory) -> None:
+def test_answers_are_langdetects_own_to_the_last_bit(kind: Callable[[int], Iterator[str]], seed: int, factory: DetectorFactory) -> None:
     texts = list(kind(seed))
     factory.set_seed(seed)
-    for text, found in zip(texts, _answers(texts, seed), strict=True):
+    for text, found in zip(texts, _answers(texts, seed=seed), strict=True):
         expected = _reference(factory, text)
         if expected is None or sys.version_info < (3, 12):
             assert found == expected, text
@@ -112,16 +115,59 @@ def test_answers_are_langdetects_own_to_the_last_bit(kind: type[Iterator[str]], 
             assert (found[0], found[1]) == (expected[0], pytest.approx(expected[1], abs=1e-9)), text
 
 
-def test_every_language_is_answered() -> None:
-    assert {found[0] for found in _answers(list(_babble(0))) if found} == {path.name for path in PROFILES} == set(profiles().codes)
+def _posterior(factory: DetectorFactory, text: str) -> tuple[str, float] | None:
+    """Naive Bayes over all the n-grams that langdetect finds, with logarithms to three digits."""
+    detector = factory.create()
+    detector.append(text[:CHARACTERS_AT_MOST])
+    detector.cleaning_text()
+    grams = detector._extract_ngrams()
+    if not grams:
+        return None
+    weight = detector.ALPHA_DEFAULT / detector.BASE_FREQ
+    sums = [0] * len(factory.langlist)
+    for gram, times in Counter(grams).items():
+        for i, share in enumerate(factory.word_lang_prob_map[gram]):
+            sums[i] += times * round(2048 * math.log1p(share / weight))
+    best = max(sums)
+    likely = 1 / sum(math.exp((one - best) / 2048) for one in sums)
+    return (factory.langlist[sums.index(best)], likely) if likely > 0.1 else None
 
 
-def test_texts_are_found_wherever_they_lie_in_a_column() -> None:
+@pytest.mark.parametrize("kind", [_edges, _spoken, _babble, _pieces])
+def test_with_all_n_grams_an_answer_is_the_posterior(kind: Callable[[int], Iterator[str]], factory: DetectorFactory) -> None:
+    texts = list(kind(3))
+    for text, found in zip(texts, _answers(texts, "all"), strict=True):
+        expected = _posterior(factory, text)
+        assert (found is None) == (expected is None), text
+        if found and expected:
+            assert (found[0], found[1]) == (expected[0], pytest.approx(expected[1], abs=1e-12)), text
+
+
+def test_both_engines_answer_documents_alike() -> None:
+    documents = [text for text in _babble(0) if len(text) >= 2_000]
+    sampled, summed = ([found and found[0] for found in _answers(documents, engine)] for engine in ENGINES)
+    assert len(documents) == 110
+    assert sampled == summed
+
+
+def test_an_unknown_engine_is_refused() -> None:
+    with pytest.raises(RecipeError, match=r"no engine al\n  fix: did you mean all"):
+        _answers(["text"], "al")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_language_is_answered(engine: str) -> None:
+    assert {found[0] for found in _answers(list(_babble(0)), engine) if found} == {path.name for path in PROFILES} == set(profiles().codes)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_texts_are_found_wherever_they_lie_in_a_column(engine: str) -> None:
     texts = [*_spoken(0), "", *_pieces(1)]
     column = pl.concat([pl.Series(texts[:100]), pl.Series(texts[100:])], rechunk=False)
-    codes = [number for text in texts[40:300] for number in detect(pl.Series([text]), 0)[0].tolist()]
-    assert detect(column.slice(40, 260), 0)[0].tolist() == codes
+    codes = [number for text in texts[40:300] for number in detect(pl.Series([text]), engine, 0)[0].tolist()]
+    assert detect(column.slice(40, 260), engine, 0)[0].tolist() == codes
 
 
-def test_no_texts_have_no_answers() -> None:
-    assert _answers([]) == []
+@pytest.mark.parametrize("engine", ENGINES)
+def test_no_texts_have_no_answers(engine: str) -> None:
+    assert _answers([], engine) == []

@@ -1,4 +1,9 @@
+import os
 import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import langdetect
 import polars as pl
@@ -7,6 +12,7 @@ import pytest
 from filters._languages_kernel import CHARACTERS_AT_MOST
 from filters.language import language
 
+ROOT = Path(__file__).parents[2]
 TEXTS = {
     "en": "The weather was fine and the children were playing in the garden behind the house.",
     "de": "Das Wetter war schön und die Kinder spielten im Garten hinter dem Haus.",
@@ -21,7 +27,7 @@ TEXTS = {
 AMBIGUOUS = ["red house", "taxi hotel", "radio", "mango banana", "auto", "sol mar", "hand in hand", "no", "extra super", "data"]
 
 
-def _of(texts: list[str | None], **parameters: int) -> list[tuple[object, ...]]:
+def _of(texts: list[str | None], **parameters: int | str) -> list[tuple[object, ...]]:
     return language(pl.DataFrame({"text": pl.Series(texts, dtype=pl.String)}), **parameters).rows()
 
 
@@ -50,6 +56,31 @@ def test_the_seed_is_a_parameter_and_moves_unsure_answers() -> None:
     answers = [tuple(_of(list(AMBIGUOUS), seed=seed)) for seed in range(4)]
     assert answers[0] == tuple(_of(list(AMBIGUOUS), seed=0))
     assert len(set(answers)) > 1, "langdetect draws at random: without a seed of its own it would differ between runs"
+
+
+def test_the_other_engine_needs_no_seed() -> None:
+    answers = [tuple(_of(AMBIGUOUS, engine="all", seed=seed)) for seed in range(4)]
+    assert set(answers) == {tuple(_of(AMBIGUOUS, engine="all"))}
+    assert answers[0] != tuple(_of(AMBIGUOUS))
+    assert [code for code, _, _ in _of(list(TEXTS.values()), engine="all")] == list(TEXTS)
+
+
+def test_nothing_is_compiled_or_even_loaded_before_a_text_comes() -> None:
+    code = "import sys, filters.language\nassert not {'numba', 'langdetect'} & set(sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_it_works_where_nothing_can_be_written(tmp_path: Path) -> None:
+    for room in ("curate", "filters"):
+        shutil.copytree(ROOT / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "filters" / "__pycache__").write_bytes(b"")  # a file where the folder would be: not even root can write into it
+    nowhere = dict.fromkeys(("HOME", "XDG_CACHE_HOME"), str(tmp_path / "filters" / "__pycache__" / "nowhere"))
+    code = "import polars as pl; from filters.language import language; print(language(pl.DataFrame({'text': ['the house']})).rows())"
+    given = {name: value for name, value in {**os.environ, **nowhere, "PYTHONPATH": str(tmp_path)}.items() if name != "NUMBA_CACHE_DIR"}
+    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=given, capture_output=True, text=True, check=False)
+    assert ran.stdout.strip() == str(_of(["the house"])), ran.stderr
+    assert not list(tmp_path.rglob("*.nbi"))
 
 
 def test_langdetects_own_global_seed_and_draws_are_left_alone() -> None:
