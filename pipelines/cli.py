@@ -13,7 +13,7 @@ from typing import Annotated, Any, get_args
 import typer
 
 from curate.audit import trusted_dropped
-from curate.errors import CeterisError
+from curate.errors import CeterisError, StoreError
 from curate.executor import Executor, Ray
 from curate.pool import Pool
 from curate.quarantine import quarantined
@@ -23,6 +23,8 @@ from curate.store import Store
 from pipelines import doctor as health
 from pipelines import show, verbs
 from pipelines.catalog import catalogue, described
+
+STOPPED = 130  # what a shell calls a command that Ctrl-C ended
 
 app = typer.Typer(
     help="Curate training data, then prove what the curation did.",
@@ -51,6 +53,17 @@ def _open(store: str | None, as_json: bool) -> Store:
     opened = verbs.open_store(store)
     show.note(f"store: {opened.address}") if as_json else show.line(f"store: {opened.address}")
     return opened
+
+
+def _run(store: str | None, run: str | None, as_json: bool) -> Run:
+    """A finished run of a store that is there; says which."""
+    address = verbs.store_address(store)
+    if not (Path(address) / "FORMAT").is_file():
+        raise StoreError("there is no store here", where=address, fix="name one with --store, or run `curate run` first")
+    found = Run.latest(_open(store, as_json), run)
+    said = f"run: {found.folder.removeprefix('runs/')}"
+    show.note(said) if as_json else show.line(said)
+    return found
 
 
 def _say(value: Any) -> None:
@@ -178,11 +191,11 @@ def evaluate(
     """Train the fixed model on each subset and on its controls, and score them. Trains nothing twice."""
     from pipelines.training import evaluate as train_and_score
 
-    at = _open(store, as_json)
+    at = _run(store, run, as_json)
     executor = _executor(workers, ray)
     try:
         with show.progress() as watch:
-            done = train_and_score(Run.latest(at, run), scale=scale, seeds=seeds, executor=executor, progress=watch)
+            done = train_and_score(at, scale=scale, seeds=seeds, executor=executor, progress=watch)
     finally:
         executor.close()
     _say(done.to_json()) if as_json else show.scores(done)
@@ -204,8 +217,8 @@ def compare(
 
     if require and require not in get_args(Answer):
         raise CeterisError(f"no verdict says {require!r}", where="--require", fix=f"one of: {', '.join(get_args(Answer))}")
-    at = _open(store, as_json)
-    verdict = judge(Run.latest(at, run), candidate, control, scale=scale)
+    at = _run(store, run, as_json)
+    verdict = judge(at, candidate, control, scale=scale)
     _say(verdict.to_json()) if as_json else show.verdict(verdict)
     answers = [*[line.answer for line in verdict.contrasts], *["equivalent" for _ in verdict.same]]
     if require and (not answers or any(answer != require for answer in answers)):
@@ -222,7 +235,7 @@ def why(
     as_json: AsJson = False,
 ) -> None:
     """Say why a row is in or out: every value, the deciding rule, its threshold, the survivor of a duplicate."""
-    at = Run.latest(_open(store, as_json), run)
+    at = _run(store, run, as_json)
     if near != (stage is not None) or (uid is None) != near:
         raise CeterisError("name a row, or a stage and --near", fix="curate why UID, or curate why --stage NAME --near")
     if stage:
@@ -246,7 +259,7 @@ def audit(
     as_json: AsJson = False,
 ) -> None:
     """Show what each subset is made of: licence, language and source, as declared and measured; or what is in quarantine."""
-    at = Run.latest(_open(store, as_json), run)
+    at = _run(store, run, as_json)
     if quarantine:
         held = quarantined(at)
         _say(held.to_dicts()) if as_json else show.quarantine(held)
@@ -272,7 +285,7 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write a subset out: rows as Parquet, a list of uids, or DataComp's .npy."""
-    about = verbs.export(Run.latest(_open(store, as_json), run).subset(subset), out, layout)
+    about = verbs.export(_run(store, run, as_json).subset(subset), out, layout)
     _say(about) if as_json else show.line(f"{about['rows']:,} rows in {out}: {', '.join(about['files'][:5])}")
 
 
@@ -320,13 +333,14 @@ def main() -> None:
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     try:
         app()
+    except SystemExit as end:
+        if end.code == STOPPED:
+            show.note("stopped; the same command goes on from here")
+        raise
     except CeterisError as error:
         if debug:
             raise
         _failed({"error": error.what, "where": error.where, "fix": error.fix})
-    except KeyboardInterrupt:
-        show.note("stopped; the same command goes on from here")
-        sys.exit(130)
 
 
 def _failed(error: Mapping[str, str]) -> None:

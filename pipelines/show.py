@@ -1,5 +1,6 @@
 """What people see: tables, funnels, the story of a row, and progress with a rate and the time left."""
 
+import io
 import re
 import shutil
 import sys
@@ -25,8 +26,8 @@ if TYPE_CHECKING:  # they import torch, which most commands do without
     from pipelines.training import Evaluation
     from pipelines.verdicts import Judged
 
-WIDE = 200
-out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
+ENDLESS = 10_000
+out = Console(highlight=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 EVERY = 10.0
 LISTED = 12
@@ -92,15 +93,18 @@ def note(text: str) -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], right: Sequence[int] = ()) -> None:
-    """Print a plain table."""
+    """Print a plain table. Nothing is cut: a line that is too long for the terminal is wrapped by the terminal."""
     made = Table(title=escape(title), title_justify="left", box=None, pad_edge=False, header_style="bold")
     for number, column in enumerate(columns):
-        whole = number < len(columns) - 1
         justify: Literal["left", "right"] = "right" if number in right else "left"
-        made.add_column(escape(column), justify=justify, no_wrap=whole, overflow="ellipsis" if whole else "fold")
+        made.add_column(escape(column), justify=justify, no_wrap=True)
     for row in rows:
         made.add_row(*[escape(_cell(value)) for value in row])
-    out.print(made)
+    wide = Console(width=ENDLESS, file=io.StringIO(), force_terminal=out.is_terminal, highlight=False)
+    with wide.capture() as drawn:
+        wide.print(made)
+    for text in drawn.get().splitlines():
+        out.print(Text.from_ansi(text.rstrip()), soft_wrap=True)
 
 
 def _cell(value: Any) -> str:
@@ -118,7 +122,7 @@ def pool(about: Mapping[str, Any]) -> None:
     table("roles", ["role", "column"], list(about["roles"].items()))
     line(f"columns for rules: {', '.join(f'pool.{name} ({dtype})' for name, dtype in about['columns'].items()) or 'none'}")
     for row in about["sample"]:
-        line("  " + "; ".join(f"{role}: {value}" for role, value in row.items()))
+        line("  " + "; ".join(f"{role}: {value}".replace("\n", " ") for role, value in row.items()))
     if about["unreadable"]:
         pool_faults(about["unreadable"])
 
@@ -220,6 +224,9 @@ def mix(column: str, counts: pl.DataFrame) -> None:
 
 def quarantine(held: pl.DataFrame) -> None:
     """Files and rows in quarantine, and how many of each kind."""
+    if held.is_empty():
+        line("nothing is in quarantine")
+        return
     kinds = (
         held.group_by("stage", "evidence", "code").len().sort("len", "stage", "evidence", "code", descending=[True, False, False, False])
     )

@@ -18,7 +18,7 @@ from eval_fixed_model.arms import members_digest
 from eval_fixed_model.conditions import conditions, conditions_id
 from eval_fixed_model.leaks import leaked_pairs
 from eval_fixed_model.rows import Rows, materialise
-from eval_fixed_model.scale import Scale, load_scale
+from eval_fixed_model.scale import Scale, load_scale, scales
 from eval_fixed_model.score import Job, SeedScore, train_and_score
 from pipelines.arms import arms_of, places_of, training_pools
 from pipelines.verbs import Progress, silent, workers
@@ -90,9 +90,8 @@ def evaluate(
     asked = run.facts["evaluate"] or {}
     named = scale or asked.get("scale")
     if named is None:
-        raise CeterisError(
-            "the recipe names no scale", where=run.folder, fix="give --scale, or add `evaluate: {scale: ..., seeds: 3}` to the recipe"
-        )
+        fix = f"give --scale, or add `evaluate: {{scale: ..., seeds: 3}}` to the recipe; the scales are: {', '.join(scales())}"
+        raise CeterisError("the recipe names no scale", where=run.folder, fix=fix)
     record = load_scale(named)
     _refuse_other_modality(run.pool, record)
     own = executor or workers()
@@ -193,16 +192,13 @@ def _groups(pool: Pool, shard: Any, uids: UInt64s) -> Iterator[tuple[UInt64s, li
 
 
 def _refuse_other_modality(pool: Pool, scale: Scale) -> None:
-    if scale.modality == "image-text" and "image" not in pool.roles:
-        url, text = pool.roles.get("url", "URL"), pool.roles.get("text", "TEXT")
-        fix = (
-            "fetch the images, then run the recipe on them: " + FETCH.format(root=pool.root, url=url, text=text)
-            if "url" in pool.roles
-            else ""
-        )
-        raise CeterisError(
-            f"scale {scale.name} trains on images, and this pool holds none", where=str(pool.root), fix=fix or "choose a scale for text"
-        )
+    if scale.modality != "image-text" or "image" in pool.roles:
+        return
+    fix = f"there is no scale for text yet; the scales are: {', '.join(scales())}"
+    if "url" in pool.roles:
+        columns = {"url": pool.roles["url"], "text": pool.roles.get("text", "TEXT")}
+        fix = f"fetch the images, then run the recipe on them: {FETCH.format(root=pool.root, **columns)}"
+    raise CeterisError(f"scale {scale.name} trains on images, and this pool holds none", where=str(pool.root), fix=fix)
 
 
 def _refuse_trusted_leaks(places: "np.ndarray[Any, np.dtype[np.int64]]", rows: Rows, trained_on: UInt64s) -> None:

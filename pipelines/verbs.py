@@ -132,10 +132,8 @@ def near(run: Run, stage: str, count: int = 5) -> list[dict[str, Any]]:
 def mixes(run: Run, by: Sequence[str] = ()) -> dict[str, pl.DataFrame]:
     """What each subset is made of, by each column asked for; else by licence class, language and source where the run has them."""
     known = [f"{name}.{column}" for name, measure in run.facts["measures"].items() for column in measure["columns"]]
-    default = [
-        *[column for column in ("license.class", "language.code") if column in known],
-        *[r for r in ("source",) if r in run.pool.roles],
-    ]
+    default: list[str] = [column for column in ("license.class", "language.code") if column in known]
+    default += [role for role in ("license", "source") if role in run.pool.roles and f"{role}.class" not in known]
     columns = list(by) or default
     if not columns:
         roles = ", ".join(run.pool.roles)
