@@ -43,13 +43,16 @@ def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def text_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """300 texts in 3 shards, with near and exact duplicates and a quality that is sometimes null."""
+    """360 texts in 3 shards: captions with near and exact duplicates, pages of some lines, and a quality that is sometimes null."""
     import random
 
     draw = random.Random(4)
     folder = tmp_path_factory.mktemp("texts")
     texts = [" ".join(draw.choices(WORDS, k=draw.randint(1, 14))) for _ in range(240)]
     texts += draw.choices(texts, k=40) + [text + " again" for text in draw.choices(texts, k=20)]
+    lines = [" ".join(draw.choices(WORDS, k=draw.randint(2, 14))).capitalize() + draw.choice([".", ".", "!", ""]) for _ in range(300)]
+    texts += ["\n".join(draw.choices(lines, k=draw.randint(4, 16))) for _ in range(50)]
+    texts += [f"{text}\nAnd so on." for text in texts[-10:]]
     quality = [None if draw.random() < 0.1 else round(draw.random(), 2) for _ in texts]
     for shard in range(3):
         pl.DataFrame({"text": texts[shard::3], "quality": quality[shard::3]}).write_parquet(folder / f"{shard}.parquet")
@@ -74,7 +77,7 @@ def case(request: pytest.FixtureRequest, demo_folder: Path, text_folder: Path) -
     if request.param == "texts":
         return Recipe.parse(TEXT_RECIPE, where="texts"), Pool.open(text_folder)
     recipe = shipped(RECIPES / request.param, demo_folder)
-    return recipe, Pool.open(demo_folder / "shards")
+    return recipe, Pool.open(demo_folder / "shards" if recipe.pool else text_folder)  # text recipes name no pool
 
 
 @pytest.fixture(scope="session")
