@@ -5,6 +5,7 @@ What imports torch is imported by the verbs that need it.
 
 import dataclasses
 import json
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -328,29 +329,36 @@ def demo(
 
 
 def main() -> None:
-    """The entry point: errors become three lines and exit 2; `--debug` shows where they were raised."""
+    """The entry point: errors become three lines and exit 2; `--debug` shows where they were raised.
+
+    Ends without the interpreter's teardown: native threads of the libraries can abort in it, after all work is done and closed.
+    """
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
+    code = 0
     try:
         app()
     except SystemExit as end:
-        if end.code == STOPPED:
+        code = end.code if isinstance(end.code, int) else 0 if end.code is None else 2
+        if code == STOPPED:
             show.note("stopped; the same command goes on from here")
-        raise
     except CeterisError as error:
         if debug:
             raise
-        _failed({"error": error.what, "where": error.where, "fix": error.fix})
+        code = _failed({"error": error.what, "where": error.where, "fix": error.fix})
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
-def _failed(error: Mapping[str, str]) -> None:
+def _failed(error: Mapping[str, str]) -> int:
     if "--json" in sys.argv:
         _say(error)
     show.note(f"error: {error['error']}")
     for name in ("where", "fix"):
         if error[name]:
             show.note(f"  {name}: {error[name]}")
-    sys.exit(2)
+    return 2
 
 
 if __name__ == "__main__":
