@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from datasketch import MinHash
 
 from filters._buffers import binary, flat
 from filters._characters import ALONE, LENGTH, LIMIT, UNSTABLE, WORD, Characters
@@ -283,10 +284,9 @@ def shingle_sets(
 
 
 def permutations(count: int) -> tuple[Halves, Halves]:
-    """Factors (odd) and shifts: those of datasketch 2's scheme "affine32" at its seed 1."""
-    draw = np.random.RandomState(1)
-    factors = draw.randint(0, 1 << 31, count, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
-    return factors, draw.randint(0, 1 << 32, count, dtype=np.uint32)
+    """Factors (odd) and shifts, as datasketch 2 draws them for its scheme "affine32" at its seed 1."""
+    factors, shifts = MinHash(num_perm=count, seed=1, scheme="affine32").permutations
+    return factors.astype(np.uint32), shifts.astype(np.uint32)
 
 
 def sketched(

@@ -15,7 +15,7 @@ _FORMS = ("NFC", "NFD", "NFKC", "NFKD", "")
 _WRITES = {"key": pl.Binary, "signature": pl.Binary, "shingles": pl.Binary}
 
 
-@signal(version=2, reads=["text"], writes=_WRITES, uses=["numba", "numpy", "polars"])
+@signal(version=2, reads=["text"], writes=_WRITES, uses=["datasketch", "numba", "numpy", "polars"])
 def sketch(
     batch: pl.DataFrame,
     *,

@@ -13,7 +13,7 @@ from curate.errors import CeterisError
 from curate.store import Store
 
 GIB = 1 << 30
-PACKAGES = ("polars", "pyarrow", "numpy", "torch", "torchvision", "open_clip_torch", "ray", "numba", "langdetect", "pillow")
+PACKAGES = ("polars", "pyarrow", "numpy", "torch", "torchvision", "open_clip_torch", "ray", "datasketch", "numba", "langdetect", "pillow")
 
 Line = dict[str, str]
 
