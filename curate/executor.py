@@ -86,14 +86,16 @@ class Processes:
 
         Where the caller stops early (an error, Ctrl-C), what is under way is ended at once.
         """
+        finished = False
         try:
             yield from self._map(function, tasks)
-        except BaseException:
-            for child in active_children():
-                if child not in self._others:
-                    child.terminate()
-            self.close()
-            raise
+            finished = True
+        finally:
+            if not finished:
+                for child in active_children():
+                    if child not in self._others:
+                        child.terminate()
+                self.close()
 
     def _map(self, function: Callable[[Any], Any], tasks: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         waiting, suspects = list(enumerate(tasks)), list[tuple[int, Any]]()
