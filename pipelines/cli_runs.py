@@ -1,0 +1,128 @@
+"""The verbs that read a finished run: eval, compare, why, audit, export.
+
+What imports torch is imported by the verbs that need it.
+"""
+
+from pathlib import Path
+from typing import Annotated, get_args
+
+import typer
+
+from curate.audit import trusted_dropped
+from curate.errors import CeterisError
+from curate.quarantine import quarantined
+from pipelines import show, verbs
+from pipelines.options import AsJson, RayAt, RunName, StoreAt, Workers, executor_of, open_run, say
+
+app = typer.Typer()
+
+
+@app.command("eval")
+def evaluate(
+    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="a run's name or NAME-ID; else the latest")] = None,
+    scale: Annotated[str | None, typer.Option(help="a scale; else the recipe's")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="trainings of each subset; else the recipe's")] = None,
+    workers: Workers = None,
+    ray: RayAt = None,
+    store: StoreAt = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train the fixed model on each subset and on its controls, and score them. Trains nothing twice."""
+    from pipelines.training import evaluate as train_and_score
+
+    at = open_run(store, run, as_json)
+    executor = executor_of(workers, ray)
+    try:
+        with show.progress() as watch:
+            done = train_and_score(at, scale=scale, seeds=seeds, executor=executor, progress=watch)
+    finally:
+        executor.close()
+    say(done.to_json()) if as_json else show.scores(done)
+
+
+@app.command()
+def compare(
+    candidate: Annotated[str | None, typer.Argument(help="a subset; else every one")] = None,
+    control: Annotated[str | None, typer.Argument(help="what to compare it with; else all its controls")] = None,
+    run: RunName = None,
+    scale: Annotated[str | None, typer.Option(help="a scale; else the recipe's")] = None,
+    require: Annotated[str | None, typer.Option(help="exit 1 unless every shown answer is this, such as better")] = None,
+    store: StoreAt = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say which subset is better, with simultaneous intervals. Only reads scores."""
+    from eval_fixed_model.statistics import Answer
+    from pipelines.verdicts import compare as judge
+
+    if require and require not in get_args(Answer):
+        raise CeterisError(f"no verdict says {require!r}", where="--require", fix=f"one of: {', '.join(get_args(Answer))}")
+    at = open_run(store, run, as_json)
+    verdict = judge(at, candidate, control, scale=scale)
+    say(verdict.to_json()) if as_json else show.verdict(verdict)
+    answers = [*[line.answer for line in verdict.contrasts], *["equivalent" for _ in verdict.same]]
+    if require and (not answers or any(answer != require for answer in answers)):
+        raise typer.Exit(1)
+
+
+@app.command()
+def why(
+    uid: Annotated[str | None, typer.Argument(help="a row: 32 hex digits, or the pool's own id")] = None,
+    stage: Annotated[str | None, typer.Option(help="with --near: a stage whose rule is top")] = None,
+    near: Annotated[bool, typer.Option("--near", help="the rows on both sides of the stage's cut")] = False,
+    run: RunName = None,
+    store: StoreAt = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say why a row is in or out: every value, the deciding rule, its threshold, the survivor of a duplicate."""
+    at = open_run(store, run, as_json)
+    if near != (stage is not None) or (uid is None) != near:
+        raise CeterisError("name a row, or a stage and --near", fix="curate why UID, or curate why --stage NAME --near")
+    if stage:
+        rows = verbs.near(at, stage)
+        say(rows) if as_json else show.around(stage, rows)
+    else:
+        story = verbs.why(at, str(uid))
+        say(story) if as_json else show.row(story)
+
+
+@app.command()
+def audit(
+    by: Annotated[
+        list[str] | None, typer.Option(help="a role, pool.NAME or signal.column; may be repeated; else licence, language, source")
+    ] = None,
+    quarantine: Annotated[
+        bool, typer.Option("--quarantine", help="instead: the files and rows that could not be read or measured")
+    ] = False,
+    run: RunName = None,
+    store: StoreAt = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what each subset is made of: licence, language and source, as declared and measured; or what is in quarantine."""
+    at = open_run(store, run, as_json)
+    if quarantine:
+        held = quarantined(at)
+        say(held.to_dicts()) if as_json else show.quarantine(held)
+        return
+    found = verbs.mixes(at, by or [])
+    if as_json:
+        say({column: counts.to_dicts() for column, counts in found.items()})
+        return
+    for column, counts in found.items():
+        show.mix(column, counts)
+    if left := trusted_dropped(at):
+        show.line(f"{left:,} rows of the pool are in no subset: a model was trained on them")
+    show.line("Licences are as declared by the pool: evidence, not legal clearance.")
+
+
+@app.command()
+def export(
+    subset: str,
+    out: Path,
+    layout: Annotated[str, typer.Option(help="parquet, uids or npy")] = "parquet",
+    run: RunName = None,
+    store: StoreAt = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a subset out: rows as Parquet, a list of uids, or DataComp's .npy."""
+    about = verbs.export(open_run(store, run, as_json).subset(subset), out, layout)
+    say(about) if as_json else show.line(f"{about['rows']:,} rows in {out}: {', '.join(about['files'][:5])}")

@@ -1,0 +1,78 @@
+"""What the verbs of the command line share: their options, and what those stand for."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from curate.errors import CeterisError, StoreError
+from curate.executor import Executor, Ray
+from curate.recipe import Recipe
+from curate.record import Run
+from curate.store import Store
+from pipelines import show, verbs
+
+StoreAt = Annotated[
+    str | None, typer.Option("--store", help="where evidence is kept; else CETERIS_STORE, else the nearest .ceteris, else here")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document instead of tables")]
+RecipeFile = Annotated[str, typer.Argument(metavar="RECIPE", help="a recipe file")]
+PoolAt = Annotated[str | None, typer.Option("--pool", help="the pool; else the recipe's")]
+LayoutName = Annotated[str | None, typer.Option("--layout", help="the pool's layout, where it is not recognised")]
+Roles = Annotated[list[str] | None, typer.Option("--role", help="role=column; may be repeated")]
+Sets = Annotated[list[str] | None, typer.Option("--set", help="path=value, such as stages.matched.keep.fraction=0.2; may be repeated")]
+Filters = Annotated[list[Path] | None, typer.Option("--filters", help="a folder with filters of your own; may be repeated")]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, help="processes; one per core unless given")]
+RayAt = Annotated[str | None, typer.Option("--ray", help="local, or the address of a Ray cluster")]
+RunName = Annotated[str | None, typer.Option("--run", help="a run's name or NAME-ID; else the latest")]
+
+
+def open_store(store: str | None, as_json: bool) -> Store:
+    """The store, made if it is not there; says where it is."""
+    opened = verbs.open_store(store)
+    show.note(f"store: {opened.address}") if as_json else show.line(f"store: {opened.address}")
+    return opened
+
+
+def open_run(store: str | None, run: str | None, as_json: bool) -> Run:
+    """A finished run of a store that is there; says which."""
+    address = verbs.store_address(store)
+    if not (Path(address) / "FORMAT").is_file():
+        raise StoreError("there is no store here", where=address, fix="name one with --store, or run `curate run` first")
+    found = Run.latest(open_store(store, as_json), run)
+    said = f"run: {found.folder.removeprefix('runs/')}"
+    show.note(said) if as_json else show.line(said)
+    return found
+
+
+def say(value: Any) -> None:
+    """One JSON document on stdout."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def roles_of(given: list[str] | None) -> dict[str, str]:
+    """Role to column. CeterisError for what is not role=column."""
+    found = {}
+    for one in given or []:
+        role, equals, column = one.partition("=")
+        if not equals:
+            raise CeterisError(f"{one!r} is not role=column", where="--role", fix="for example --role text=caption")
+        found[role] = column
+    return found
+
+
+def load_recipe(path: str, sets: list[str] | None) -> Recipe:
+    """The recipe with every --set applied, in order."""
+    recipe = Recipe.load(path)
+    for assignment in sets or []:
+        recipe = recipe.set_text(assignment)
+    return recipe
+
+
+def executor_of(workers: int | None, ray: str | None) -> Executor:
+    """Ray where it is asked for, else processes."""
+    if ray:
+        return Ray(ray, workers) if workers else Ray(ray)
+    return verbs.workers(workers)
