@@ -30,13 +30,15 @@ class Made(NamedTuple):
 
 @dataclass
 class Model:
-    """A way to make a model and to load it. `rows` is the recipe key that names its training pool; `files` the keys that may name files."""
+    """A way to make a model and to load it. `rows` are the recipe keys that name its training pools, trusted rows first; `files` the keys
+    that may name files.
+    """
 
     name: str
     module: str
     version: int
     reads: tuple[str, ...]
-    rows: str | None
+    rows: tuple[str, ...]
     files: tuple[str, ...]
     make: Callable[..., Made]
     defaults: dict[str, Any]
@@ -58,15 +60,15 @@ class Model:
 
 
 def model(
-    *, version: int, reads: Sequence[str] = (), rows: str | None = None, files: Sequence[str] = ()
+    *, version: int, reads: Sequence[str] = (), rows: Sequence[str] = (), files: Sequence[str] = ()
 ) -> Callable[[Callable[..., Made]], Model]:
-    """Declare a model. With `rows` the function's first argument is a frame of the roles in `reads`, in uid order; others are keywords."""
+    """Declare a model. For each of `rows` the function takes a frame of the roles in `reads`, in uid order; all else are keywords."""
 
     def declare(function: Callable[..., Made]) -> Model:
         keywords = [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
         defaults = {p.name: p.default for p in keywords if p.default is not p.empty}
         required = tuple(p.name for p in keywords if p.default is p.empty)
-        return Model(function.__name__, function.__module__, version, tuple(reads), rows, tuple(files), function, defaults, required)
+        return Model(function.__name__, function.__module__, version, tuple(reads), tuple(rows), tuple(files), function, defaults, required)
 
     return declare
 

@@ -79,7 +79,7 @@ class Training:
     kind: str
     model: Model
     parameters: dict[str, Any]
-    rows: Pool | None
+    rows: tuple[Pool, ...]
     id: str
 
     @property

@@ -32,7 +32,7 @@ def make_plan(recipe: Recipe, pool: Pool, catalogue: Catalogue, weights: Mapping
     for name in recipe.models:
         builder.model(name)
     nodes = {POOL: _node(pool.id, POOL, "pool", (), None, {})}
-    trained = [training for training in builder.models.values() if training.rows is not None]
+    trained = [training for training in builder.models.values() if training.rows]
     root = POOL
     if trained:
         if UNSEEN in recipe.stages:
@@ -85,8 +85,11 @@ def _own_reasons(name: str, combinator: str, parents: Sequence[str], rule: Rule 
 def _measure(
     name: str, kind: str, signal: Signal, parameters: dict[str, Any], pool: Pool, models: Sequence[Training] = (), pending: bool = False
 ) -> Measure:
-    """The fingerprint holds the columns that play its roles: evidence belongs to a shard, and another pool may read other columns there."""
-    how = [kind, signal.version, parameters, {k: str(v) for k, v in signal.schema.items()}, device_kind() if signal.models else ""]
+    """The fingerprint holds the columns that play its roles: evidence belongs to a shard, and another pool may read other columns there.
+
+    Signals of a fixed batch shape give other last bits on another kind of device; all others answer alike everywhere.
+    """
+    how = [kind, signal.version, parameters, {k: str(v) for k, v in signal.schema.items()}, device_kind() if signal.batch else ""]
     how += [{role: pool.roles.get(role) for role in signal.roles}, [[one.kind, one.model.version] for one in models]]
     return Measure(name, kind, signal, parameters, digest_of(how), tuple(dict.fromkeys(one.kind for one in models)), pending)
 
@@ -113,27 +116,27 @@ class _Builder:
         made = self._filter(spec.kind, spec.where)
         if not isinstance(made, Model):
             raise RecipeError(f"{spec.kind} is not a model", where=spec.where, fix="put signals under `signals:`")
-        known = {**made.defaults, **dict.fromkeys(made.required), **({made.rows: None} if made.rows else {})}
+        known = {**made.defaults, **dict.fromkeys(made.required), **dict.fromkeys(made.rows)}
         _known_parameters(spec, known)
-        missing = [key for key in (*made.required, *([made.rows] if made.rows else [])) if key not in spec.parameters]
+        missing = [key for key in (*made.required, *made.rows) if key not in spec.parameters]
         if missing:
             raise RecipeError(f"{spec.kind} needs {', '.join(missing)}", where=spec.where, fix=f"add `{missing[0]}: ...`")
         parameters = {**made.defaults, **spec.parameters}
-        rows = self._training_pool(made, parameters.pop(made.rows), spec) if made.rows else None
+        rows = tuple(self._training_pool(made, key, parameters.pop(key), spec) for key in made.rows)
         how: dict[str, Any] = dict(parameters)
         for key in made.files:
             path = self.recipe.base / str(parameters[key])
             if parameters[key] is not None and path.is_file():
                 parameters[key], how[key] = str(path.absolute()), sha256_file(path)
-        identity = digest_of([made.name, made.version, how, rows.id if rows else None])
+        identity = digest_of([made.name, made.version, how, [pool.id for pool in rows]])
         self.models[name] = Training(name, spec.kind, made, parameters, rows, identity)
 
-    def _training_pool(self, made: Model, path: Any, spec: Spec) -> Pool:
+    def _training_pool(self, made: Model, key: str, path: Any, spec: Spec) -> Pool:
         try:
             rows = Pool.open(self.recipe.base / str(path))
         except PoolError as error:
             raise RecipeError(
-                f"the training rows of {spec.kind} cannot be opened: {error}", where=spec.where, fix=f"point `{made.rows}` at a pool"
+                f"the training rows of {spec.kind} cannot be opened: {error}", where=spec.where, fix=f"point `{key}` at a pool"
             ) from error
         missing = [role for role in made.reads if role not in rows.roles]
         if missing:
@@ -216,13 +219,17 @@ class _Builder:
         return _measure(name, kind, signal, {**signal.defaults, **given, **found}, self.pool, tuple(models.values()), pending)
 
     def _models(self, signal: Signal, spec: Spec) -> dict[str, Training]:
-        """The recipe's model for each of a signal's model parameters."""
-        for key in signal.models:
-            model = spec.parameters.get(key)
-            if not isinstance(model, str) or model not in self.models:
-                fix = f"add `{key}: NAME` with one of: {', '.join(self.models)}" if self.models else "name a model under `models:`"
+        """The recipe's model for each of a signal's model parameters, but for those that name what is built in."""
+        found = {}
+        for key, built_in in signal.models.items():
+            model = spec.parameters.get(key, signal.defaults.get(key))
+            if isinstance(model, str) and model in self.models:
+                found[key] = self.models[model]
+            elif model not in built_in:
+                known = [*built_in, *self.models]
+                fix = f"add `{key}: NAME` with one of: {', '.join(known)}" if known else "name a model under `models:`"
                 raise RecipeError(f"{spec.kind} needs a model for `{key}`", where=spec.where, fix=fix)
-        return {key: self.models[spec.parameters[key]] for key in signal.models}
+        return found
 
     def validate(self, spec: Spec) -> None:
         """Refuse what is wrong with an entry of `signals`, also where no stage uses it; only what stages use needs its roles."""

@@ -58,16 +58,13 @@ def make_models(training: Mapping[str, Training], store: Store, executor: Execut
 def make_model(task: MakeTask) -> dict[str, Any]:
     """Make one model, write its weights, card and list of training rows, and say where they are. Runs in a worker."""
     store, training = Store.open(task.store), task.training
+    frames = [training_rows(pool, training.model.reads)[0] for pool in training.rows]
+    made: Made = training.model(*frames, **training.parameters)
     rows = None
-    if training.rows is None:
-        made: Made = training.model(**training.parameters)
-    else:
-        frame, uids = training_rows(training.rows, training.model.reads)
-        made = training.model(frame, **training.parameters)
-        keys = content.measure(_content_roles(training.rows), {})["key"]
-        words = np.concatenate([training.rows.uids(shard)[0] for shard in training.rows.shards])
-        rows = asdict(store.put_frame(training.folder, "rows", pl.DataFrame({"key": keys, "high": words[:, 0], "low": words[:, 1]})))
-        made.card["training_rows"] = len(uids)
+    if frames:
+        seen = pl.concat([_contents(pool) for pool in training.rows])
+        rows = asdict(store.put_frame(training.folder, "rows", seen))
+        made.card["training_rows"] = sum(frame.height for frame in frames)
     weights, card = pack(made)
     digest = digest_of_model(made.weights, made.card)
     attempt = uuid.uuid4().hex
@@ -91,8 +88,11 @@ def training_rows(pool: Pool, roles: tuple[str, ...]) -> tuple[pl.DataFrame, UIn
     return frame.select(roles), frame.select("high", "low").to_numpy()
 
 
-def _content_roles(pool: Pool) -> pl.DataFrame:
-    return pl.concat([pool.read(shard, roles=content.roles).frame for shard in pool.shards])
+def _contents(pool: Pool) -> pl.DataFrame:
+    """{key, high, low}: every row's content and uid."""
+    read = pl.concat([pool.read(shard, roles=content.roles).frame for shard in pool.shards])
+    words = np.concatenate([pool.uids(shard)[0] for shard in pool.shards])
+    return pl.DataFrame({"key": content.measure(read, {})["key"], "high": words[:, 0], "low": words[:, 1]})
 
 
 def shelf_of(training: Mapping[str, Training], store: Store) -> tuple[tuple[str, Model, str], ...]:

@@ -49,8 +49,8 @@ def run(recipe: Recipe, pool: Pool, catalogue: Catalogue, store: Store, executor
         index_pool(pool, store, progress)
         plan = resolve(recipe, pool, catalogue, store)
         for trained in plan.models.values():
-            if trained.rows is not None:
-                remember_place(trained.rows, store)
+            for rows in trained.rows:
+                remember_place(rows, store)
         made = make_models(plan.models, store, executor)
         if made:
             plan = resolve(recipe, pool, catalogue, store)
@@ -172,7 +172,7 @@ def _description(plan: Plan, subsets: dict[str, str]) -> dict[str, Any]:
         for name, one in plan.measures.items()
     }
     groups = {name: {"folder": one.folder, "sketch": one.sketch.name, "threshold": one.threshold} for name, one in plan.groups.items()}
-    models = {name: {"folder": one.folder, "rows": pool_key(one.rows) if one.rows else None} for name, one in plan.models.items()}
+    models = {name: {"folder": one.folder, "rows": [pool_key(rows) for rows in one.rows]} for name, one in plan.models.items()}
     evaluate = plan.recipe.evaluate
     return {
         "name": plan.recipe.name,

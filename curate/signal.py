@@ -7,14 +7,17 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NewType
+from typing import Any, NewType, get_args
 
 import polars as pl
 
 from curate.errors import SignalBugError
 
 ModelRef = NewType("ModelRef", str)
-"""Annotates a signal parameter that names a model of the recipe; the signal receives the weights' digest."""
+"""Annotates a signal parameter that names a model of the recipe; the signal receives the weights' digest.
+
+`Literal["a", "b"] | ModelRef`, with a default: what is built in has these names, and the signal receives them as they are.
+"""
 
 ROWS_PER_CALL = 4096
 NOT_FINITE = "not_finite"
@@ -34,7 +37,7 @@ class Signal:
     batch: int | None
     function: Callable[..., pl.DataFrame]
     defaults: dict[str, Any]
-    models: tuple[str, ...]
+    models: dict[str, tuple[str, ...]]
 
     def __call__(self, rows: pl.DataFrame, **parameters: Any) -> pl.DataFrame:
         """Measure rows: the plain function, for use without an engine."""
@@ -109,7 +112,7 @@ def signal(
     """Declare a signal: the roles it reads (`optional` ones arrive as null columns where a pool lacks them), the columns it writes,
     the packages whose release may change its answers, and, for float models, the fixed batch shape.
 
-    The function's keyword-only parameters are the signal's parameters; each has a default, except models (annotated `ModelRef`).
+    The function's keyword-only parameters are the signal's parameters; each has a default, except those annotated `ModelRef`.
     Raises TypeError at import when the function's signature says otherwise.
     """
 
@@ -133,21 +136,23 @@ def signal(
     return declare
 
 
-def parameters_of(function: Callable[..., Any], positional: int = 1) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The defaults of a function's keyword-only parameters, and the names of those that are models."""
+def parameters_of(function: Callable[..., Any], positional: int = 1) -> tuple[dict[str, Any], dict[str, tuple[str, ...]]]:
+    """The defaults of a function's keyword-only parameters, and those that are models, each with the names of what is built in."""
     every = list(inspect.signature(function).parameters.values())
     defaults: dict[str, Any] = {}
-    models: list[str] = []
+    models: dict[str, tuple[str, ...]] = {}
     for parameter in every[positional:]:
         if parameter.kind is not parameter.KEYWORD_ONLY:
             raise TypeError(f"{function.__module__}.{function.__name__}: parameter {parameter.name} must be keyword-only")
+        choices = get_args(parameter.annotation)
+        if parameter.annotation is ModelRef or ModelRef in choices:
+            models[parameter.name] = tuple(name for choice in choices for name in get_args(choice))
         if parameter.annotation is ModelRef:
-            models.append(parameter.name)
-        elif parameter.default is parameter.empty:
+            continue
+        if parameter.default is parameter.empty:
             raise TypeError(f"{function.__module__}.{function.__name__}: parameter {parameter.name} needs a default")
-        else:
-            defaults[parameter.name] = parameter.default
-    return defaults, tuple(models)
+        defaults[parameter.name] = parameter.default
+    return defaults, models
 
 
 def by_path(module: str, name: str) -> tuple[object, tuple[str, ...]]:

@@ -22,7 +22,7 @@ PAIRS_AT_LEAST = 64
 _HELD_OUT_OF_TEN = 1
 
 
-@model(version=1, reads=["image", "text"], rows="trusted")
+@model(version=1, reads=["image", "text"], rows=["trusted"])
 def filter_network(
     rows: pl.DataFrame,
     *,

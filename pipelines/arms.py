@@ -87,7 +87,7 @@ def _named(run: Run, name: str, parents: list[str]) -> str:
 
 def training_pools(run: Run) -> list[Pool]:
     """The trusted pools that the run's models were trained on, each once."""
-    keys = dict.fromkeys(model["rows"] for model in run.facts["models"].values() if model["rows"])
+    keys = dict.fromkeys(model["rows"][0] for model in run.facts["models"].values() if model["rows"])
     return [open_pool(run.store, key) for key in keys]
 
 

@@ -72,11 +72,12 @@ def described(entries: Catalogue) -> list[dict[str, str]]:
 def _described(name: str, found: Filter) -> dict[str, str]:
     if isinstance(found, Signal):
         writes = ", ".join(f"{name}.{column} ({dtype.base_type()})" for column, dtype in found.writes.items())
-        return _line(name, "signal", found.roles, writes, {**found.defaults, **dict.fromkeys(found.models, "a model")})
+        models = {key: " or ".join([*built_in, "a model"]) for key, built_in in found.models.items()}
+        return _line(name, "signal", found.roles, writes, {**found.defaults, **models})
     if isinstance(found, Grouping):
         parameters = {**found.sketch.defaults, **found.defaults, **({"threshold": found.threshold} if found.links else {})}
         return _line(name, "grouping", found.sketch.roles, "group, similarity, survivor", parameters)
-    parameters = {**found.defaults, **dict.fromkeys([*found.required, *([found.rows] if found.rows else [])], "required")}
+    parameters = {**found.defaults, **dict.fromkeys([*found.required, *found.rows], "required")}
     return _line(name, "model", found.reads, "weights", parameters)
 
 

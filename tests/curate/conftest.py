@@ -70,7 +70,7 @@ def shared_letters(known, new, *, floor: float = 0.5):
 alike = grouping("alike", version=1, sketch=letters, links=shared_letters, threshold=0.75)
 
 
-@model(version=1, reads=["text"], rows="trusted")
+@model(version=1, reads=["text"], rows=["trusted"])
 def net(rows, *, seed: int = 0, width: int):
     import numpy as np
 

@@ -10,7 +10,7 @@ from curate.model import Made, digest_of_model, digest_of_weights, loaded, model
 WEIGHTS = {"b": np.arange(6, dtype=np.float32).reshape(2, 3), "a": np.ones(2, np.int64)}
 
 
-@model(version=2, reads=["text"], rows="trusted", files=["start"])
+@model(version=2, reads=["text"], rows=["trusted"], files=["start"])
 def average(rows, *, seed: int = 0, start: str | None = None, width: int):
     return Made({"mean": np.full(width, rows["text"].str.len_chars().mean())}, {"seed": seed})
 
@@ -19,7 +19,7 @@ def test_a_model_says_what_it_needs():
     assert (average.defaults, average.required, average.rows, average.files) == (
         {"seed": 0, "start": None},
         ("width",),
-        "trusted",
+        ("trusted",),
         ("start",),
     )
     made = average(pl.DataFrame({"text": ["a", "abc"]}), width=2)

@@ -1,4 +1,5 @@
 import re
+from typing import Literal
 
 import polars as pl
 import pytest
@@ -7,7 +8,7 @@ from curate.errors import RecipeError
 from curate.planner import make_plan
 from curate.pool import Pool
 from curate.recipe import Recipe
-from curate.signal import signal
+from curate.signal import ModelRef, signal
 
 
 @pytest.fixture
@@ -170,6 +171,22 @@ def test_models_stay_pending_until_they_are_made_and_their_rows_leave_every_stag
     assert plan.measures["s"].fingerprint != draft.measures["s"].fingerprint
     other = planned(text.replace("width: 2", "width: 3"))
     assert other.models["m"].id != made.id
+
+
+def test_what_is_built_in_needs_no_model_and_a_model_of_its_name_goes_first(planned, filters):
+    @signal(version=1, reads=["text"], writes={"x": pl.Float32})
+    def either(batch, *, by: Literal["plain", "fancy"] | ModelRef = "plain"):
+        return batch
+
+    known, tail = filters(either=either), 'stages: {a: {keep: "s.x > 1"}}\nsubsets: [a]'
+    for given, by in [("", "plain"), ("by: fancy", "fancy")]:
+        plan = planned(f"signals: {{s: {{either: {{{given}}}}}}}\n{tail}", catalogue=known)
+        assert (plan.measures["s"].parameters, plan.measures["s"].pending) == ({"by": by}, False)
+    named = planned(NET.replace("{m:", "{fancy:") + "signals: {s: {either: {by: fancy}}}\n" + tail, catalogue=known)
+    assert named.measures["s"].pending
+    with pytest.raises(RecipeError, match="either needs a model for `by`") as raised:
+        planned("signals: {s: {either: {by: fanci}}}\n" + tail, catalogue=known)
+    assert raised.value.fix == "add `by: NAME` with one of: plain, fancy"
 
 
 def test_the_engines_own_content_key_never_hides_a_filter_of_that_name(planned, filters):

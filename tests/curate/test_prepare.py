@@ -5,13 +5,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from curate.errors import CeterisError, NondeterminismError, SignalBugError, StoreError
+from curate.errors import CeterisError, NondeterminismError, RecipeError, SignalBugError, StoreError
 from curate.executor import Crashed, InProcess
 from curate.grouping import grouping
 from curate.model import _SHELF, Made, loaded, model
 from curate.pool import Pool
 from curate.prepare import made_weights, make_models, shelf_of, training_rows
 from curate.recipe import Recipe
+from curate.record import Run
 from curate.run import resolve
 from curate.signal import ModelRef, signal
 
@@ -73,6 +74,25 @@ def test_trusted_rows_in_the_pool_leave_first(trusted, store, texts, do):
     assert outcome.decided["unseen"].counts[:2] == (9, 3)
     again = do(Recipe.parse(MODELS, where="recipe.yaml", base=trusted).set("errors_at_most", 1), texts, store)
     assert again.effort.measured == {}
+
+
+def test_a_model_of_two_pools_takes_both_and_both_leave_the_pool(trusted, store, texts, filters, do):
+    @model(version=1, reads=["text"], rows=["trusted", "others"])
+    def apart(good, rest):
+        return Made({"sizes": np.array([good.height, rest.height])}, {})
+
+    pl.DataFrame({"text": ["xyz", "lorem ipsum", None]}).write_parquet(trusted / "rest.parquet")
+    text = "{errors_at_most: 1.0, models: {m: {apart: {trusted: trusted, others: rest.parquet}}}, stages: {a: {}}, subsets: [a]}"
+    recipe = Recipe.parse(text, where="recipe.yaml", base=trusted)
+    outcome = do(recipe, texts, store, filters(apart=apart))
+    assert outcome.decided["unseen"].counts[:2] == (7, 5)
+    receipt = store.json(f"{resolve(recipe, texts, filters(apart=apart), store).models['m'].folder}/model.json")
+    assert receipt["card"] == {"training_rows": 6}
+    assert len(Run(store, outcome.folder).facts["models"]["m"]["rows"]) == 2
+    turned = recipe.set("models.m.apart.others", "trusted").set("models.m.apart.trusted", "rest.parquet")
+    assert resolve(turned, texts, filters(apart=apart), store).models["m"].id != receipt["id"]
+    with pytest.raises(RecipeError, match="apart needs others"):
+        resolve(Recipe.parse(text.replace(", others: rest.parquet", ""), base=trusted), texts, filters(apart=apart), store)
 
 
 def changed(answer, version=1):
@@ -184,7 +204,7 @@ def test_the_code_of_a_model_is_part_of_what_measures(trusted, store, texts, fil
 
 
 def test_changed_code_of_a_signal_with_a_model_is_checked_in_a_process_that_never_loaded_it(trusted, store, texts, filters, do):
-    @model(version=1, reads=["text"], rows="trusted")
+    @model(version=1, reads=["text"], rows=["trusted"])
     def net(rows, *, width: int):
         return Made({"mean": np.full(width, rows["text"].str.len_chars().mean())}, {})
 

@@ -1,5 +1,6 @@
 import pickle
 import sys
+from typing import Literal
 
 import polars as pl
 import pytest
@@ -97,7 +98,13 @@ def test_parameters_are_keywords_with_defaults_except_models():
     def fine(batch, *, model: ModelRef, bits: int = 4):
         return batch
 
-    assert (fine.defaults, fine.models) == ({"bits": 4}, ("model",))
+    assert (fine.defaults, fine.models) == ({"bits": 4}, {"model": ()})
+
+    @signal(version=1, reads=[], writes={})
+    def either(batch, *, model: Literal["plain", "fancy"] | ModelRef = "plain"):
+        return batch
+
+    assert (either.defaults, either.models) == ({"model": "plain"}, {"model": ("plain", "fancy")})
     with pytest.raises(TypeError, match="parameter bits must be keyword-only"):
         signal(version=1, reads=[], writes={})(lambda batch, bits=4: batch.head(bits))
     with pytest.raises(TypeError, match="parameter bits needs a default"):
