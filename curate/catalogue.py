@@ -1,10 +1,11 @@
 """What filters there are: a name, where its module lies, and what its source is. Workers import by these paths."""
 
 import importlib
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 
 from curate.errors import CeterisError
 from curate.grouping import Grouping
@@ -53,5 +54,16 @@ def versions_of(packages: tuple[str, ...]) -> dict[str, str]:
         try:
             found[package] = version(package)
         except PackageNotFoundError as error:
-            raise CeterisError(f"the package {package} is not installed", fix=f"pip install {package}") from error
+            raise CeterisError(f"the package {package} is not installed", fix=f"pip install {_offered(package)}") from error
     return found
+
+
+def _offered(package: str) -> str:
+    """What to install: our own extra where one holds the package."""
+    try:
+        ours = requires("ceteris") or []
+    except PackageNotFoundError:  # run from its sources
+        ours = []
+    found = [re.fullmatch(rf"{re.escape(package)}(?![\w.-]).*extra == [\"'](.+)[\"'].*", one) for one in ours]
+    extras = [one[1] for one in found if one and one[1] != "test"]
+    return f"'ceteris[{extras[0]}]'" if extras else package

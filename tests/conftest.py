@@ -1,9 +1,11 @@
 """What every test shares."""
 
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from ruamel.yaml import YAML
@@ -41,3 +43,34 @@ def write_scale() -> Callable[..., Path]:
         return path
 
     return write
+
+
+_SPOKEN = {
+    "en": "the and children weather house was were playing",
+    "de": "das und kinder wetter haus war waren spielten",
+    "zh": "天气很好",
+    "nb": "barna været var huset",
+}
+
+
+@pytest.fixture(scope="session")
+def fasttext_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fastText classifier in its published format, that knows a few words of four languages.
+
+    As `FastText::saveModel` of its version 12 writes it: arguments, dictionary, input and output matrices. Every word votes for its
+    language with 8, so that a text of words of one language is of it at e^8 / (e^8 + 3).
+    """
+    words = [(word, number) for number, spoken in enumerate(_SPOKEN.values()) for word in spoken.split()]
+    vectors = np.zeros((len(words), len(_SPOKEN)), "<f4")
+    vectors[range(len(words)), [number for _, number in words]] = 8.0
+    entries = [(word, 0) for word, _ in words] + [(f"__label__{code}", 1) for code in _SPOKEN]
+    softmax, supervised = 3, 3
+    settings = (len(_SPOKEN), 5, 5, 1, 5, 1, softmax, supervised, 0, 0, 0, 100)  # dim ... bucket, minn, maxn, lrUpdateRate
+    data = struct.pack("<ii12id", 793712314, 12, *settings, 1e-4)
+    data += struct.pack("<iiiqq", len(entries), len(words), len(_SPOKEN), len(words), -1)
+    data += b"".join(entry.encode() + b"\0" + struct.pack("<qb", 1, kind) for entry, kind in entries)
+    for matrix in (vectors, np.eye(len(_SPOKEN), dtype="<f4")):
+        data += struct.pack("<?qq", False, *matrix.shape) + matrix.tobytes()
+    path = tmp_path_factory.mktemp("fasttext") / "tiny.bin"
+    path.write_bytes(data)
+    return path

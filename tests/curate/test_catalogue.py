@@ -53,3 +53,15 @@ def test_releases_of_declared_packages():
     with pytest.raises(CeterisError, match="nothing-of-that-name is not installed") as raised:
         versions_of(("polars", "nothing-of-that-name"))
     assert raised.value.fix == "pip install nothing-of-that-name"
+
+
+def test_a_package_of_an_extra_is_installed_by_the_extra(tmp_path, monkeypatch):
+    (tmp_path / "ceteris-0.1.0.dist-info").mkdir()
+    needs = ["nothing-at-all>=1", 'nothing-of-that-name<2,>=1; extra == "test"', 'nothing-of-that-name<2,>=1; extra == "odd"']
+    metadata = "\n".join(["Metadata-Version: 2.4", "Name: ceteris", "Version: 0.1.0", *(f"Requires-Dist: {one}" for one in needs)])
+    (tmp_path / "ceteris-0.1.0.dist-info" / "METADATA").write_text(metadata + "\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    for package, fix in [("nothing-of-that-name", "'ceteris[odd]'"), ("nothing-of", "nothing-of"), ("nothing-at-all", "nothing-at-all")]:
+        with pytest.raises(CeterisError, match=f"{package} is not installed") as raised:
+            versions_of((package,))
+        assert raised.value.fix == f"pip install {fix}"

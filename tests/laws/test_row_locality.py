@@ -1,7 +1,11 @@
 """Law 1: what a signal says of a row depends on that row alone. Runs over every signal and every grouping's sketch in the tree."""
 
+import functools
 import io
+import re
 import struct
+import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +16,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from curate.grouping import Grouping
-from curate.model import digest_of_model, pack, shelve
+from curate.model import Made, Model, digest_of_model, pack, shelve
 from curate.signal import Signal
-from filters import filter_network
+from filters import fasttext, filter_network
 from pipelines.catalog import catalogue
 
 _LOADED = {name: entry.load() for name, entry in catalogue().items()}
@@ -46,6 +50,11 @@ _LICENCES = [
     "MIT; GPL-3.0", "CC0", "\0", "cc-by-4.0 or", "((((", "proprietary", None, "Public Domain", "CC BY 4.0, all rights reserved", "unknown",
 ]  # fmt: skip
 ROWS = 17
+Parameters = Callable[[str], dict[str, str]]
+IMPORTED = {"py3langid": "py3langid", "fasttext-predict": "fasttext"}
+"""The module of each package of an extra."""
+_EXTRAS = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+OPTIONAL = {re.match(r"[\w-]+", line)[0] for extra, lines in _EXTRAS.items() if extra != "test" for line in lines}  # type: ignore[index]
 _VALUES = {"image": pl.Series(_images(), dtype=pl.Binary), "license": pl.Series(_LICENCES, dtype=pl.String)}
 
 
@@ -54,17 +63,33 @@ def _rows(signal: Signal) -> pl.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The weights digest of a small frozen image-text model, for the signals that need one."""
+def parameters(tmp_path_factory: pytest.TempPathFactory, fasttext_file: Path) -> Parameters:
+    """What a signal cannot be measured without: for each of its models the digest of a small frozen one that fits it."""
     rng = np.random.default_rng(0)
     pictures = [_encoded(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8), "PNG") for _ in range(96)]
-    made = filter_network.filter_network(pl.DataFrame({"image": pictures, "text": [f"picture {i}" for i in range(96)]}), samples=128)
-    folder: Path = tmp_path_factory.mktemp("model")
-    for name, data in zip(("weights.safetensors", "card.json"), pack(made), strict=True):
-        (folder / name).write_bytes(data)
-    digest = digest_of_model(made.weights, made.card)
-    shelve(digest, filter_network.load, folder)
-    return digest
+    pairs = pl.DataFrame({"image": pictures, "text": [f"picture {i}" for i in range(96)]})
+    small: dict[str, Callable[[], tuple[Model, Made]]] = {
+        "clip_score": lambda: (filter_network.filter_network, filter_network.filter_network(pairs, samples=128)),
+        "language_fasttext": lambda: (fasttext.fasttext, fasttext.fasttext(file=str(fasttext_file))),
+    }
+
+    @functools.cache
+    def digest(name: str) -> str:
+        model, made = small[name]()
+        folder: Path = tmp_path_factory.mktemp(name)
+        for file, data in zip(("weights.safetensors", "card.json"), pack(made), strict=True):
+            (folder / file).write_bytes(data)
+        assert model.load is not None
+        found = digest_of_model(made.weights, made.card)
+        shelve(found, model.load, folder)
+        return found
+
+    def found(name: str) -> dict[str, str]:
+        for package in set(SIGNALS[name].uses) & OPTIONAL:
+            pytest.importorskip(IMPORTED[package], reason=f"needs the extra that holds {package}")
+        return {key: digest(name) for key in SIGNALS[name].models if key not in SIGNALS[name].defaults}
+
+    return found
 
 
 def _bits(frame: pl.DataFrame) -> list[tuple[object, ...]]:
@@ -73,39 +98,39 @@ def _bits(frame: pl.DataFrame) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.parametrize("name", SIGNALS)
-def test_a_row_is_measured_alike_alone_in_any_company_and_in_any_order(name: str, model: str) -> None:
+def test_a_row_is_measured_alike_alone_in_any_company_and_in_any_order(name: str, parameters: Parameters) -> None:
     signal = SIGNALS[name]
-    rows, parameters = _rows(signal), dict.fromkeys(signal.models, model)
+    rows, how = _rows(signal), parameters(name)
     assert rows.height == ROWS
-    alone = [_bits(signal(rows[i : i + 1], **parameters))[0] for i in range(ROWS)]
+    alone = [_bits(signal(rows[i : i + 1], **how))[0] for i in range(ROWS)]
 
     @settings(max_examples=20)
     @given(st.lists(st.integers(0, ROWS - 1), max_size=40))
     def law(chosen: list[int]) -> None:
-        assert _bits(signal(rows[chosen], **parameters)) == [alone[i] for i in chosen]
+        assert _bits(signal(rows[chosen], **how)) == [alone[i] for i in chosen]
 
     law()
 
 
 @pytest.mark.parametrize("name", SIGNALS)
-def test_no_rows_and_only_nulls_still_give_the_declared_columns(name: str, model: str) -> None:
+def test_no_rows_and_only_nulls_still_give_the_declared_columns(name: str, parameters: Parameters) -> None:
     signal = SIGNALS[name]
-    parameters = dict.fromkeys(signal.models, model)
-    empty = signal(_rows(signal).clear(), **parameters)
+    how = parameters(name)
+    empty = signal(_rows(signal).clear(), **how)
     assert (dict(empty.schema), empty.height) == (signal.schema, 0)
-    nothing = signal(pl.DataFrame({role: pl.Series([None] * 3, dtype=_rows(signal)[role].dtype) for role in signal.roles}), **parameters)
+    nothing = signal(pl.DataFrame({role: pl.Series([None] * 3, dtype=_rows(signal)[role].dtype) for role in signal.roles}), **how)
     assert (dict(nothing.schema), nothing.height) == (signal.schema, 3)
     assert nothing["error"].null_count() == 3, "a value that is not there is not an error"
     assert len(set(_bits(nothing))) == 1
 
 
 @pytest.mark.parametrize("name", SIGNALS)
-def test_more_rows_than_one_call_takes_are_measured_alike(name: str, model: str) -> None:
+def test_more_rows_than_one_call_takes_are_measured_alike(name: str, parameters: Parameters) -> None:
     signal = SIGNALS[name]
     size = signal.batch or 4096
-    rows, parameters = _rows(signal), dict.fromkeys(signal.models, model)
+    rows, how = _rows(signal), parameters(name)
     cheap = rows[[5, 4, 13, 14]]
     many = pl.concat([cheap] * (size // 4) + [rows[:6]])
-    once = _bits(signal(many, **parameters))
-    assert once[: len(cheap)] == _bits(signal(cheap, **parameters))
-    assert once[size:] == _bits(signal(many[size:], **parameters))
+    once = _bits(signal(many, **how))
+    assert once[: len(cheap)] == _bits(signal(cheap, **how))
+    assert once[size:] == _bits(signal(many[size:], **how))
