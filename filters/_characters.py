@@ -11,7 +11,7 @@ LIMIT = 0x20000  # above it only ideographs (planes 2 and 3), which are told by 
 LENGTH, WORD, ALONE, UNSTABLE = 7, 8, 16, 32
 
 # Scripts written without spaces between words: ideographs and syllables, and the complex-context scripts (class SA) of UAX #14.
-_UNSPACED = (
+UNSPACED = (
     r"\p{Han}\p{Hiragana}\p{Katakana}\p{Bopomofo}\u30fc\uff70"
     r"\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tai_Le}\p{New_Tai_Lue}\p{Tai_Tham}\p{Tai_Viet}\p{Ahom}"
 )
@@ -38,7 +38,7 @@ def tables(case: bool, punctuation: bool, form: str) -> Characters:
     every = pl.Series([chr(code) if not 0xD800 <= code < 0xE000 else "\0" for code in range(LIMIT)])
     counted = every if case else _lowered(every)
     word = every.str.contains(r"^[^\s\x00-\x1f]" if punctuation else r"^\w")
-    alone = word & every.str.contains(f"^[{_UNSPACED}]") & every.str.contains(r"^\w")
+    alone = word & every.str.contains(f"^[{UNSPACED}]") & every.str.contains(r"^\w")
     unstable = _unstable(every, form) if form else np.zeros(LIMIT, bool)
     lengths = counted.str.len_bytes().to_numpy()
     data = np.frombuffer("".join(counted).encode(), np.uint8)
