@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ import typer
 from curate.errors import CeterisError
 from curate.pool import Pool
 from curate.record import Run
-from pipelines import cli_runs, show, verbs
+from pipelines import cli_runs, python_docs, show, verbs
 from pipelines import doctor as health
 from pipelines.catalog import catalogue, described
 from pipelines.options import (
@@ -45,10 +46,34 @@ app = typer.Typer(
 
 
 @app.command()
-def pool(path: Path, layout: LayoutName = None, role: Roles = None, as_json: AsJson = False) -> None:
+def pool(
+    path: Path,
+    make: Annotated[
+        str | None, typer.Option("--make", help="first write a pool there: python-docs, what this Python's packages document")
+    ] = None,
+    layout: LayoutName = None,
+    role: Roles = None,
+    as_json: AsJson = False,
+) -> None:
     """Say what Ceteris believes a pool is: layout, roles, rows, samples, files it cannot read."""
+    if make not in (None, "python-docs"):
+        raise CeterisError(f"no pool is called {make!r}", where="--make", fix="--make python-docs")
+    made = None
+    if make:
+        with show.progress() as watch:
+            made = python_docs.make(path, watch)
     about = Pool.open(path, layout=layout, roles=roles_of(role)).describe()
-    say(about) if as_json else show.pool(about)
+    if as_json:
+        say(about | ({"made": dataclasses.asdict(made)} if made else {}))
+        return
+    show.pool(about)
+    if made:
+        show.line(f"{made.rows:,} documents of {made.characters:,} characters; fingerprint of the pool: {about['id']}")
+        if made.unreadable:
+            show.line(
+                f"{len(made.unreadable):,} source files hold no Python that this one can read, the first: {': '.join(made.unreadable[0])}"
+            )
+        show.line(f"next: {show.program()} run {make} --pool {shlex.quote(str(path))}")
 
 
 @app.command()

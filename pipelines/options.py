@@ -14,11 +14,15 @@ from curate.record import Run
 from curate.store import Store
 from pipelines import show, verbs
 
+RECIPES = Path(__file__).parent / "recipes"
+
 StoreAt = Annotated[
     str | None, typer.Option("--store", help="where evidence is kept; else CETERIS_STORE, else the nearest .ceteris, else here")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document instead of tables")]
-RecipeFile = Annotated[str, typer.Argument(metavar="RECIPE", help="a recipe file")]
+RecipeFile = Annotated[
+    str, typer.Argument(metavar="RECIPE", help="a recipe file, or the name of a shipped one: python-docs, gopher, c4, fineweb, refinedweb")
+]
 PoolAt = Annotated[str | None, typer.Option("--pool", help="the pool; else the recipe's")]
 LayoutName = Annotated[str | None, typer.Option("--layout", help="the pool's layout, where it is not recognised")]
 Roles = Annotated[list[str] | None, typer.Option("--role", help="role=column; may be repeated")]
@@ -64,8 +68,9 @@ def roles_of(given: list[str] | None) -> dict[str, str]:
 
 
 def load_recipe(path: str, sets: list[str] | None) -> Recipe:
-    """The recipe with every --set applied, in order."""
-    recipe = Recipe.load(path)
+    """The recipe, a file or the name of a shipped one, with every --set applied, in order."""
+    shipped = RECIPES / f"{path}.yaml"
+    recipe = Recipe.load(shipped if shipped.is_file() and not Path(path).exists() else path)
     for assignment in sets or []:
         recipe = recipe.set_text(assignment)
     return recipe
