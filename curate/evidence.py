@@ -1,5 +1,7 @@
 """Evidence of one piece: rows measured, and stored parts laid over the rows they speak of."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -37,27 +39,37 @@ def _measure_group(pool: Pool, shard: Shard, measure: Measure, rows: npt.NDArray
     return whole.select(pl.col("row").cast(pl.UInt64), *measure.signal.writes, pl.coalesce("error", "fault").alias("error"))
 
 
-def aligned(parts: list[pl.DataFrame], measure: Measure, piece: Piece, known: pl.DataFrame | None) -> pl.DataFrame:
-    """Evidence parts laid over the piece, a line a row; `measured` is false where no part covers it. NondeterminismError: two disagree."""
-    schema = measure.signal.schema
-    rows = pl.DataFrame({"row": np.arange(piece.start, piece.stop, dtype=np.uint64)})
+def aligned(
+    parts: list[pl.DataFrame], measure: Measure, piece: Piece, known: pl.DataFrame | None, columns: Sequence[str] | None = None
+) -> pl.DataFrame:
+    """Evidence parts laid over the piece, a line a row; `measured` is false where no part covers it. NondeterminismError: two disagree.
+
+    `columns` are those of the signal's schema that the parts have been read with; all unless given.
+    """
+    schema = {name: dtype for name, dtype in measure.signal.schema.items() if columns is None or name in columns}
     frames = [part.select(pl.col("row").cast(pl.UInt64), *[pl.col(name).cast(dtype) for name, dtype in schema.items()]) for part in parts]
     if known is not None:
+        rows = pl.DataFrame({"row": np.arange(piece.start, piece.stop, dtype=np.uint64)})
         frames.append(known.with_columns(rows["row"]).filter("measured").select("row", *schema))
-    if not frames:
-        return pl.DataFrame({name: pl.Series([None] * piece.rows, dtype=dtype) for name, dtype in schema.items()}).with_columns(
-            measured=False
-        )
-    found = pl.concat(frames).filter(pl.col("row").is_between(piece.start, piece.stop - 1)).unique()
-    twice = found.filter(pl.col("row").is_duplicated())
-    if twice.height:
-        raise NondeterminismError(
-            f"signal {measure.signal.name} gave row {twice['row'][0]} two different answers",
-            where=measure.folder,
-            fix=f"make it deterministic, raise its version, and delete {measure.folder}",
-        )
-    return (
-        rows.join(found.with_columns(measured=True), on="row", how="left", maintain_order="left")
-        .with_columns(pl.col("measured").fill_null(False))
-        .drop("row")
-    )
+    empty = pl.DataFrame(schema={"row": pl.UInt64, **schema})
+    found = pl.concat([empty, *frames]).filter(pl.col("row").is_between(piece.start, piece.stop - 1))
+    if found["row"].n_unique() < found.height:
+        found = found.unique()
+        twice = found.filter(pl.col("row").is_duplicated())
+        if twice.height:
+            raise NondeterminismError(
+                f"signal {measure.signal.name} gave row {twice['row'][0]} two different answers",
+                where=measure.folder,
+                fix=f"make it deterministic, raise its version, and delete {measure.folder}",
+            )
+    place = np.full(piece.rows, -1, np.int64)
+    place[found["row"].to_numpy().astype(np.int64) - piece.start] = np.arange(found.height)
+    measured = place >= 0
+    if measured.all() and (place == np.arange(piece.rows)).all():
+        return found.drop("row").with_columns(measured=True)
+    index = pl.select(pl.when(pl.Series(measured)).then(pl.Series(place))).to_series()
+    return found.drop("row").select(pl.all().gather(index)).with_columns(measured=measured) if found.height else _unmeasured(schema, piece)
+
+
+def _unmeasured(schema: Mapping[str, pl.DataType], piece: Piece) -> pl.DataFrame:
+    return pl.DataFrame([pl.Series(name, [None] * piece.rows, dtype) for name, dtype in schema.items()]).with_columns(measured=False)

@@ -5,15 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import polars as pl
-
 from curate.decisions import WORD, Decided, conserve, folder, limit_errors, load, publish
 from curate.errors import CeterisError, SignalBugError
 from curate.executor import Crashed, Executor
+from curate.links import Gathered, Linking, survivors
 from curate.model import Model
 from curate.pieces import Piece, pieces_of, pool_key
 from curate.plan import POOL, Node, Plan
-from curate.reduce import Cut, cut_of, link, survivors_of
+from curate.reduce import Cut, cut_of
 from curate.rule import OnePer, Random, Top
 from curate.store import Part, Store
 from curate.work import Receipt, Task, work
@@ -170,13 +169,16 @@ class Passes:
         if not parts:
             return Cut(0, 0)
         groups = self.plan.groups[rule.grouping]
-        frame = pl.concat([self.store.frame(part) for part in parts])
-        sketches = frame.select(list(groups.sketch.signal.writes))
-        linked = link(self.store, groups.folder, groups.grouping.links, groups.link_parameters, sketches, self.epoch)
-        self.effort.linked[rule.grouping] = self.effort.linked.get(rule.grouping, 0) + linked.new
-        dropped = survivors_of(rule, frame, linked.pairs, groups.threshold)
+        shards = self.plan.pool.shards
+        gathered = [
+            Gathered(piece, shards[piece.shard].digest, groups.sketch, part) for piece, part in zip(self.pieces, parts, strict=True)
+        ]
+        linking = Linking(self.store, self.executor, groups, self.epoch, self.progress)
+        dropped, new = survivors(rule, linking, gathered)
+        self.effort.linked[rule.grouping] = self.effort.linked.get(rule.grouping, 0) + new
         part = self.store.put_frame(folder(node.id), "survivors", dropped)
-        return Cut(frame.height, frame.height - dropped.height, survivors=part)
+        entering = sum(part.rows for part in parts)
+        return Cut(entering, entering - dropped.height, survivors=part)
 
     def _dtype(self, rule: Top | Random) -> Any:
         if isinstance(rule, Random):

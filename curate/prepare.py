@@ -1,7 +1,7 @@
 """Before the first pass: the pool's uids, the recipe's models, and whether stored evidence may still be trusted."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,9 +16,10 @@ from curate.evidence import aligned, measure_rows
 from curate.executor import Crashed, Executor
 from curate.grouping import LINK_SCHEMA
 from curate.model import Made, Model, digest_of_model, pack
-from curate.pieces import Piece, pool_key
+from curate.pieces import Piece, pieces_of, pool_key
 from curate.plan import Groups, Measure, Plan, Training
 from curate.pool import Pool
+from curate.sketches import Sketches
 from curate.store import Store
 
 SAMPLE = 64
@@ -59,7 +60,8 @@ def make_model(task: MakeTask) -> dict[str, Any]:
     """Make one model, write its weights, card and list of training rows, and say where they are. Runs in a worker."""
     store, training = Store.open(task.store), task.training
     frames = [training_rows(pool, training.model.reads)[0] for pool in training.rows]
-    made: Made = training.model(*frames, **training.parameters)
+    streams = [_stream(training.over, training.model.reads)] if training.over else []
+    made: Made = training.model(*streams, *frames, **training.parameters)
     rows = None
     if frames:
         seen = pl.concat([_contents(pool) for pool in training.rows])
@@ -78,6 +80,12 @@ def make_model(task: MakeTask) -> dict[str, Any]:
         "card": made.card,
         "rows": rows,
     }
+
+
+def _stream(pool: Pool, roles: tuple[str, ...]) -> Iterator[pl.DataFrame]:
+    """Every row of a pool, a piece at a time."""
+    for piece in pieces_of(pool):
+        yield pool.read(pool.shards[piece.shard], roles=roles, start=piece.start, stop=piece.stop).frame
 
 
 def training_rows(pool: Pool, roles: tuple[str, ...]) -> tuple[pl.DataFrame, UInt64s]:
@@ -158,19 +166,21 @@ def check_code(plan: Plan, catalogue: Catalogue, store: Store) -> list[str]:
 
 
 def _links_differ(groups: Groups, store: Store) -> bool:
-    """Whether keys that were linked before, or not, would be linked otherwise now."""
+    """Whether some of the keys that were linked before, or not, would be linked otherwise now."""
     parts = store.parts(groups.folder)
-    if groups.grouping.links is None or not parts:
+    if groups.grouping.links is None or not parts.get("sketches"):
         return False
-    sketches = store.frame(parts["sketches"][0]).cast(pl.Schema(groups.sketch.signal.writes))
-    first = pl.DataFrame({"key": sketches["key"]})
-    pairs = pl.concat([store.frame(part) for part in parts["pairs"]]).cast(pl.Schema(LINK_SCHEMA))
-    pairs = pairs.join(first, left_on="a", right_on="key", how="semi").join(first, left_on="b", right_on="key", how="semi")
-    some = pl.concat([pairs["a"].head(SAMPLE // 4), pairs["b"].head(SAMPLE // 4), sketches["key"].head(SAMPLE // 2)]).unique()
-    sample = sketches.filter(pl.col("key").is_in(some.implode())).sort("key")
-    stored = pairs.filter(pl.col("a").is_in(some.implode()) & pl.col("b").is_in(some.implode()))
-    fresh = groups.grouping.links(sample.clear(), sample, **groups.link_parameters)
-    both = stored.join(fresh, on=["a", "b"], how="inner")
+    first = parts["sketches"][0]
+    sketches = store.frame(first).cast(pl.Schema({name: groups.sketch.signal.writes[name] for name in store.frame(first).columns}))
+    pairs = pl.concat([pl.DataFrame(schema=LINK_SCHEMA), *[store.frame(part) for part in parts.get("pairs", [])]]).unique()
+    inside = pairs.filter(pl.col("i").is_between(first.start, first.stop - 1) & pl.col("j").is_between(first.start, first.stop - 1))
+    some = pl.concat([inside["i"].head(SAMPLE // 4), inside["j"].head(SAMPLE // 4)]).cast(pl.Int64)
+    numbers = pl.concat([some, pl.int_range(first.start, min(first.stop, first.start + SAMPLE // 2), eager=True)]).unique().sort()
+    sample = Sketches.of(sketches[numbers.to_numpy() - first.start])
+    fresh = pl.concat([pl.DataFrame(schema=LINK_SCHEMA), *groups.grouping.links(sample, **groups.link_parameters)]).unique()
+    fresh = fresh.with_columns(i=numbers.gather(fresh["i"]).cast(pl.UInt32), j=numbers.gather(fresh["j"]).cast(pl.UInt32))
+    stored = inside.filter(pl.col("i").is_in(numbers.implode()) & pl.col("j").is_in(numbers.implode()))
+    both = stored.join(fresh, on=["i", "j"], how="inner")
     return both.height != max(stored.height, fresh.height) or bool(
         ((both["similarity"] - both["similarity_right"]).abs() > FLOAT_TOLERANCE).any()
     )

@@ -2,15 +2,12 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from curate.digest import UInt64s, h
-from curate.errors import SignalBugError
-from curate.grouping import LINK_SCHEMA, keep_one
 from curate.rule import OnePer, Random, Rule, Top
 from curate.store import Part, Store
 
@@ -141,55 +138,3 @@ def value_of(key: int, dtype: pl.DataType | None, ascending: bool) -> float:
         return float(bits if dtype == pl.UInt64 else bits - (1 << 63))
     bits = bits ^ (1 << 63) if bits >> 63 else bits ^ int(LAST)
     return float(np.array([bits], np.uint64).view(np.float64)[0])
-
-
-@dataclass(frozen=True)
-class Linked:
-    """Pairs of a grouping's keys, and how many keys were new this time."""
-
-    pairs: pl.DataFrame
-    new: int
-
-
-def link(
-    store: Store, folder: str, links: Callable[..., pl.DataFrame] | None, parameters: dict[str, Any], sketches: pl.DataFrame, epoch: int
-) -> Linked:
-    """Link the sketches' keys that were never linked before against all that were, and store what was found."""
-    if links is None:
-        return Linked(pl.DataFrame(schema=LINK_SCHEMA), 0)
-    parts = store.parts(folder)
-    sketches = sketches.filter(pl.col("key").is_not_null()).unique("key").sort("key")
-    there = parts.get("sketches", [])
-    keys = pl.concat([sketches.select("key").clear(), *[store.frame(part, columns=["key"]) for part in there]])
-    new = sketches.join(keys, on="key", how="anti").sort("key")
-    if new.height:
-        known = pl.concat([sketches.clear(), *[store.frame(part).cast(sketches.schema) for part in there]])
-        found = links(known, new, **parameters)
-        if dict(found.schema) != LINK_SCHEMA or (found["a"] >= found["b"]).any():
-            raise SignalBugError(f"links must return pairs a < b of {LINK_SCHEMA}; it returned {dict(found.schema)}", where=folder)
-        store.publish(
-            folder,
-            [
-                store.put_frame(folder, "sketches", new, scope="sketches"),
-                store.put_frame(folder, "pairs", found.sort("a", "b"), scope="pairs"),
-            ],
-            epoch,
-        )
-    pairs = [store.frame(part).cast(pl.Schema(LINK_SCHEMA)) for part in store.parts(folder).get("pairs", [])]
-    return Linked(pl.concat([pl.DataFrame(schema=LINK_SCHEMA), *pairs]), new.height)
-
-
-def survivors_of(rule: OnePer, frame: pl.DataFrame, pairs: pl.DataFrame, threshold: float) -> pl.DataFrame:
-    """The rows that `one_per` drops: row, survivor (pool-wide numbers), similarity. Order of arrival changes nothing."""
-    keys = sorted(name for name in frame.columns if name.startswith("k") and name[1:].isdigit())
-    ranked = frame.sort(*sorted(keys, key=lambda name: int(name[1:])), "tie0", "tie1")
-    key = pl.col("key").rank("dense").cast(pl.Int64)
-    alone = key.max().fill_null(0) + pl.col("key").is_null().cum_sum().cast(pl.Int64)
-    classes = ranked.select(pl.coalesce(key, alone) - 1).to_series()
-    numbers = ranked.select("key").with_columns(number=classes).filter(pl.col("key").is_not_null()).unique("key")
-    linked = pairs.join(numbers.rename({"key": "a", "number": "na"}), on="a").join(numbers.rename({"key": "b", "number": "nb"}), on="b")
-    edges = (linked["na"].to_numpy(), linked["nb"].to_numpy(), linked["similarity"].to_numpy())
-    survivor, similarity = keep_one(classes.to_numpy(), edges, threshold, rule.keeper)
-    rows = ranked["row"].to_numpy()
-    found = pl.DataFrame({"row": rows, "survivor": rows[survivor], "similarity": similarity})
-    return found.filter(pl.col("row") != pl.col("survivor")).sort("row")

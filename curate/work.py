@@ -190,7 +190,7 @@ class View:
         return self.ask(node.rule.columns, entering)[0]
 
     def gather(self, node: Node) -> None:
-        """Measure what a global rule asks for and write its candidates: order keys, uids, and sketches' keys, no content."""
+        """Measure what a global rule asks for and write its candidates: order keys, uids, and the keys of sketches, no content."""
         rule = node.rule
         assert rule is not None
         assert not isinstance(rule, Expr | Outside)
@@ -199,8 +199,8 @@ class View:
         frame = candidates(rule, self.evidence(node, entering), self.uids[rows], self.piece.offset + self.piece.start + rows)
         sketch = self.task.sketches.get(node.name)
         if sketch:
-            keys, _ = self.ask(tuple(f"{sketch.name}.{column}" for column in sketch.signal.writes), entering)
-            frame = frame.with_columns(keys.rename({name: name.rsplit(".", 1)[1] for name in keys.columns}))
+            keys, _ = self.ask((f"{sketch.name}.key",), entering)
+            frame = frame.with_columns(keys.to_series().alias("key"))
         self.receipt.candidates[node.name] = self.store.put_frame(f"tmp/{self.task.run}/{node.id[:16]}", f"{self.piece.number:06d}", frame)
 
     def ask(self, columns: tuple[str, ...], alive: Mask) -> tuple[pl.DataFrame, pl.Series]:
@@ -233,12 +233,19 @@ class View:
             self.receipt.measured[measure.name] = self.receipt.measured.get(measure.name, 0) + missing.size
             self.receipt.seconds[measure.name] = self.receipt.seconds.get(measure.name, 0.0) + time.perf_counter() - begun
             self.fresh.setdefault(measure.name, []).append(fresh)
-            self.known[measure.folder] = known = aligned([fresh], measure, self.piece, known)
+            self.known[measure.folder] = known = aligned([fresh], measure, self.piece, known, self._asked(measure))
         return known
 
     def _stored(self, measure: Measure) -> pl.DataFrame:
-        parts = self.task.evidence.get(measure.name, [])
-        return aligned([self.store.frame(part) for part in parts], measure, self.piece, None)
+        """What the store has of the columns that this task's rules ask for."""
+        parts, asked = self.task.evidence.get(measure.name, []), self._asked(measure)
+        return aligned([self.store.frame(part, columns=["row", *asked]) for part in parts], measure, self.piece, None, asked)
+
+    def _asked(self, measure: Measure) -> list[str]:
+        names = {name for name, one in self.task.measures.items() if one.folder == measure.folder}
+        sketches = [f"{sketch.name}.key" for sketch in self.task.sketches.values()]
+        columns = [column for node in (*self.task.decide, *self.task.gather) if node.rule for column in node.rule.columns]
+        return ["error", *{column.rsplit(".", 1)[1]: None for column in (*columns, *sketches) if column.rsplit(".", 1)[0] in names}]
 
     def _write(self, node: Node, codes: Codes) -> None:
         stem = f"{self.piece.number:06d}"

@@ -1,111 +1,150 @@
-"""Pairs of signatures that agree in a band, verified as they are found; compiled."""
+"""Pairs of MinHash signatures that agree in a band, and how alike they are. Memory: see `CODES` and `PAIRS`."""
 
-from typing import TypeVar
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from curate.errors import RecipeError
+from curate.grouping import LINK_SCHEMA
+from curate.sketches import Sketches
 from filters._buffers import flat
 from filters._compiled import kernel
 
 Halves = npt.NDArray[np.uint32]
+Words = npt.NDArray[np.uint64]
 Indices = npt.NDArray[np.int64]
 Similarities = npt.NDArray[np.float32]
-_Array = TypeVar("_Array", Indices, Similarities)
 
-_ODD = np.uint64(0xD6E8FEB86659FD93)
+CODES = 1 << 24
+"""Codes of bands held at a time, 4 bytes each: with more sketches, fewer bands at a time and more readings of the signatures."""
+PAIRS = 1 << 21
+"""Candidates held at a time, 8 bytes each."""
+TAKEN = 1 << 15
+"""Candidates verified at a time: at most twice as many sketches are in memory."""
 
-
-@kernel
-def _doubled(values: _Array) -> _Array:
-    longer = np.empty(2 * values.size, values.dtype)
-    longer[: values.size] = values
-    return longer
-
-
-@kernel
-def _jaccard(flat: Halves, i: int, i_stop: int, j: int, j_stop: int) -> np.float32:
-    total, shared = i_stop - i + j_stop - j, 0
-    while i < i_stop and j < j_stop:
-        one, other = flat[i], flat[j]
-        shared += one == other
-        i += one <= other
-        j += other <= one
-    return np.float32(shared / (total - shared))
+_ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
-@kernel
-def _share(one: Halves, other: Halves) -> np.float32:
-    equal = 0
-    for k in range(one.size):
-        equal += one[k] == other[k]
-    return np.float32(equal / one.size)
+def linked(sketches: Sketches, bands: int, rows: int, floor: float) -> Iterator[pl.DataFrame]:
+    """Links of at least `floor` that agree in one of the bands of this share of the search; see `near_duplicate_text.links`."""
+    share, shares = sketches.share
+    mine = np.arange(share, bands, shares)
+    at_once = max(1, CODES // max(sketches.count, 1))
+    held = np.empty(0, np.uint64)
+    for first in range(0, mine.size, at_once):
+        some = mine[first : first + at_once]
+        codes = np.empty((some.size, sketches.count), np.uint32)
+        for start, frame in sketches.read(["signature"]):
+            band_codes(_signatures(frame, bands, rows), some, rows, codes[:, start : start + frame.height])
+        for band in range(some.size):
+            for found in candidates(codes[band], sketches.fresh):
+                held = np.unique(np.concatenate([held, found]))
+                if held.size > PAIRS:
+                    yield from _verified(sketches, held, floor)
+                    held = np.empty(0, np.uint64)
+    yield from _verified(sketches, held, floor)
 
 
-@kernel
-def linked(
-    signatures: Halves, first: int, bands: int, rows: int, floor: np.float32, flat: Halves, stops: Indices
-) -> tuple[Indices, Indices, Similarities]:
-    """Pairs (i, j), j >= first, j > i, that agree in a band and are at least `floor` alike, once each, and how alike they are.
-
-    Likeness: the Jaccard similarity of flat[stops[i] : stops[i + 1]] and that of j; of equal places in their signatures if `stops` is
-    empty. A pair is judged at the first band in which it agrees, so that memory holds the pairs found and one band's table.
-    """
-    count = signatures.shape[0]
-    slots = 16
-    while slots < 2 * count:
-        slots *= 2
-    heads, codes, following = np.empty(slots, np.int64), np.empty(slots, np.uint64), np.empty(count, np.int64)
-    one, other, alike = np.empty(1024, np.int64), np.empty(1024, np.int64), np.empty(1024, np.float32)
-    found = 0
-    for band in range(bands):
-        heads[:] = -1
-        begin = band * rows
-        for j in range(count):
-            code = np.uint64(0)
-            for k in range(begin, begin + rows):
-                code = (code ^ np.uint64(signatures[j, k])) * _ODD
-                code ^= code >> np.uint64(29)
-            slot = np.int64(code >> np.uint64(20) & np.uint64(slots - 1))
-            while heads[slot] >= 0 and codes[slot] != code:
-                slot = (slot + 1) & (slots - 1)
-            i = heads[slot] if j >= first else -1
-            while i >= 0:
-                if _agree_first_in(signatures[i], signatures[j], band, rows):
-                    if stops.size:
-                        likeness = _jaccard(flat, stops[i], stops[i + 1], stops[j], stops[j + 1])
-                    else:
-                        likeness = _share(signatures[i], signatures[j])
-                    if likeness >= floor:
-                        if found == one.size:
-                            one, other, alike = _doubled(one), _doubled(other), _doubled(alike)
-                        one[found], other[found], alike[found] = i, j, likeness
-                        found += 1
-                i = following[i]
-            following[j], heads[slot], codes[slot] = heads[slot], j, code
-    return one[:found], other[:found], alike[:found]
+def candidates(codes: Halves, fresh: int) -> Iterator[Words]:
+    """Pairs i < j with equal codes and j >= fresh, as i << 32 | j, about PAIRS at a time."""
+    packed = codes.astype(np.uint64) << np.uint64(32) | np.arange(codes.size, dtype=np.uint64)
+    packed.sort()
+    state, out = np.zeros(2, np.int64), np.empty(PAIRS, np.uint64)
+    while state[0] < packed.size:
+        count = next_pairs(packed, np.uint64(fresh), state, out)
+        yield out[:count].copy()
 
 
-@kernel
-def _agree_first_in(one: Halves, other: Halves, band: int, rows: int) -> bool:
-    for earlier in range(band + 1):
-        agree = True
-        for k in range(earlier * rows, earlier * rows + rows):
-            if one[k] != other[k]:
-                agree = False
-                break
-        if agree:
-            return bool(earlier == band)
-    return False
+def _verified(sketches: Sketches, pairs: Words, floor: float) -> Iterator[pl.DataFrame]:
+    for first in range(0, pairs.size, TAKEN):
+        some = pairs[first : first + TAKEN]
+        i, j = (some >> np.uint64(32)).astype(np.int64), (some & np.uint64(0xFFFFFFFF)).astype(np.int64)
+        numbers, place = np.unique(np.concatenate([i, j]), return_inverse=True)
+        alike = _similarities(sketches.take(numbers, ["signature", "shingles"]), place[: i.size], place[i.size :])
+        strong = alike >= np.float32(floor)
+        yield pl.DataFrame({"i": i[strong], "j": j[strong], "similarity": alike[strong]}, schema=LINK_SCHEMA)
 
 
-def pairs(texts: pl.DataFrame, fresh: Indices, width: int, banding: tuple[int, int], floor: float) -> tuple[Indices, Indices, Similarities]:
-    """The verified pairs among sketches of `width` values, each with one of `fresh` (the last rows) at least."""
+def _similarities(texts: pl.DataFrame, i: Indices, j: Indices) -> Similarities:
+    if texts["shingles"].null_count():
+        data, offsets = flat(texts["signature"])
+        return shares_of(data[offsets[0] : offsets[-1]].view("<u4").reshape(texts.height, -1), i, j)
+    packed, stops = flat(texts["shingles"])
+    return jaccards_of(packed[stops[0] : stops[-1]].view("<u4"), (stops - stops[0]) // 4, i, j)
+
+
+def _signatures(texts: pl.DataFrame, bands: int, rows: int) -> Halves:
     data, offsets = flat(texts["signature"])
-    signatures = data[offsets[0] : offsets[-1]].view("<u4").reshape(-1, width)
-    shingles, stops = np.empty(0, np.uint32), np.empty(0, np.int64)
-    if texts.height and texts["shingles"].null_count() == 0:
-        packed, stops = flat(texts["shingles"])
-        shingles, stops = packed[stops[0] : stops[-1]].view("<u4"), (stops - stops[0]) // 4
-    return linked(signatures, texts.height - fresh.size, *banding, np.float32(floor), shingles, stops)
+    made = data[offsets[0] : offsets[-1]].view("<u4").reshape(texts.height, -1) if texts.height else np.empty((0, bands * rows), np.uint32)
+    if made.shape[1] < bands * rows:
+        raise RecipeError(
+            f"{bands} bands of {rows} rows need {bands * rows} permutations; the signatures have {made.shape[1]}",
+            where="near_duplicate_text",
+            fix=f"set `permutations: {bands * rows}`, or fewer bands or rows",
+        )
+    return made
+
+
+@kernel
+def band_codes(signatures: Halves, bands: Indices, rows: int, codes: Halves) -> None:
+    """Write a 32-bit hash of every band of every signature into codes[band, text]."""
+    for text in range(signatures.shape[0]):
+        for band in range(bands.size):
+            code = np.uint64(bands[band])
+            for k in range(bands[band] * rows, bands[band] * rows + rows):
+                code = (code ^ np.uint64(signatures[text, k])) * _ODD
+                code ^= code >> np.uint64(29)
+            codes[band, text] = np.uint32(code >> np.uint64(32))
+
+
+@kernel
+def next_pairs(packed: Words, fresh: np.uint64, state: Indices, out: Words) -> int:
+    """Fill `out` with pairs of `packed` (code << 32 | number, sorted) from state (one, other) on, and say how many; `state` moves on."""
+    low, count, size = np.uint64(0xFFFFFFFF), 0, packed.size
+    one, other = state[0], state[1]
+    while one < size:
+        code = packed[one] >> np.uint64(32)
+        other = max(other, one + 1)
+        if other < size and packed[other] >> np.uint64(32) == code and packed[other] & low < fresh:
+            other = np.searchsorted(packed, code << np.uint64(32) | fresh)
+        while other < size and packed[other] >> np.uint64(32) == code:
+            if count == out.size:
+                state[0], state[1] = one, other
+                return count
+            out[count] = (packed[one] & low) << np.uint64(32) | (packed[other] & low)
+            count += 1
+            other += 1
+        one += 1
+        other = 0
+    state[0], state[1] = one, other
+    return count
+
+
+@kernel
+def shares_of(signatures: Halves, i: Indices, j: Indices) -> Similarities:
+    """The share of equal values in signatures i and j."""
+    found = np.empty(i.size, np.float32)
+    for pair in range(i.size):
+        equal = 0
+        for k in range(signatures.shape[1]):
+            equal += signatures[i[pair], k] == signatures[j[pair], k]
+        found[pair] = np.float32(equal / signatures.shape[1])
+    return found
+
+
+@kernel
+def jaccards_of(values: Halves, stops: Indices, i: Indices, j: Indices) -> Similarities:
+    """The Jaccard similarity of the ascending sets values[stops[i] : stops[i + 1]] and that of j."""
+    found = np.empty(i.size, np.float32)
+    for pair in range(i.size):
+        a, a_stop, b, b_stop = stops[i[pair]], stops[i[pair] + 1], stops[j[pair]], stops[j[pair] + 1]
+        total, shared = (a_stop - a) + (b_stop - b), 0
+        while a < a_stop and b < b_stop:
+            one, other = values[a], values[b]
+            shared += one == other
+            a += one <= other
+            b += other <= one
+        found[pair] = np.float32(shared / (total - shared))
+    return found

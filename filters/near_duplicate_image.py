@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -9,10 +10,10 @@ import polars as pl
 from PIL import Image
 
 from curate.digest import row_hash
-from curate.grouping import grouping
+from curate.grouping import LINK_SCHEMA, grouping
 from curate.signal import signal
+from curate.sketches import Sketches
 from filters._image import ImageError, decode
-from filters._links import Indices, Similarities, Words, distinct_pairs, equal_pairs, together, verified
 
 _GRID = 64
 _INNER = _GRID - 2
@@ -20,6 +21,13 @@ _THUMBNAIL = 16
 _SHIFTS = [(y, x) for y in (1, 0, 2) for x in (1, 0, 2)]  # the first is the unshifted window
 _SCALE = 4096
 _STABLE = (0.03 * 255) ** 2
+_PAIRS_AT_ONCE = 1 << 20
+_AT_ONCE = 1 << 16  # candidates whose thumbnails, 768 bytes each, are in memory
+_COMPARED = 2048
+
+Indices = npt.NDArray[np.int64]
+Words = npt.NDArray[np.uint64]
+Similarities = npt.NDArray[np.float32]
 
 
 @signal(version=1, reads=["image"], writes={"key": pl.Binary, "hashes": pl.Binary, "thumbnail": pl.Binary}, uses=["pillow"])
@@ -41,19 +49,29 @@ def sketch(batch: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame(rows, schema={"key": pl.Binary, "hashes": pl.Binary, "thumbnail": pl.Binary, "error": pl.String}, orient="row")
 
 
-def links(known: pl.DataFrame, new: pl.DataFrame, *, bits: int = 6, floor: float = 0.8) -> pl.DataFrame:
+def links(sketches: Sketches, *, bits: int = 6, floor: float = 0.8) -> Iterator[pl.DataFrame]:
     """Pairs whose hashes, one of them shifted or not, differ in at most `bits` bits, with the similarity of their thumbnails.
 
-    Candidates are found exactly: of bits + 1 bands of the 64, one must be equal. See `likeness` for the similarity, in [0, 1].
+    Candidates are found exactly: of bits + 1 bands of the 64, one must be equal. See `likeness` for the similarity, in [0, 1]. Memory holds
+    72 bytes an image and the candidates; thumbnails stay where they are.
     """
-    rows, fresh = together(known, new)
-    hashes = np.frombuffer(b"".join(rows["hashes"]), "<u8").reshape(rows.height, len(_SHIFTS))
-    thumbnails = np.frombuffer(b"".join(rows["thumbnail"]), np.uint8).reshape(rows.height, _THUMBNAIL, _THUMBNAIL, 3)
-    pairs = _candidates(hashes, fresh, bits)
-    return verified(rows, pairs, lambda i, j: likeness(thumbnails[i], thumbnails[j]), floor, at_once=2048)
+    packed = [data for _, frame in sketches.read(["hashes"]) for data in frame["hashes"].to_list()]
+    hashes = np.frombuffer(b"".join(packed), "<u8").reshape(-1, len(_SHIFTS))
+    i, j = _candidates(hashes, sketches.fresh, bits, sketches.share)
+    for first in range(0, i.size, _AT_ONCE):
+        one, other = i[first : first + _AT_ONCE], j[first : first + _AT_ONCE]
+        numbers, place = np.unique(np.concatenate([one, other]), return_inverse=True)
+        pixels = b"".join(sketches.take(numbers, ["thumbnail"])["thumbnail"].to_list())
+        thumbnails = np.frombuffer(pixels, np.uint8).reshape(-1, _THUMBNAIL, _THUMBNAIL, 3)
+        alike = np.empty(one.size, np.float32)
+        for start in range(0, one.size, _COMPARED):
+            some = slice(start, start + _COMPARED)
+            alike[some] = likeness(thumbnails[place[: one.size][some]], thumbnails[place[one.size :][some]])
+        strong = alike >= np.float32(floor)
+        yield pl.DataFrame({"i": one[strong], "j": other[strong], "similarity": alike[strong]}, schema=LINK_SCHEMA)
 
 
-near_duplicate_image = grouping("near_duplicate_image", version=1, sketch=sketch, links=links, threshold=0.95)
+near_duplicate_image = grouping("near_duplicate_image", version=2, sketch=sketch, links=links, threshold=0.95)
 
 
 def likeness(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> Similarities:
@@ -86,12 +104,24 @@ def _concordance(a: npt.NDArray[np.int64], b: npt.NDArray[np.int64]) -> npt.NDAr
     return concordance
 
 
-def _candidates(hashes: Words, fresh: Indices, bits: int) -> tuple[Indices, Indices]:
-    """Pairs with a side in `fresh` of which one's plain hash is within `bits` of some version of the other's."""
+def _candidates(hashes: Words, fresh: int, bits: int, share: tuple[int, int]) -> tuple[Indices, Indices]:
+    """Pairs i < j, j >= fresh, of which one's plain hash is within `bits` of some version of the other's, in this share of the bands."""
     plain, every = hashes[:, 0], np.arange(len(hashes), dtype=np.int64)
-    known = every[: len(hashes) - fresh.size]
-    parts = [*_within(_versions(hashes, fresh), (plain, every), bits), *_within(_versions(hashes, known), (plain[fresh], fresh), bits)]
-    return distinct_pairs(parts, len(hashes))
+    known, new = every[:fresh], every[fresh:]
+    parts = [
+        *_within(_versions(hashes, new), (plain, every), bits, share),
+        *_within(_versions(hashes, known), (plain[new], new), bits, share),
+    ]
+    return _distinct(parts, len(hashes))
+
+
+def _distinct(parts: list[tuple[Indices, Indices]], count: int) -> tuple[Indices, Indices]:
+    """The unordered pairs (i < j) among `count` rows that occur in any part, once each, without pairs of a row with itself."""
+    codes = [np.unique(np.minimum(i, j) * count + np.maximum(i, j)) for i, j in parts]
+    every = np.unique(np.concatenate(codes)) if codes else np.empty(0, np.int64)
+    first, second = np.divmod(every, max(count, 1))
+    apart = first != second
+    return first[apart], second[apart]
 
 
 def _versions(hashes: Words, rows: Indices) -> tuple[Words, Indices]:
@@ -102,16 +132,31 @@ def _versions(hashes: Words, rows: Indices) -> tuple[Words, Indices]:
     return ordered[first], np.repeat(rows, first.sum(1))
 
 
-def _within(left: tuple[Words, Indices], right: tuple[Words, Indices], bits: int) -> list[tuple[Indices, Indices]]:
+def _within(left: tuple[Words, Indices], right: tuple[Words, Indices], bits: int, share: tuple[int, int]) -> list[tuple[Indices, Indices]]:
     """Row pairs whose hashes differ in at most `bits` bits: by the pigeonhole principle one of bits + 1 bands is then equal."""
     edges = np.linspace(0, 64, bits + 2).astype(int)
     found = []
-    for low, high in itertools.pairwise(edges.tolist()):
+    for low, high in list(itertools.pairwise(edges.tolist()))[share[0] :: share[1]]:
         mask = np.uint64((1 << (high - low)) - 1)
-        for i, j in equal_pairs(left[0] >> np.uint64(low) & mask, right[0] >> np.uint64(low) & mask):
+        for i, j in _equal_pairs(left[0] >> np.uint64(low) & mask, right[0] >> np.uint64(low) & mask):
             near = np.bitwise_count(left[0][i] ^ right[0][j]) <= bits
             found.append((left[1][i[near]], right[1][j[near]]))
     return found
+
+
+def _equal_pairs(left: Words, right: Words) -> Iterator[tuple[Indices, Indices]]:
+    """Every (i, j) with left[i] == right[j], about a million at a time, so that one huge bucket never fills memory."""
+    order = np.argsort(right, kind="stable")
+    ordered = right[order]
+    start = np.searchsorted(ordered, left, "left").astype(np.int64)
+    count = np.searchsorted(ordered, left, "right") - start
+    ends = np.cumsum(count)
+    total = int(ends[-1]) if ends.size else 0
+    for first in range(0, total, _PAIRS_AT_ONCE):
+        at = np.arange(first, min(first + _PAIRS_AT_ONCE, total), dtype=np.int64)
+        i = np.searchsorted(ends, at, "right").astype(np.int64)
+        j = order[start[i] + at - (ends[i] - count[i])]
+        yield i, j
 
 
 def _reduced(data: bytes | None) -> tuple[npt.NDArray[np.float64] | None, bytes | None, str | None]:

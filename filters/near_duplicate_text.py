@@ -1,6 +1,6 @@
 """Texts that share most of their wording: documents copied with small changes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import polars as pl
@@ -8,8 +8,8 @@ import polars as pl
 from curate.errors import RecipeError
 from curate.grouping import grouping
 from curate.signal import signal
+from curate.sketches import Sketches
 from filters._characters import tables
-from filters._links import linked, together
 
 _FORMS = ("NFC", "NFD", "NFKC", "NFKD", "")
 _WRITES = {"key": pl.Binary, "signature": pl.Binary, "shingles": pl.Binary}
@@ -58,25 +58,17 @@ def sketch(
     return pl.concat([found, again])[place]
 
 
-def links(known: pl.DataFrame, new: pl.DataFrame, *, bands: int = 16, rows: int = 8, floor: float = 0.6) -> pl.DataFrame:
+def links(sketches: Sketches, *, bands: int = 16, rows: int = 8, floor: float = 0.6) -> Iterator[pl.DataFrame]:
     """Pairs that agree in all `rows` values of one of `bands` bands of their signatures, and their Jaccard similarity.
 
     See `recall` for how many are found. The similarity is that of the shingles where the sketch holds them (`exact`), else estimated as
-    the share of equal values in the signatures, with standard deviation sqrt(s (1 - s) / permutations): .035 at .8.
+    the share of equal values in the signatures, with standard deviation sqrt(s (1 - s) / permutations): .035 at .8. Signatures stay where
+    they are: memory holds 4 bytes a text for some bands at a time, and the sketches of some candidates.
     Raises RecipeError if the signatures have fewer than bands x rows values.
     """
     from filters import _banding
 
-    texts, fresh = together(known, new)
-    width = int(texts["signature"].bin.size()[0]) // 4 if texts.height else bands * rows
-    if width < bands * rows:
-        raise RecipeError(
-            f"{bands} bands of {rows} rows need {bands * rows} permutations; the signatures have {width}",
-            where="near_duplicate_text",
-            fix=f"set `permutations: {bands * rows}`, or fewer bands or rows",
-        )
-    i, j, similarity = _banding.pairs(texts, fresh, width, (bands, rows), floor)
-    return linked(texts, i, j, similarity)
+    return _banding.linked(sketches, bands, rows, floor)
 
 
 def recall(similarities: Sequence[float], *, bands: int = 16, rows: int = 8) -> list[float]:
@@ -87,4 +79,4 @@ def recall(similarities: Sequence[float], *, bands: int = 16, rows: int = 8) -> 
     return [1 - (1 - similarity**rows) ** bands for similarity in similarities]
 
 
-near_duplicate_text = grouping("near_duplicate_text", version=2, sketch=sketch, links=links, threshold=0.8)
+near_duplicate_text = grouping("near_duplicate_text", version=3, sketch=sketch, links=links, threshold=0.7, recall=recall)

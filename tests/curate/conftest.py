@@ -60,11 +60,13 @@ def letters(batch):
     return batch.select(key=pl.col("text").str.to_lowercase().cast(pl.Binary))
 
 
-def shared_letters(known, new, *, floor: float = 0.5):
+def shared_letters(sketches, *, floor: float = 0.5):
     """Texts by the share of their letters that both have."""
-    every, fresh = [*known["key"], *new["key"]], set(new["key"])
-    pairs = [(a, b, len({*a} & {*b}) / len({*a} | {*b})) for a in every for b in every if a < b and ({a, b} & fresh)]
-    return pl.DataFrame([pair for pair in pairs if pair[2] >= floor], schema=LINK_SCHEMA, orient="row")
+    keys = [key for _, frame in sketches.read(["key"]) for key in frame["key"]]
+    pairs = [
+        (i, j, len({*keys[i]} & {*keys[j]}) / len({*keys[i]} | {*keys[j]})) for j in range(sketches.fresh, len(keys)) for i in range(j)
+    ]
+    yield pl.DataFrame([pair for pair in pairs if pair[2] >= floor], schema=LINK_SCHEMA, orient="row")
 
 
 alike = grouping("alike", version=1, sketch=letters, links=shared_letters, threshold=0.75)

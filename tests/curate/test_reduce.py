@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 
 from curate import reduce
 from curate.digest import h, words_of
-from curate.errors import SignalBugError
-from curate.grouping import LINK_SCHEMA
-from curate.reduce import Cut, candidates, cut_of, kept_by, link, nth_smallest, order_key, survivors_of, value_of
+from curate.reduce import Cut, candidates, cut_of, kept_by, nth_smallest, order_key, value_of
 from curate.rule import OnePer, Random, Top
 from curate.store import Store
 
@@ -140,99 +138,6 @@ def test_no_candidates_keep_nothing(store, rule):
     cut, kept = kept_rows(store, rule, [None] * 40)
     assert (cut, kept) == (Cut(0, 0), [])
     assert cut_of(rule, pl.Float64(), [], store) == Cut(0, 0)
-
-
-def ranked_rows(keys, prefer=()):
-    """Candidates of `one_per` in row order: one key column per preference, uids as ties."""
-    columns = {f"k{n}": order_key(pl.Series(values), True) for n, values in enumerate(prefer or [[0] * len(keys)])}
-    uids = UIDS[: len(keys)]
-    return pl.DataFrame(
-        {"row": range(len(keys)), **columns, "tie0": uids[:, 0], "tie1": uids[:, 1], "key": pl.Series(keys, dtype=pl.Binary)}
-    )
-
-
-def pairs(*links):
-    return pl.DataFrame([*links], schema=LINK_SCHEMA, orient="row")
-
-
-def dropped(frame, links=(), threshold=0.8, keeper="direct"):
-    found = survivors_of(OnePer("twins", (), keeper), frame, pairs(*links), threshold)
-    return {row: (survivor, round(similarity, 4)) for row, survivor, similarity in found.rows()}
-
-
-def test_rows_of_equal_keys_leave_for_the_preferred_one():
-    frame = ranked_rows([b"a", b"b", b"a", b"a"], [[2, 0, 1, None]])
-    assert dropped(frame) == {0: (2, 1.0), 3: (2, 1.0)}
-
-
-def test_later_preferences_and_then_uids_break_ties():
-    frame = ranked_rows([b"a"] * 4, [[1, 1, 1, 2], [3, 2, 2, 0]])
-    assert dropped(frame) == {0: (1, 1.0), 2: (1, 1.0), 3: (1, 1.0)}
-
-
-def test_ten_preferences_are_weighed_in_order():
-    frame = ranked_rows([b"a", b"a"], [[0, 0]] * 2 + [[0, 1]] + [[0, 0]] * 7 + [[1, 0]])
-    assert dropped(frame) == {1: (0, 1.0)}
-
-
-def test_rows_without_a_key_stand_alone_whatever_keys_others_have():
-    assert dropped(ranked_rows([None, None, b"row 0", b"row 1", None])) == {}
-    assert dropped(ranked_rows([None, None, None])) == {}
-    assert dropped(ranked_rows([b"row 1", None, b"row 1"])) == {2: (0, 1.0)}
-
-
-def test_links_reach_rows_through_their_keys_and_only_rows_that_are_here():
-    frame = ranked_rows([b"c", b"a", b"b", b"c"])
-    links = [(b"a", b"c", 0.9), (b"a", b"z", 0.99), (b"b", b"c", 0.7)]
-    assert dropped(frame, links) == {1: (0, 0.9), 3: (0, 1.0)}
-    assert dropped(frame, links, 0.95) == {3: (0, 1.0)}
-    assert dropped(frame, links, 0.5) == {1: (0, 0.9), 2: (0, 0.7), 3: (0, 1.0)}
-    assert dropped(frame.clear(), links) == {}
-
-
-@given(st.permutations(range(6)))
-def test_order_of_arrival_changes_nothing(order):
-    frame = ranked_rows([b"a", b"b", b"c", b"a", None, b"b"], [[1, 0, 1, 0, 0, 0]])
-    links = [(b"a", b"b", 0.9), (b"b", b"c", 0.85)]
-    assert dropped(frame[list(order)], links[::-1]) == dropped(frame, links)
-
-
-def test_only_new_keys_are_linked_and_against_all_that_were(tmp_path):
-    store, calls = Store.open(f"memory:{tmp_path}"), []
-    schema = {"key": pl.Binary, "size": pl.UInt8}
-
-    def links(known, new, *, floor):
-        calls.append((known["key"].to_list(), new["key"].to_list(), floor))
-        every = pl.concat([known, new])
-        return pairs(*[(a, b, 0.9) for a in every["key"] for b in new["key"] if a < b])
-
-    def linked(*keys):
-        sketches = pl.DataFrame([(key, 1) for key in keys], schema=schema, orient="row")
-        found = link(store, "links/x", links, {"floor": 0.5}, sketches, 1)
-        return sorted(found.pairs.rows()), found.new
-
-    first = [(b"a", b"b", pytest.approx(0.9))]
-    assert linked(b"b", b"a", b"a", None) == (first, 2)
-    assert linked(b"a", b"b") == (first, 0)
-    again, new = linked(b"c", b"a")
-    assert (again, new) == ([*first, (b"a", b"c", pytest.approx(0.9)), (b"b", b"c", pytest.approx(0.9))], 1)
-    assert calls == [([], [b"a", b"b"], 0.5), ([b"a", b"b"], [b"c"], 0.5)]
-
-
-@pytest.mark.parametrize(
-    "made", [pairs((b"b", b"a", 0.9)), pairs((b"a", b"a", 1.0)), pairs().rename({"a": "c"}), pairs().cast({"similarity": pl.Float64})]
-)
-def test_links_of_another_form_are_a_bug_of_the_grouping(store, made):
-    sketches = pl.DataFrame({"key": [b"a", b"b"]})
-    with pytest.raises(SignalBugError, match="links must return pairs a < b") as raised:
-        link(store, "links/x", lambda *_: made, {}, sketches, 1)
-    assert raised.value.where == "links/x"
-    assert store.parts("links/x") == {}
-
-
-def test_a_grouping_without_links_stores_none(store):
-    found = link(store, "links/x", None, {}, pl.DataFrame({"key": [b"a"]}), 1)
-    assert (found.pairs.height, found.new, store.storage.list("links/")) == (0, 0, [])
 
 
 def test_dropped_rows_are_read_once_for_all_pieces(tmp_path, monkeypatch):

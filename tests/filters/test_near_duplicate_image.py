@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 from PIL import Image, ImageEnhance
 
-from filters.near_duplicate_image import likeness, links, near_duplicate_image, sketch
+from filters.near_duplicate_image import likeness, near_duplicate_image, sketch
 
 Draw, Encode, Change = Callable[..., tuple[Image.Image, str]], Callable[..., bytes], Callable[..., Image.Image]
 
@@ -47,7 +47,7 @@ def gallery(scene: Draw, encoded: Encode, noised: Change, moved: Change) -> pl.D
 
 @pytest.mark.parametrize("bits", [0, 3, 6, 10])
 def test_no_pair_within_the_bits_is_lost_and_none_is_invented(bits: int, gallery: pl.DataFrame) -> None:
-    found = links(gallery.clear(), gallery, bits=bits, floor=0.8)
+    found = near_duplicate_image.pairs(gallery, bits=bits, floor=0.8)
     brute = _brute(gallery, bits, 0.8)
     assert len(brute) > 50
     assert set(found.select("a", "b").iter_rows()) == brute
@@ -55,13 +55,13 @@ def test_no_pair_within_the_bits_is_lost_and_none_is_invented(bits: int, gallery
 
 def test_links_grow_as_rows_arrive(gallery: pl.DataFrame) -> None:
     known, new = gallery[:100], gallery[100:]
-    parts = [links(known.clear(), known), links(known, new)]
-    assert pl.concat(parts).sort("a", "b").equals(links(gallery.clear(), gallery))
-    assert links(gallery, new).height == 0
+    parts = [near_duplicate_image.pairs(known), near_duplicate_image.pairs(known, new)]
+    assert pl.concat(parts).sort("a", "b").equals(near_duplicate_image.pairs(gallery))
+    assert near_duplicate_image.pairs(gallery, new).height == 0
 
 
 def test_copies_are_found_and_other_scenes_are_not(gallery: pl.DataFrame) -> None:
-    found = links(gallery.clear(), gallery)
+    found = near_duplicate_image.pairs(gallery)
     number = {key: i // 5 for i, key in reversed(list(enumerate(gallery["key"])))}
     strong = found.filter(pl.col("similarity") >= near_duplicate_image.threshold)
     right = [number[a] == number[b] for a, b in strong.select("a", "b").iter_rows()]
@@ -76,7 +76,7 @@ def test_another_brightness_is_another_picture(scene: Draw, encoded: Encode) -> 
     image, _ = scene(np.random.default_rng(0))
     dark = ImageEnhance.Brightness(image).enhance(0.5)
     rows = _sketched([encoded(image), encoded(dark)])
-    assert links(rows.clear(), rows, bits=64, floor=0.0)["similarity"][0] < near_duplicate_image.threshold
+    assert near_duplicate_image.pairs(rows, bits=64, floor=0.0)["similarity"][0] < near_duplicate_image.threshold
 
 
 def test_likeness_is_symmetric_one_for_equals_and_never_above() -> None:
@@ -95,7 +95,7 @@ def test_bytes_that_are_no_image_have_an_error_and_no_links(scene: Draw, encoded
     rows = _sketched([None, b"", b"<html>", jpeg[: len(jpeg) // 2], huge_png])
     assert rows["error"].to_list() == [None, "not_an_image", "not_an_image", "truncated_image", "too_large"]
     assert rows["key"].null_count() == 5
-    assert links(rows.clear(), rows).height == 0
+    assert near_duplicate_image.pairs(rows).height == 0
 
 
 def test_the_same_pixels_in_other_bytes_have_the_same_key(scene: Draw, encoded: Encode) -> None:

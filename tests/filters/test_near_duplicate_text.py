@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.errors import RecipeError, SignalBugError
-from filters.near_duplicate_text import links, near_duplicate_text, recall, sketch
+from filters.near_duplicate_text import near_duplicate_text, recall, sketch
 
 SEED, DOCUMENTS = 11, 60
 MASK = (1 << 64) - 1
@@ -164,7 +164,7 @@ def test_every_pair_found_has_its_true_jaccard_and_no_similar_pair_is_lost() -> 
     """At 32 bands of 4 a pair of similarity .5 escapes with probability (1 - .5^4)^32 = .13, one of .8 with 5e-8."""
     texts = _corpus()
     rows = _sketched(list(texts), exact=True)
-    found = _found_pairs(rows, links(rows.clear(), rows, bands=32, rows=4, floor=0.5))
+    found = _found_pairs(rows, near_duplicate_text.pairs(rows, bands=32, rows=4, floor=0.5))
     true = _true_pairs(texts, 0.5)
     assert len(true) > 150
     assert set(found) <= set(true), "everything found is at least as similar as the floor"
@@ -179,7 +179,7 @@ def test_without_the_shingles_similarity_is_the_share_of_equal_values() -> None:
     rows = _sketched(list(texts))
     assert rows["shingles"].null_count() == rows.height
     signatures = [np.frombuffer(one, "<u4") for one in rows["signature"]]
-    true, found = _true_pairs(texts, 0.01), _found_pairs(rows, links(rows.clear(), rows))
+    true, found = _true_pairs(texts, 0.01), _found_pairs(rows, near_duplicate_text.pairs(rows))
     assert len(found) > 100
     for (i, j), similarity in found.items():
         assert similarity == np.float32((signatures[i] == signatures[j]).mean())
@@ -202,7 +202,7 @@ def _pairs_of_similarity(shared: int, different: int, count: int) -> list[str | 
 def test_recall_is_what_the_curve_says(shared: int, different: int) -> None:
     count, similarity = 1500, shared / (shared + 2 * different)
     rows = _sketched(_pairs_of_similarity(shared, different, count))
-    found = _found_pairs(rows, links(rows.clear(), rows, floor=0.0))
+    found = _found_pairs(rows, near_duplicate_text.pairs(rows, floor=0.0))
     assert all(j == i + 1 and i % 2 == 0 for i, j in found)
     (expected,) = recall([similarity])
     assert abs(len(found) / count - expected) < 4 * (expected * (1 - expected) / count) ** 0.5 + 1e-9
@@ -257,7 +257,7 @@ def test_texts_too_short_for_a_shingle_stand_alone() -> None:
 def test_texts_without_words_have_no_sketch_and_no_links() -> None:
     rows = _sketched([None, "", " ", "!!!", "\0", "🙂"], words=1)
     assert rows["key"].null_count() == rows["error"].null_count() == 6
-    assert links(rows.clear(), rows).height == 0
+    assert near_duplicate_text.pairs(rows).height == 0
     assert _sketched([]).height == 0
 
 
@@ -265,32 +265,32 @@ def test_ten_megabytes_are_sketched() -> None:
     rows = _sketched(["x" * 10_000_000, "several words " * 715_000, "several words " * 10], exact=True)
     assert [len(one) for one in _sets(rows)] == [0, 2, 2]
     assert rows["signature"][1] == rows["signature"][2]
-    assert links(rows.clear(), rows)["similarity"].to_list() == [1.0]
+    assert near_duplicate_text.pairs(rows)["similarity"].to_list() == [1.0]
 
 
 @pytest.mark.parametrize("exact", [False, True])
 def test_links_grow_as_rows_arrive_and_never_join_two_known_ones(exact: bool) -> None:
     rows = _sketched(list(_corpus()), exact=exact)
     known, new = rows[: rows.height // 2 + 1], rows[rows.height // 2 + 1 :]
-    first, later, at_once = links(known.clear(), known), links(known, new), links(rows.clear(), rows)
+    first, later, at_once = near_duplicate_text.pairs(known), near_duplicate_text.pairs(known, new), near_duplicate_text.pairs(rows)
     assert later.height > 0
     assert pl.concat([first, later]).sort("a", "b").equals(at_once)
     fresh = set(new["key"]) - set(known["key"])
     assert all(a in fresh or b in fresh for a, b in later.select("a", "b").iter_rows())
-    assert links(rows, known).height == 0
+    assert near_duplicate_text.pairs(rows, known).height == 0
 
 
 def test_a_thousand_near_copies_are_all_linked() -> None:
     """Half a million pairs: more than any first guess of how many there will be."""
     common = " ".join(f"w{i}" for i in range(400))
     rows = _sketched([f"{common} end{i}" for i in range(1000)])
-    found = links(rows.clear(), rows)
+    found = near_duplicate_text.pairs(rows)
     assert found.height == found.select("a", "b").unique().height == 1000 * 999 // 2
 
 
 def test_links_are_ordered_and_of_the_declared_types() -> None:
     rows = _sketched(["a b c d e f g h i j", "a b c d e f g h i k", "A b c d e f g h i j"], exact=True)
-    found = links(rows.clear(), rows, bands=64, rows=2, floor=0.1)
+    found = near_duplicate_text.pairs(rows, bands=64, rows=2, floor=0.1)
     assert found.schema == pl.Schema({"a": pl.Binary, "b": pl.Binary, "similarity": pl.Float32})
     assert found.height == 1, "equal keys are one content, not a pair"
     assert found["a"][0] < found["b"][0]
@@ -300,8 +300,8 @@ def test_links_are_ordered_and_of_the_declared_types() -> None:
 def test_more_bands_and_rows_than_permutations_are_refused() -> None:
     rows = _sketched(["a b c d e f"])
     with pytest.raises(RecipeError, match="need 256 permutations; the signatures have 128"):
-        links(rows.clear(), rows, bands=32, rows=8)
-    assert links(*[_sketched(["a b c d e f"], permutations=256)] * 2, bands=32, rows=8).height == 0
+        near_duplicate_text.pairs(rows, bands=32, rows=8)
+    assert near_duplicate_text.pairs(*[_sketched(["a b c d e f"], permutations=256)] * 2, bands=32, rows=8).height == 0
 
 
 @pytest.mark.parametrize("wrong", [{"words": 0}, {"characters": 0}, {"permutations": 0}, {"unicode": "NFX"}])
