@@ -29,6 +29,13 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def sha256_path(path: Path) -> str:
+    """Of a file as `sha256_file`; of a folder the digest of the names and contents of the files right in it."""
+    if path.is_file():
+        return sha256_file(path)
+    return digest_of({one.name: sha256_file(one) for one in path.iterdir() if one.is_file()})
+
+
 def canonical_json(value: Any) -> str:
     """JSON with sorted keys, no spaces and no NaN: equal values give equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

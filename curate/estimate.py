@@ -10,7 +10,7 @@ EXPENSIVE = 10.0
 
 @dataclass(frozen=True)
 class Evidence:
-    """A signal's stored coverage of this pool (rows, or None until its model is trained), and seconds a row as measured here so far."""
+    """A signal's stored coverage of this pool (rows, or None until its model is made), and seconds a row as measured here so far."""
 
     name: str
     folder: str

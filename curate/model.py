@@ -3,10 +3,10 @@
 import functools
 import inspect
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,7 @@ class Made(NamedTuple):
 @dataclass
 class Model:
     """A way to make a model and to load it. `rows` are the recipe keys that name its training pools, trusted rows first; `files` the keys
-    that may name files.
+    that may name files or folders. `over` is "pool" where it is made from the pool that the recipe selects from.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Model:
     make: Callable[..., Made]
     defaults: dict[str, Any]
     required: tuple[str, ...]
+    over: Literal["", "pool"] = ""
     load: Callable[[Weights, dict[str, Any]], Any] | None = None
 
     def loader(self, function: Callable[[Weights, dict[str, Any]], Any]) -> Callable[[Weights, dict[str, Any]], Any]:
@@ -54,21 +55,27 @@ class Model:
         """Travel by module path."""
         return by_path(self.module, self.name)
 
-    def __call__(self, *rows: pl.DataFrame, **parameters: Any) -> Made:
+    def __call__(self, *rows: pl.DataFrame | Iterable[pl.DataFrame], **parameters: Any) -> Made:
         """Make it: the plain function, for use without an engine."""
         return self.make(*rows, **parameters)
 
 
 def model(
-    *, version: int, reads: Sequence[str] = (), rows: Sequence[str] = (), files: Sequence[str] = ()
+    *, version: int, reads: Sequence[str] = (), rows: Sequence[str] = (), files: Sequence[str] = (), over: Literal["", "pool"] = ""
 ) -> Callable[[Callable[..., Made]], Model]:
-    """Declare a model. For each of `rows` the function takes a frame of the roles in `reads`, in uid order; all else are keywords."""
+    """Declare a model. For each of `rows` the function takes a frame of the roles in `reads`, in uid order; all else are keywords.
+
+    With `over="pool"` its first argument is an iterator of frames of those roles, with nulls, that brings every row of the pool once, some
+    thousands at a time. What is made must not depend on their order or on where one frame ends, and must not need them all in memory.
+    Such a model counts, it trusts nothing: no row leaves the pool for having been seen.
+    """
 
     def declare(function: Callable[..., Made]) -> Model:
         keywords = [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
         defaults = {p.name: p.default for p in keywords if p.default is not p.empty}
         required = tuple(p.name for p in keywords if p.default is p.empty)
-        return Model(function.__name__, function.__module__, version, tuple(reads), tuple(rows), tuple(files), function, defaults, required)
+        names = (tuple(reads), tuple(rows), tuple(files))
+        return Model(function.__name__, function.__module__, version, *names, function, defaults, required, over)
 
     return declare
 

@@ -73,7 +73,7 @@ class Groups:
 
 @dataclass(frozen=True)
 class Training:
-    """A model as this recipe names it. `id` is the fingerprint of how it is made."""
+    """A model as this recipe names it. `id` is the fingerprint of how it is made; `over` the pool itself, where it is made from that."""
 
     name: str
     kind: str
@@ -81,6 +81,7 @@ class Training:
     parameters: dict[str, Any]
     rows: tuple[Pool, ...]
     id: str
+    over: Pool | None = None
 
     @property
     def folder(self) -> str:

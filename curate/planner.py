@@ -9,7 +9,7 @@ import polars as pl
 
 from curate.catalogue import Catalogue
 from curate.content import content
-from curate.digest import digest_of, sha256_file
+from curate.digest import digest_of, sha256_path
 from curate.errors import PoolError, RecipeError, nearest
 from curate.grouping import Grouping
 from curate.model import Model
@@ -126,10 +126,13 @@ class _Builder:
         how: dict[str, Any] = dict(parameters)
         for key in made.files:
             path = self.recipe.base / str(parameters[key])
-            if parameters[key] is not None and path.is_file():
-                parameters[key], how[key] = str(path.absolute()), sha256_file(path)
-        identity = digest_of([made.name, made.version, how, [pool.id for pool in rows]])
-        self.models[name] = Training(name, spec.kind, made, parameters, rows, identity)
+            if parameters[key] is not None and path.exists():
+                parameters[key], how[key] = str(path.absolute()), sha256_path(path)
+        if made.over:
+            self._needs(spec, made.reads)
+        over = self.pool if made.over else None
+        identity = digest_of([made.name, made.version, how, [pool.id for pool in rows], *([over.id] if over else [])])
+        self.models[name] = Training(name, spec.kind, made, parameters, rows, identity, over)
 
     def _training_pool(self, made: Model, key: str, path: Any, spec: Spec) -> Pool:
         try:
@@ -208,15 +211,18 @@ class _Builder:
         _known_parameters(spec, {**signal.defaults, **dict.fromkeys(signal.models)})
         models = self._models(signal, spec)
         found = {key: self.weights.get(one.id, f"pending:{one.id}") for key, one in models.items()}
-        missing = [role for role in signal.reads if role not in self.pool.roles]
+        self._needs(spec, signal.reads)
+        pending = any(one.id not in self.weights for one in models.values())
+        return _measure(name, kind, signal, {**signal.defaults, **given, **found}, self.pool, tuple(models.values()), pending)
+
+    def _needs(self, spec: Spec, roles: Sequence[str]) -> None:
+        missing = [role for role in roles if role not in self.pool.roles]
         if missing:
             raise RecipeError(
                 f"{spec.kind} reads the role {missing[0]}, which this pool lacks (it has {', '.join(self.pool.roles)})",
                 where=spec.where,
                 fix=f"name the column with --role {missing[0]}=COLUMN, or use a stored pool.COLUMN instead",
             )
-        pending = any(one.id not in self.weights for one in models.values())
-        return _measure(name, kind, signal, {**signal.defaults, **given, **found}, self.pool, tuple(models.values()), pending)
 
     def _models(self, signal: Signal, spec: Spec) -> dict[str, Training]:
         """The recipe's model for each of a signal's model parameters, but for those that name what is built in."""

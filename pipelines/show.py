@@ -142,7 +142,7 @@ def plan(made: Plan, known: Forecast) -> None:
     table(f"{made.recipe.name}: {made.pool.rows:,} rows", ["stage", "from", "asks", "keeps"], rows)
     evidence = []
     for name, one in known.evidence.items():
-        stored = "unknown until trained" if one.rows is None else f"{one.rows:,} of {made.pool.rows:,}"
+        stored = "unknown until made" if one.rows is None else f"{one.rows:,} of {made.pool.rows:,}"
         cost = "not measured yet" if one.seconds_per_row is None else f"{one.seconds_per_row * 1e6:,.1f} us/row"
         left = None if one.rows is None or one.seconds_per_row is None else (made.pool.rows - one.rows) * one.seconds_per_row
         evidence.append([name, stored, cost, "" if left is None else f"{left:,.1f} s"])

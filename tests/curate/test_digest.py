@@ -13,6 +13,7 @@ from curate.digest import (
     row_hash,
     sha256,
     sha256_file,
+    sha256_path,
     words_of,
     words_of_hex,
     xxh3_128_of_16,
@@ -57,3 +58,18 @@ def test_equal_values_have_one_text_and_nan_has_none(tmp_path):
         canonical_json(float("nan"))
     (tmp_path / "x").write_bytes(b"abc")
     assert sha256_file(tmp_path / "x") == sha256(b"abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_a_folder_is_the_names_and_contents_of_its_files(tmp_path):
+    digests = set()
+    for name, data in [("a", b"1"), ("b", b"1"), ("a", b"2")]:
+        folder = tmp_path / f"{name}{data.decode()}"
+        (folder / "deeper").mkdir(parents=True)
+        (folder / name).write_bytes(data)
+        assert sha256_path(folder / name) == sha256_file(folder / name)
+        digests.add(sha256_path(folder))
+    twin = tmp_path / "twin"
+    twin.mkdir()
+    (twin / "a").write_bytes(b"1")
+    assert sha256_path(twin) in digests
+    assert len(digests) == 3

@@ -26,6 +26,16 @@ def test_a_model_says_what_it_needs():
     assert made.weights["mean"].tolist() == [2.0, 2.0]
 
 
+def test_a_model_over_the_pool_takes_its_rows_as_they_come():
+    @model(version=1, reads=["text"], over="pool")
+    def longest(rows, *, least: int = 0):
+        return Made({"chars": np.array([max(least, *(frame["text"].str.len_chars().max() for frame in rows))])}, {})
+
+    assert (longest.over, longest.rows, average.over) == ("pool", (), "")
+    made = longest((pl.DataFrame({"text": [text, None]}) for text in ("ab", "abcd", "c")), least=3)
+    assert made.weights["chars"].tolist() == [4]
+
+
 def test_the_digest_is_of_what_weights_are_not_of_how_they_lie():
     digest = digest_of_weights(WEIGHTS)
     turned = {name: np.asfortranarray(WEIGHTS[name]) for name in ("b", "a")}

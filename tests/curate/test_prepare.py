@@ -95,6 +95,69 @@ def test_a_model_of_two_pools_takes_both_and_both_leave_the_pool(trusted, store,
         resolve(Recipe.parse(text.replace(", others: rest.parquet", ""), base=trusted), texts, filters(apart=apart), store)
 
 
+@model(version=1, reads=["text"], over="pool")
+def census(rows, *, kind: str = "chars"):
+    """How many texts there are of each length."""
+    seen = [frame["text"].drop_nulls().str.len_chars() for frame in rows]
+    assert len(seen) > 1, "a pool comes in pieces"
+    lengths, counts = np.unique(np.concatenate(seen), return_counts=True)
+    return Made({"lengths": lengths, "counts": counts}, {"kind": kind})
+
+
+@census.loader
+def load_census(weights, _):
+    return dict(zip(weights["lengths"].tolist(), weights["counts"].tolist(), strict=True))
+
+
+@signal(version=1, reads=["text"], writes={"like": pl.UInt32})
+def as_long(batch, *, model: ModelRef):
+    return batch.select(like=pl.col("text").str.len_chars().replace_strict(loaded(model), default=0, return_dtype=pl.UInt32))
+
+
+CENSUS = """
+models: {c: {census: {}}}
+signals: {l: {as_long: {model: c}}}
+stages: {common: {keep: "l.like >= 3"}}
+subsets: [common]
+"""
+
+
+def test_a_model_over_the_pool_sees_each_row_once_and_takes_none_away(store, texts, filters, do):
+    known = filters(census=census, as_long=as_long)
+    outcome = do(CENSUS, texts, store, known)
+    assert list(outcome.plan.nodes) == ["pool", "common"]
+    lengths = [len(text) for text in pl.read_parquet(texts.root)["text"] if text is not None]
+    assert loaded(outcome.plan.measures["l"].parameters["model"]) == {length: lengths.count(length) for length in lengths}
+    assert outcome.decided["common"].kept == sum(lengths.count(length) >= 3 for length in lengths)
+    assert do(CENSUS, texts, store, known).effort.measured == {}
+
+
+def test_a_model_over_the_pool_is_of_this_pool_and_pending_until_it_is_made(store, texts, filters, do, tmp_path):
+    known = filters(census=census, as_long=as_long)
+    recipe = Recipe.parse(CENSUS, where="recipe.yaml")
+    before = resolve(recipe, texts, known, store)
+    assert before.measures["l"].pending
+    do(CENSUS, texts, store, known)
+    after = resolve(recipe, texts, known, store)
+    assert (after.measures["l"].pending, after.models["c"].id) == (False, before.models["c"].id)
+    pl.read_parquet(texts.root)[:11].write_parquet(tmp_path / "less.parquet")
+    other = resolve(recipe, Pool.open(tmp_path / "less.parquet"), known, store)
+    assert other.measures["l"].pending
+    assert other.models["c"].id != before.models["c"].id
+    assert resolve(recipe.set("models.c.census.kind", "words"), texts, known, store).models["c"].id != before.models["c"].id
+
+
+def test_a_model_over_the_pool_needs_its_roles_there(store, texts, filters):
+    @model(version=1, reads=["text", "url"], over="pool")
+    def hosts(rows):
+        return Made({}, {})
+
+    recipe = Recipe.parse(CENSUS.replace("census", "hosts"), where="recipe.yaml")
+    with pytest.raises(RecipeError, match="hosts reads the role url, which this pool lacks") as raised:
+        resolve(recipe, texts, filters(hosts=hosts, as_long=as_long), store)
+    assert raised.value.fix.startswith("name the column with --role url=COLUMN")
+
+
 def changed(answer, version=1):
     """A signal `size` whose code answers otherwise for some rows."""
 
