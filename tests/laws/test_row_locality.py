@@ -92,11 +92,6 @@ def parameters(tmp_path_factory: pytest.TempPathFactory, fasttext_file: Path) ->
     return found
 
 
-def _models(signal: Signal, model: str) -> dict[str, str]:
-    """What is built in goes first."""
-    return {key: model for key in signal.models if key not in signal.defaults}
-
-
 def _bits(frame: pl.DataFrame) -> list[tuple[object, ...]]:
     """Rows whose floats are bytes, so that -0.0 is not 0.0."""
     return [tuple(struct.pack("<d", value) if isinstance(value, float) else value for value in row) for row in frame.rows()]
