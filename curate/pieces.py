@@ -8,6 +8,8 @@ import numpy as np
 import polars as pl
 
 from curate.digest import UInt64s, canonical_json
+from curate.errors import PoolError
+from curate.executor import Crashed, Executor
 from curate.pool import Pool, number_duplicates, refuse_duplicates
 from curate.store import Part, Store
 
@@ -35,30 +37,51 @@ def pool_key(pool: Pool) -> str:
     return f"pools/{pool.id[:16]}"
 
 
-def index_pool(pool: Pool, store: Store, progress: Callable[[str, int, int], None]) -> bool:
+@dataclass(frozen=True)
+class UidTask:
+    """Read the uids of one piece."""
+
+    store: str
+    pool_key: str
+    piece: Piece
+
+
+def index_pool(pool: Pool, store: Store, executor: Executor, progress: Callable[[str, int, int], None]) -> bool:
     """Give every row its uid, once per pool; True if it had to be done. PoolError on null or repeated uids of a uid column."""
     key = pool_key(pool)
     remember_place(pool, store)
     if store.json(f"{key}/indexed.json"):
         return False
-    words, originals = [], []
-    for number, shard in enumerate(pool.shards):
-        found, original = pool.uids(shard)
-        words.append(found)
-        originals.append(original)
-        progress("uids", number + 1, len(pool.shards))
+    pieces, parts, rows = pieces_of(pool), dict[int, Part](), 0
+    for index, part in executor.map(write_uids, [UidTask(store.address, key, piece) for piece in pieces]):
+        if isinstance(part, Crashed):
+            where = str(pool.root / pool.shards[pieces[index].shard].path)
+            raise PoolError(f"reading its rows killed the worker {part.attempts} times: {part.detail}", where=where, fix="move it away")
+        parts[index], rows = part, rows + pieces[index].rows
+        progress("uids", rows, pool.rows)
+    mine = [[parts[piece.number] for piece in pieces if piece.shard == shard] for shard in range(len(pool.shards))]
+    empty = pl.DataFrame(schema={"high": pl.UInt64, "low": pl.UInt64})
+    words = [pl.concat([empty, *[store.frame(part, columns=["high", "low"]) for part in some]]).to_numpy() for some in mine]
     if "uid" in pool.roles:
         refuse_duplicates(pool, words)
     else:
         words = number_duplicates(words)
-    for number, (found, original) in enumerate(zip(words, originals, strict=True)):
-        frame = pl.DataFrame({"high": found[:, 0], "low": found[:, 1]})
-        if original is not None:
-            frame = frame.with_columns(original=original)
+    for number, some in enumerate(mine):
+        frame = pl.concat([empty, *[store.frame(part) for part in some]], how="diagonal")
+        frame = frame.with_columns(high=words[number][:, 0], low=words[number][:, 1])
         store.put_json(f"{key}/uids/{number:06d}.json", asdict(store.put_frame(key, f"uids-{number:06d}", frame)))
     total = [int(np.add.reduce([w[:, i].sum(dtype=np.uint64) for w in words], dtype=np.uint64)) for i in (0, 1)] if words else [0, 0]
     store.put_json(f"{key}/indexed.json", {"rows": pool.rows, "sums": total})
     return True
+
+
+def write_uids(task: UidTask) -> Part:
+    """Runs in a worker: uids as words, and as they were written where that is something else."""
+    store = Store.open(task.store)
+    pool = open_pool(store, task.pool_key)
+    words, original = pool.uids(pool.shards[task.piece.shard], task.piece.start, task.piece.stop)
+    frame = pl.DataFrame({"high": words[:, 0], "low": words[:, 1]})
+    return store.put_frame("tmp/uids", f"{task.piece.number:06d}", frame if original is None else frame.with_columns(original=original))
 
 
 def pieces_of(pool: Pool) -> list[Piece]:

@@ -124,31 +124,33 @@ class Pool:
         faults = {want.name: codes for want, (_, codes) in zip(wanted, values, strict=True) if codes.null_count() < len(codes)}
         return Read(pl.DataFrame([column for column, _ in values]), {name: codes.alias(name) for name, codes in faults.items()})
 
-    def uids(self, shard: Shard) -> tuple[UInt64s, pl.Series | None]:
-        """The shard's uids as (n, 2) words, high first; and the uids as they were written where they are not 32 hex digits.
+    def uids(self, shard: Shard, start: int = 0, stop: int | None = None) -> tuple[UInt64s, pl.Series | None]:
+        """The uids of a shard's rows start to stop as (n, 2) words, high first; and as they were written where they are not 32 hex digits.
 
         Without a uid column: hashes of all roles' values, equal for identical rows until `number_duplicates` tells them apart. A row whose
         uid cannot be read gets the hash of its place. PoolError: null uids, naming file and rows.
         """
+        end = shard.rows if stop is None else stop
         if "uid" not in self.roles:
-            parts = [self.read(shard, roles=sorted(self.roles), start=a, stop=b).frame for a, b in _spans(shard.groups)]
+            spans = [(max(a, start), min(b, end)) for a, b in _spans(shard.groups) if a < end and b > start]
+            parts = [self.read(shard, roles=sorted(self.roles), start=a, stop=b).frame for a, b in spans]
             return np.concatenate([np.empty((0, 2), np.uint64), *map(uids_of_content, parts)]), None
         layout = layout_named(self.layout)
         within = layout.uid_within if self.roles["uid"] == layout.roles.get("uid") else None
-        frame, faults = self.read(shard, roles=["uid"], columns=[within] if within else [])
-        faulty = np.zeros(shard.rows, bool)
+        frame, faults = self.read(shard, roles=["uid"], columns=[within] if within else [], start=start, stop=end)
+        faulty = np.zeros(end - start, bool)
         for codes in faults.values():
             faulty |= codes.is_not_null().to_numpy()
         uids = frame.get_column("uid")
-        self._refuse_nulls(shard, np.flatnonzero(uids.is_null().to_numpy() & ~faulty))
-        words = np.empty((shard.rows, 2), np.uint64)
+        self._refuse_nulls(shard, start + np.flatnonzero(uids.is_null().to_numpy() & ~faulty))
+        words = np.empty((end - start, 2), np.uint64)
         fine = frame.filter(~faulty)
         originals: pl.Series | None
         if within:
             words[~faulty], originals = uids_within(fine.get_column(f"pool.{within}"), fine.get_column("uid"))
         else:
             words[~faulty], originals = uids_of_strings(fine.get_column("uid"))
-        words[faulty] = uids_of_places(shard.digest, np.flatnonzero(faulty))
+        words[faulty] = uids_of_places(shard.digest, start + np.flatnonzero(faulty))
         return words, originals if originals is None or not faulty.any() else _spread(originals, ~faulty)
 
     def refuse_changes(self, cache: Path | None = None) -> None:

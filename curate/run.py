@@ -46,7 +46,7 @@ def run(recipe: Recipe, pool: Pool, catalogue: Catalogue, store: Store, executor
     with store.writer() as epoch:
         facts = ledger.Ledger()
         started = time.perf_counter()
-        index_pool(pool, store, progress)
+        index_pool(pool, store, executor, progress)
         plan = resolve(recipe, pool, catalogue, store)
         for trained in plan.models.values():
             for rows in trained.rows:

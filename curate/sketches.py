@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import pyarrow as pa
 
 Indices = npt.NDArray[np.int64]
 Read = Callable[[Sequence[str]], pl.DataFrame]
@@ -52,9 +53,10 @@ class Sketches:
 
     def take(self, numbers: Indices, columns: Sequence[str]) -> pl.DataFrame:
         """The sketches of these numbers, ascending; batches that hold none of them are not read."""
-        found = [pl.DataFrame()]
+        found = []
         for batch in self.batches:
             first, last = np.searchsorted(numbers, (batch.start, batch.stop))
             if first < last:
-                found.append(batch.read(columns)[numbers[first:last] - batch.start])
-        return pl.concat(found[1:] or found)
+                some = batch.read(columns)[numbers[first:last] - batch.start]
+                found.append(some.to_arrow(compat_level=pl.CompatLevel.oldest()))  # a copy: views would keep the whole batch in memory
+        return pl.DataFrame(pl.from_arrow(pa.concat_tables(found))) if found else pl.DataFrame()

@@ -17,11 +17,11 @@ Words = npt.NDArray[np.uint64]
 Indices = npt.NDArray[np.int64]
 Similarities = npt.NDArray[np.float32]
 
-CODES = 1 << 24
+CODES = 1 << 23
 """Codes of bands held at a time, 4 bytes each: with more sketches, fewer bands at a time and more readings of the signatures."""
-PAIRS = 1 << 21
+PAIRS = 1 << 19
 """Candidates held at a time, 8 bytes each."""
-TAKEN = 1 << 15
+TAKEN = 1 << 14
 """Candidates verified at a time: at most twice as many sketches are in memory."""
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)

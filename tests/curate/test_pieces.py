@@ -5,6 +5,7 @@ import pytest
 from curate import pieces
 from curate.digest import hex_of
 from curate.errors import PoolError
+from curate.executor import InProcess
 from curate.pieces import index_pool, open_pool, pieces_of, pool_key, read_uids
 from curate.pool import Pool
 
@@ -35,9 +36,9 @@ def test_pieces_end_where_groups_do_and_hold_every_row_once(tmp_path, monkeypatc
 
 def test_uids_are_read_once_and_kept(tmp_path, store):
     pool, seen = pool_of(tmp_path / "pool", 3, 2), []
-    assert index_pool(pool, store, lambda *given: seen.append(given))
-    assert seen == [("uids", 1, 2), ("uids", 2, 2)]
-    assert not index_pool(pool, store, lambda *_: pytest.fail("read again"))
+    assert index_pool(pool, store, InProcess(), lambda *given: seen.append(given))
+    assert seen == [("uids", 3, 5), ("uids", 5, 5)]
+    assert not index_pool(pool, store, InProcess(), lambda *_: pytest.fail("read again"))
     key = pool_key(pool)
     words = [read_uids(store, key, shard) for shard in (0, 1)]
     assert [hex_of(found) for found in words] == [hex_of(pool.uids(shard)[0]) for shard in pool.shards]
@@ -47,22 +48,24 @@ def test_uids_are_read_once_and_kept(tmp_path, store):
     assert open_pool(store, key).to_json() == pool.to_json()
 
 
-def test_identical_rows_are_told_apart_over_all_shards(tmp_path, store):
+def test_identical_rows_are_told_apart_over_all_shards(tmp_path, store, monkeypatch):
+    monkeypatch.setattr(pieces, "PIECE_ROWS", 2)
     for number in (0, 1):
         pl.DataFrame({"text": ["same", "same", str(number)]}).write_parquet(tmp_path / f"{number}.parquet")
     pool = Pool.open(tmp_path)
-    index_pool(pool, store, silent)
+    index_pool(pool, store, InProcess(), silent)
     words = np.concatenate([read_uids(store, pool_key(pool), shard) for shard in (0, 1)])
     assert len(set(hex_of(words))) == 6
 
 
-def test_repeated_uids_are_refused_and_nothing_is_written(tmp_path, store):
+def test_repeated_uids_are_refused_and_nothing_is_written(tmp_path, store, monkeypatch):
+    monkeypatch.setattr(pieces, "PIECE_ROWS", 2)
     pool = pool_of(tmp_path / "pool", 3, 3, uid=["a", "b", "c"])
-    with pytest.raises(PoolError, match="3 rows of the uid column 'uid' repeat"):
-        index_pool(pool, store, silent)
+    with pytest.raises(PoolError, match=r"3 rows of the uid column 'uid' repeat .*'c' at 0\.parquet row 2 and 'c' at 1\.parquet row 2"):
+        index_pool(pool, store, InProcess(), silent)
     assert store.json(f"{pool_key(pool)}/indexed.json") is None
     dropped = Pool.open(tmp_path / "pool", roles={"uid": ""})
-    index_pool(dropped, store, silent)
+    index_pool(dropped, store, InProcess(), silent)
     assert store.json(f"{pool_key(dropped)}/indexed.json")["rows"] == 6
 
 
@@ -77,7 +80,7 @@ def test_an_interrupted_index_is_finished_by_the_next(tmp_path, store, monkeypat
             monkeypatch.setattr(type(store), "put_frame", stopped)
 
     with pytest.raises(KeyboardInterrupt, match="stop"):
-        index_pool(pool, store, die)
+        index_pool(pool, store, InProcess(), die)
     monkeypatch.undo()
-    assert index_pool(pool, store, silent)
+    assert index_pool(pool, store, InProcess(), silent)
     assert hex_of(read_uids(store, pool_key(pool), 1)) == hex_of(pool.uids(pool.shards[1])[0])
