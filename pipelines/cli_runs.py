@@ -3,6 +3,7 @@
 What imports torch is imported by the verbs that need it.
 """
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated, get_args
 
@@ -11,7 +12,7 @@ import typer
 from curate.audit import trusted_dropped
 from curate.errors import CeterisError
 from curate.quarantine import quarantined
-from pipelines import show, verbs
+from pipelines import planted, show, verbs
 from pipelines.options import AsJson, RayAt, RunName, StoreAt, Workers, executor_of, open_run, say
 
 app = typer.Typer()
@@ -93,25 +94,74 @@ def audit(
     quarantine: Annotated[
         bool, typer.Option("--quarantine", help="instead: the files and rows that could not be read or measured")
     ] = False,
+    dedup: Annotated[
+        bool, typer.Option("--dedup", help="instead: plant near-duplicates in a sample of the texts; measure recall and precision")
+    ] = False,
+    grouping: Annotated[str | None, typer.Option(help="with --dedup: which, where a run has several")] = None,
+    sample: Annotated[int, typer.Option(min=1, help="with --dedup: texts to read")] = 2000,
+    seed: Annotated[int, typer.Option(help="with --dedup: the draw")] = 0,
     run: RunName = None,
     store: StoreAt = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what each subset is made of: licence, language and source, as declared and measured; or what is in quarantine."""
+    """Show what each subset is made of: licence, language and source, as declared and measured; what is in quarantine; or how
+    well duplicates are found."""
     at = open_run(store, run, as_json)
+    if dedup:
+        found = planted.audit(at, grouping, sample=sample, seed=seed)
+        say(dataclasses.asdict(found)) if as_json else _planted(found)
+        return
     if quarantine:
         held = quarantined(at)
         say(held.to_dicts()) if as_json else show.quarantine(held)
         return
-    found = verbs.mixes(at, by or [])
+    mixes = verbs.mixes(at, by or [])
     if as_json:
-        say({column: counts.to_dicts() for column, counts in found.items()})
+        say({column: counts.to_dicts() for column, counts in mixes.items()})
         return
-    for column, counts in found.items():
+    for column, counts in mixes.items():
         show.mix(column, counts)
     if left := trusted_dropped(at):
         show.line(f"{left:,} rows of the pool are in no subset: a model was trained on them")
     show.line("Licences are as declared by the pool: evidence, not legal clearance.")
+
+
+def _planted(found: planted.Audit) -> None:
+    """Recall by true similarity, and precision, as tables."""
+    bands, exact = "{bands} bands of {rows}".format(**found.parameters), found.parameters["exact"]
+    show.line(f"{found.grouping}: {bands}, threshold {found.threshold:g}, similarities {'exact' if exact else 'estimated from signatures'}")
+    show.line(f"{found.sampled:,} texts that were judged by it, {found.short:,} of them too short; one copy of each of the others")
+    rows = [
+        [
+            f"{one.low:g} to {one.high:g}" if one.low < one.high else "1",
+            one.pairs,
+            one.candidates,
+            f"{one.expected:.1%}",
+            one.found,
+            _share(one.found, one.pairs, one.interval),
+        ]
+        for one in found.bins
+    ]
+    columns = ["true similarity", "copies", "agree in a band", "expected", "over the threshold", "of the copies (95%)"]
+    show.table("recall", columns, rows, right=range(1, 6))
+    kinds = {
+        "pairs of the sample and its copies": found.linked,
+        "of these, pairs that were there before": found.unplanted,
+        "rows that the run removed, with their survivors": found.removed,
+    }
+    shown = [
+        [kind, one.pairs, one.wrong, _share(one.pairs - one.wrong, one.pairs, one.precision), one.least] for kind, one in kinds.items()
+    ]
+    columns = ["called duplicates", "how many", "less alike than the threshold", "precision (95%)", "least similarity"]
+    show.table("precision", columns, shown, right=range(1, 5))
+    if not exact and (found.linked.wrong or found.removed.wrong):
+        show.line(
+            "advice: `exact: true` in the grouping's parameters compares texts themselves: then no pair below the threshold is linked"
+        )
+
+
+def _share(part: int, of: int, interval: tuple[float, float]) -> str:
+    return f"{part / of:.1%} ({interval[0]:.1%} to {interval[1]:.1%})" if of else ""
 
 
 @app.command()

@@ -209,3 +209,20 @@ def test_a_filter_of_ones_own(curate: Command, recipe: Path, texts: Path) -> Non
     (mine / "license.py").unlink()
     (mine / "torn.py").write_text("def (", encoding="utf-8")
     assert f"where: {mine / 'torn.py'}:1" in curate("filters", "--filters", mine, code=2).stderr
+
+
+def test_pool_make_and_audit_dedup(curate: Command, tmp_path: Path) -> None:
+    assert "--make python-docs" in curate("pool", "--make", "docs", tmp_path / "x", code=2).stderr
+    assert "not empty" in curate("pool", "--make", "python-docs", Path(__file__).parent, code=2).stderr
+    rows = [" ".join(f"word{(n * n + m) % 997}" for m in range(60)) for n in range(60)]
+    (tmp_path / "texts").mkdir()
+    pl.DataFrame({"text": rows}).write_parquet(tmp_path / "texts" / "a.parquet")
+    (tmp_path / "own.yaml").write_text("stages: {one: {keep: {one_per: near_duplicate_text}}}\nsubsets: [one]\n", encoding="utf-8")
+    curate("run", "own.yaml", "--pool", "texts", "--workers", "1", cwd=tmp_path)
+    found = _json(curate("audit", "--dedup", "--sample", "30", "--json", cwd=tmp_path))
+    assert found["sampled"] == 30
+    assert [one["low"] for one in found["bins"]] == sorted((one["low"] for one in found["bins"]), reverse=True)
+    shown = curate("audit", "--dedup", "--sample", "30", "--grouping", "near_duplicate_text", cwd=tmp_path).stdout
+    assert "16 bands of 8" in shown
+    assert "precision" in shown
+    assert "called twins" in curate("audit", "--dedup", "--grouping", "twins", cwd=tmp_path, code=2).stderr
