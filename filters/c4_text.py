@@ -3,18 +3,16 @@
 import polars as pl
 
 from curate.signal import signal
-from filters._c4_lines import REMOVED, c4_lines
-from filters._lines import WORD, counted
 
-_REMOVED = {f"{reason}_lines": reason for reason in REMOVED}
-_SENTENCE_ENDS = r"[.!?…]+[\"'”’)\]]*[\s\x1f]"
-_COUNTS = ("lines", "kept_lines", "kept_words", "kept_chars", "sentences", *_REMOVED)
+_REMOVED = ("long_word", "unpunctuated", "short", "javascript", "policy")
+_COUNTS = ("lines", "kept_lines", "kept_words", "kept_chars", "sentences", *(f"{reason}_lines" for reason in _REMOVED))
 
 
 @signal(
     version=1,
     reads=["text"],
     writes={**dict.fromkeys(_COUNTS, pl.UInt32), "lorem_ipsum": pl.Boolean, "curly_bracket": pl.Boolean},
+    uses=["numba", "polars"],
 )
 def c4_text(batch: pl.DataFrame, *, words: int = 3, punctuation: bool = True) -> pl.DataFrame:
     """Lines kept and removed (Raffel et al., "Exploring the Limits of Transfer Learning", JMLR 21 (2020) 140, section 2.2).
@@ -32,21 +30,9 @@ def c4_text(batch: pl.DataFrame, *, words: int = 3, punctuation: bool = True) ->
 
     The paper and datatrove ask for 3 words and 5 sentences; the code that made C4 (TensorFlow Datasets) for 5 and 3.
     """
-    text = batch["text"]
-    kept = pl.col("removed").is_null()
-    counts = (
-        c4_lines(text, words, punctuation)
-        .group_by("row")
-        .agg(
-            lines=pl.len(),
-            kept_lines=kept.sum(),
-            kept_words=pl.col("line").filter(kept).str.count_matches(WORD).sum(),
-            kept_chars=pl.col("line").filter(kept).str.len_chars().sum() + (kept.sum().cast(pl.Int64) - 1).clip(0).cast(pl.UInt32),
-            sentences=(pl.col("line").filter(kept).str.count_matches(_SENTENCE_ENDS) + 1).sum(),
-            **{name: pl.col("removed").eq_missing(pl.lit(reason)).sum() for name, reason in _REMOVED.items()},
-            lorem_ipsum=pl.col("lorem_ipsum").any(),
-            curly_bracket=pl.col("curly_bracket").any(),
-        )
-        .with_columns(pl.col(_COUNTS).cast(pl.UInt32))
-    )
-    return counted(text, counts)
+    from filters._c4_lines import CLASSES, c4_counts  # numba takes its time to import, and planning needs none of it
+    from filters._texts import measured
+
+    names = (*_COUNTS, "lorem_ipsum", "curly_bracket")
+    counts = measured(batch["text"], CLASSES, lambda texts: c4_counts(texts, words, punctuation), names)
+    return counts.select(pl.col(_COUNTS).cast(pl.UInt32), pl.col("lorem_ipsum", "curly_bracket") > 0)

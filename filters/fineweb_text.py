@@ -1,17 +1,21 @@
 """Whether a page reads as running text: what FineWeb's own rules look at."""
 
+from typing import TYPE_CHECKING
+
+import numpy as np
 import polars as pl
 
 from curate.signal import signal
-from filters._c4_lines import c4_cleaned
-from filters._lines import SPACES, WORD, counted, pieces, repeated, share
+
+if TYPE_CHECKING:
+    from filters._texts import Counts, Texts
 
 _END_MARKS = (".", "'", '"', "!", "?")
 _WORDS_OF_A_LINE = 3  # C4's, in FineWeb's pipeline
 _SHARES = ("punctuated_lines", "short_lines", "duplicate_line_chars", "newlines_per_word")
 
 
-@signal(version=1, reads=["text"], writes={"lines": pl.UInt32, **dict.fromkeys(_SHARES, pl.Float64)})
+@signal(version=1, reads=["text"], writes={"lines": pl.UInt32, **dict.fromkeys(_SHARES, pl.Float64)}, uses=["numba", "polars"])
 def fineweb_text(batch: pl.DataFrame, *, short: int = 30, cleaned: bool = False) -> pl.DataFrame:
     r"""Shares of lines (Penedo et al., "The FineWeb Datasets", arXiv 2406.17557, section 3.6).
 
@@ -24,33 +28,38 @@ def fineweb_text(batch: pl.DataFrame, *, short: int = 30, cleaned: bool = False)
     keeps its text. A text without lines has no shares. Datatrove counts spaCy's words, which are more; since FineWeb was made it takes the
     sentence marks of every script, without quotes, for the five above, and leaves blank lines out.
     """
-    text = c4_cleaned(batch["text"], _WORDS_OF_A_LINE, punctuation=False) if cleaned else batch["text"]
-    found = pieces(text, "\n", "line").filter(pl.col("line").str.strip_chars(SPACES) != "")
-    marked = found.select(
-        "row",
-        punctuated=pl.any_horizontal(pl.col("line").str.ends_with(mark) for mark in _END_MARKS),
-        later=repeated("line"),
-        chars=pl.col("line").str.len_chars(),
-    )
-    sums = marked.group_by("row").agg(
-        lines=pl.len(),
-        punctuated=pl.col("punctuated").sum(),
-        short=(pl.col("chars") <= short).sum(),
-        later_chars=pl.col("chars").filter("later").sum(),
-    )
-    whole = (
-        text.alias("text")
-        .to_frame()
-        .select(
-            words=pl.col("text").str.count_matches(WORD),
-            newlines=pl.col("text").str.count_matches("\n", literal=True),
-            chars=pl.col("text").str.len_chars() - pl.col("text").str.count_matches("\n", literal=True),
-        )
-    )
-    return pl.concat([counted(text, sums), whole], how="horizontal").select(
-        "lines",
+    from filters._c4_lines import CLASSES  # numba takes its time to import, and planning needs none of it
+    from filters._texts import measured, share
+
+    names = ("lines", "punctuated", "short", "later_chars", "chars", "newlines", "words")
+    counts = measured(batch["text"], CLASSES if cleaned else (), lambda texts: _counted(texts, short, cleaned), names)
+    return counts.select(
+        pl.col("lines").cast(pl.UInt32),
         punctuated_lines=share("punctuated", "lines"),
         short_lines=share("short", "lines"),
         duplicate_line_chars=pl.when(pl.col("lines") > 0).then(share("later_chars", "chars")),
         newlines_per_word=share("newlines", "words"),
     )
+
+
+def _counted(texts: "Texts", short: int, cleaned: bool) -> "Counts":
+    from filters._c4_lines import c4_cleaned
+    from filters._texts import NEWLINE, chosen, lines, summed
+    from filters._words import repeated
+
+    looked_at = c4_cleaned(texts, _WORDS_OF_A_LINE, punctuation=False) if cleaned else texts
+    found = lines(looked_at, NEWLINE, strip=False)
+    said = found.words > 0
+    marked = np.isin(looked_at.data[found.stops - 1], [ord(mark) for mark in _END_MARKS])
+    ends = looked_at.offsets[1:] - 1
+    unended = (looked_at.offsets[:-1] <= ends) & (looked_at.kinds[ends] & NEWLINE == 0)
+    columns = [
+        summed(said, found.firsts),
+        summed(said & marked, found.firsts),
+        summed(said & (found.chars <= short), found.firsts),
+        repeated(looked_at, chosen(found, said))[:, 1],
+        summed(found.chars, found.firsts),
+        np.diff(found.firsts) - unended,
+        summed(found.words, found.firsts),
+    ]
+    return np.column_stack(columns)

@@ -3,11 +3,7 @@
 import polars as pl
 
 from curate.signal import signal
-from filters._lines import SPACES, counted, lines, share, words
 
-_STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
-_ELLIPSES = ("...", "…")
-_SPACED = ". . ."
 _SHARES = ("mean_length", "hashes", "ellipses", "alphabetic", "bullet_lines", "ellipsis_lines")
 
 
@@ -15,6 +11,7 @@ _SHARES = ("mean_length", "hashes", "ellipses", "alphabetic", "bullet_lines", "e
     version=1,
     reads=["text"],
     writes={"words": pl.UInt32, **dict.fromkeys(_SHARES, pl.Float64), "stop_words": pl.UInt32, "stop_word_uses": pl.UInt32},
+    uses=["numba", "polars"],
 )
 def gopher_quality(batch: pl.DataFrame, *, bullets: str = "•-", blank_lines: bool = True, spaced_ellipsis: bool = False) -> pl.DataFrame:
     """Counts and shares of words and lines (Rae et al., "Scaling Language Models", arXiv 2112.11446, appendix A.1.1, Quality Filtering).
@@ -30,48 +27,19 @@ def gopher_quality(batch: pl.DataFrame, *, bullets: str = "•-", blank_lines: b
     stop words in lower case only; `bullets="●•*-"`, `blank_lines=False`, `spaced_ellipsis=True` is DCLM. Of a text in a script without
     spaces, whole sentences count as words.
     """
-    text = batch["text"]
-    ellipses = [*_ELLIPSES, _SPACED] if spaced_ellipsis else list(_ELLIPSES)
-    marks = sum((pl.col("text").str.count_matches(mark, literal=True) for mark in ellipses), pl.lit(0, pl.UInt32))
-    symbols = batch.select(hashes=pl.col("text").str.count_matches("#", literal=True), ellipses=marks)
-    return pl.concat([_in_words(text), symbols, _in_lines(text, bullets, ellipses, blank_lines)], how="horizontal").select(
-        words="solid",
+    from filters._texts import any_of, measured, share  # numba takes its time to import, and planning needs none of it
+    from filters._words import QUALITY, quality
+
+    classes = [r"\p{L}", r"[\p{L}\p{N}]", any_of(bullets), any_of("#.…")]
+    counts = measured(batch["text"], classes, lambda texts: quality(texts, blank_lines, spaced_ellipsis), QUALITY)
+    return counts.select(
+        words=pl.col("solid").cast(pl.UInt32),
         mean_length=share("characters", "solid"),
         hashes=share("hashes", "words"),
         ellipses=share("ellipses", "words"),
         alphabetic=share("alphabetic", "words"),
         bullet_lines=share("bulleted", "lines"),
         ellipsis_lines=share("trailing", "lines"),
-        stop_words="stop_words",
-        stop_word_uses="stop_word_uses",
+        stop_words=pl.col("stop_words").cast(pl.UInt32),
+        stop_word_uses=pl.col("stop_word_uses").cast(pl.UInt32),
     )
-
-
-def _in_words(text: pl.Series) -> pl.DataFrame:
-    stop = pl.col("lower").is_in(_STOP_WORDS)
-    solid = pl.col("word").str.contains(r"[\p{L}\p{N}]")
-    found = (
-        words(text)
-        .with_columns(lower=pl.col("word").str.to_lowercase(), solid=solid, size=pl.col("word").str.len_chars())
-        .group_by("row")
-        .agg(
-            words=pl.len(),
-            solid=pl.col("solid").sum(),
-            characters=pl.col("size").filter("solid").sum(),
-            alphabetic=pl.col("word").str.contains(r"\p{L}").sum(),
-            stop_words=pl.col("lower").filter(stop).n_unique(),
-            stop_word_uses=stop.sum(),
-        )
-    )
-    return counted(text, found)
-
-
-def _in_lines(text: pl.Series, bullets: str, ellipses: list[str], blank_lines: bool) -> pl.DataFrame:
-    stripped = lines(text).with_columns(pl.col("line").str.strip_chars(SPACES))
-    counts = stripped if blank_lines else stripped.filter(pl.col("line") != "")
-    found = counts.group_by("row").agg(
-        lines=pl.len(),
-        bulleted=pl.col("line").str.head(1).is_in(list(bullets)).sum(),
-        trailing=pl.any_horizontal(pl.col("line").str.ends_with(mark) for mark in ellipses).sum(),
-    )
-    return counted(text, found)

@@ -5,8 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters._c4_lines import REMOVED, c4_cleaned, c4_lines
+from filters._c4_lines import CLASSES, c4_cleaned
+from filters._texts import read
 from filters.c4_text import c4_text
+
+REMOVED = ("long_word", "unpunctuated", "short", "javascript", "policy")
 
 PAGE = """Home | About | Contact
   A first sentence stands here. A second (e.g. this one) does too!
@@ -22,6 +25,13 @@ He said "it is over."
 
 def _of(text: str | None, **parameters: object) -> dict[str, object]:
     return c4_text(pl.DataFrame({"text": pl.Series([text], dtype=pl.String)}), **parameters).row(0, named=True)
+
+
+def _cleaned(texts: list[str | None], fewest_words: int, punctuation: bool) -> list[str]:
+    left = c4_cleaned(read(pl.Series(texts, dtype=pl.String), CLASSES), fewest_words, punctuation)
+    found = [bytes(left.data[a:b]).decode() for a, b in zip(left.offsets[:-1], left.offsets[1:], strict=True)]
+    assert left.kinds.tolist() == read(pl.Series(found, dtype=pl.String), CLASSES).kinds.tolist()
+    return found
 
 
 def test_a_page_line_by_line() -> None:
@@ -47,7 +57,7 @@ def test_a_page_line_by_line() -> None:
         "curly_bracket": False,
         "error": None,
     }
-    assert c4_cleaned(pl.Series([PAGE, None, ""]), 3, punctuation=True).to_list() == ["\n".join(kept), None, ""]
+    assert _cleaned([PAGE, None, ""], 3, punctuation=True) == ["\n".join(kept), "", ""]
 
 
 def test_without_the_rule_on_punctuation_and_with_other_words() -> None:
@@ -99,34 +109,74 @@ def test_the_edges(text: str | None, counts: tuple[object, ...]) -> None:
     assert found["error"] is None
 
 
-_PARTS = ["Aa b. ", "c ", "lorem ipsum ", "{", "JavaScript ", "Privacy policy", ".", "...", "\n", "\r\n", '"', "[1]", "x" * 1001, " ", "?"]
+@pytest.mark.parametrize(
+    ("line", "ends"),
+    [
+        ("One. Two! Three? Four… Five", 4),
+        ("He left.” She (too.) stayed.) Well", 3),
+        ("Wait... what?! No.).a b.", 2),
+        ("An e.g. or 3.14 is\u3000one.\u3000Two.\x1fThree", 3),
+        ("A [note.] [1] and one. [2]", 2),
+    ],
+)
+def test_ends_of_sentences(line: str, ends: int) -> None:
+    assert _of(line, punctuation=False)["sentences"] == ends + 1
 
 
-def _plainly(text: str) -> list[tuple[str, str | None, bool, bool]]:
-    found = []
+@pytest.mark.parametrize(
+    "line",
+    [
+        "See our Terms Of Use today", "a privacy policy is here", "The COOKIE POLICY of us", "It uses cookies a lot",
+        "the use of cookies here", "They use cookies, yes", "They use coo\u212aies too", "xterms of usex one two",
+    ],
+)  # fmt: skip
+def test_phrases_on_policies(line: str) -> None:
+    assert _of(line, punctuation=False)["policy_lines"] == 1
+
+
+@pytest.mark.parametrize("line", ["terms  of use is", "They eat cookies too", "uses of cookies here", "cookie\npolicy", "ter ms of use"])
+def test_what_is_no_phrase_on_policies(line: str) -> None:
+    assert _of(line, punctuation=False)["policy_lines"] == 0
+
+
+_PARTS = [
+    "Aa b. ", "c ", "lorem ipsum ", "Lorem", "{", "JavaScript ", "javascripT", "Privacy policy", "use coo\u212aies", "cookies ", "use ",
+    "uses ", ".", "...", "\n", "\r\n", "\r", "\x85", "\u2028", "\x1c", "\x1f", '"', "’", "…", "[1]", "[٣]", "[", "[edit]", "[Edit]",
+    "[citation needed]", "x" * 1001, "ß" * 1000, " ", "\u3000", "?", "🙂", "字",
+]  # fmt: skip
+_PHRASES = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
+
+
+def _plainly(text: str, punctuation: bool) -> tuple[tuple[object, ...], str]:
+    kept, removed, lorem_ipsum, curly_bracket = [], dict.fromkeys(REMOVED, 0), False, False
     for given_line in text.splitlines():
         words = given_line.split()
         line = re.sub(r"\[\d*\]|\[edit\]|\[citation needed\]", "", given_line.strip())
         asked = [
             any(len(word) > 1000 for word in words),
-            not line.endswith((".", "?", "!", '"')) or line.endswith("..."),
+            punctuation and (not line.endswith((".", "?", "!", '"')) or line.endswith("...")),
             len(words) < 3,
             "javascript" in line.lower(),
-            "privacy policy" in line.lower(),
+            any(phrase in line.lower() for phrase in _PHRASES),
         ]
-        reason = next((name for name, holds in zip(REMOVED, asked, strict=True) if holds), None)
-        found.append((line, reason, not any(asked[:3]) and "lorem ipsum" in line.lower(), not any(asked[:4]) and "{" in line))
-    return found
+        lorem_ipsum |= not any(asked[:3]) and "lorem ipsum" in line.lower()
+        curly_bracket |= not any(asked[:4]) and "{" in line
+        if any(asked):
+            removed[REMOVED[asked.index(True)]] += 1
+        else:
+            kept.append(line)
+    ends = sum(len(re.findall(r"[.!?…]+[\"'”’)\]]*\s", line)) + 1 for line in kept)
+    counts = (len(text.splitlines()), len(kept), sum(len(line.split()) for line in kept), len("\n".join(kept)), ends)
+    return (*counts, *removed.values(), lorem_ipsum, curly_bracket, None), "\n".join(kept).strip()
 
 
-@given(st.lists(st.lists(st.sampled_from(_PARTS), max_size=25), max_size=4))
-def test_every_line_as_a_plain_reading_has_it(texts: list[list[str]]) -> None:
+@given(st.lists(st.lists(st.sampled_from(_PARTS), max_size=25), max_size=4), st.booleans())
+def test_every_line_as_a_plain_reading_has_it(texts: list[list[str]], punctuation: bool) -> None:
     joined = ["".join(parts) for parts in texts]
-    found = c4_lines(pl.Series(joined, dtype=pl.String), 3, punctuation=True)
-    assert found.rows() == [(row, *line) for row, text in enumerate(joined) for line in _plainly(text)]
-    counts = c4_text(pl.DataFrame({"text": pl.Series(joined, dtype=pl.String)}))
-    removed = counts.select(pl.sum_horizontal("kept_lines", *(f"{reason}_lines" for reason in REMOVED))).to_series()
-    assert removed.to_list() == counts["lines"].to_list()
+    expected = [_plainly(text, punctuation) for text in joined]
+    rows = c4_text(pl.DataFrame({"text": pl.Series(joined, dtype=pl.String)}), punctuation=punctuation).rows()
+    assert rows == [counts for counts, _ in expected]
+    assert _cleaned(list(joined), 3, punctuation) == [left for _, left in expected]
 
 
 def test_ten_megabytes_are_read() -> None:

@@ -37,6 +37,10 @@ def test_cleaned_is_what_the_line_rules_of_c4_leave() -> None:
         ("one", (1, 0.0, 1.0, 0.0, 0.0)),
         ("\0", (1, 0.0, 1.0, 0.0, 0.0)),
         ("日本語のテキストです。", (1, 0.0, 1.0, 0.0, 0.0)),
+        ("a.\u2028b\x85c\r.", (1, 1.0, 1.0, 0.0, 0.0)),
+        ("🙂" * 31 + "\n" + "🙂" * 30, (2, 0.0, 1 / 2, 0.0, 1 / 2)),
+        ("\u3000\n\u2028\n\x1f", (0, None, None, None, None)),
+        ("\n\na\n\n", (1, 0.0, 1.0, 0.0, 4.0)),
         ("a.\r\na.\r\n", (2, 0.0, 1.0, 3 / 6, 2 / 2)),  # a line ends at the newline: the return belongs to it
     ],
 )

@@ -81,6 +81,43 @@ def test_every_text_as_a_plain_reading_has_it(texts: list[str | None]) -> None:
         )
 
 
+def test_lines_end_where_those_of_python_do() -> None:
+    parts = ["- a", "…", "…\u3000", " 🙂...", "\u2003- b", "", "c"]
+    ends = ["\r\n", "\u2028", "\x85", "\r", "\x1c", "\n\r"]
+    found = _of("".join(part + end for part, end in zip(parts, [*ends, ""], strict=True)))
+    assert (found["bullet_lines"], found["ellipsis_lines"]) == (2 / 8, 3 / 8)
+    assert _of("a\x1f- b\u3000...\x0b")["ellipsis_lines"] == 1.0
+
+
+def test_dots_in_a_row_are_ellipses_by_threes() -> None:
+    assert [_of(text)["ellipses"] for text in ("..", "...", ".....", "......", "a…b…...", ".. .", "\ufe0f\u2025")] == [0, 1, 1, 2, 3, 0, 0]
+    assert [_of(text, spaced_ellipsis=True)["ellipses"] for text in (". . .", ". . . . .", ". . . . . .", ".\u3000. .")] == [
+        1 / 3,
+        1 / 5,
+        2 / 6,
+        0,
+    ]
+    assert _of("end . . .\n. . .", spaced_ellipsis=True)["ellipsis_lines"] == 1.0
+    assert _of("end .\n. .", spaced_ellipsis=True)["ellipsis_lines"] == 0.0
+
+
+def test_bullets_are_characters_of_any_length() -> None:
+    text = "🙂 a\n字 b\n\u0301c\n- d"
+    assert [_of(text, bullets=bullets)["bullet_lines"] for bullets in ("🙂", "字🙂", "]^-\\", "\u0301", "", " ")] == [
+        1 / 4,
+        2 / 4,
+        1 / 4,
+        1 / 4,
+        0.0,
+        0.0,
+    ]
+
+
+def test_stop_words_are_whole_and_in_any_case() -> None:
+    assert _of("THE tHat W\u0130TH \u212be thé thee (the) Have\u2009WITH")["stop_word_uses"] == 4
+    assert _of("the be to of and that have with")["stop_words"] == 8
+
+
 def test_ten_megabytes_are_counted() -> None:
     texts = ["the cat\n" * 1_250_000, "x" * 10_000_000]
     words = gopher_quality(pl.DataFrame({"text": texts})).select("words", "mean_length", "stop_word_uses").rows()

@@ -55,6 +55,28 @@ def test_too_few_words_for_a_run_repeat_nothing(text: str) -> None:
     assert found["duplicate_paragraphs"] == 0.0
 
 
+@pytest.mark.parametrize("separator", [" ", "\n", "\n\n"])
+def test_what_differs_is_never_taken_for_the_same(separator: str) -> None:
+    """One character apart, in every place, and of every length: no hash may leave out a byte or confuse one with a length."""
+    words = {chr(97 + size % 8) * size for size in range(1, 40)} | {"b\0", "c\0\0", "\0", "\0\0", "\1", "字", "孖", "🙂", "🙃"}
+    words |= {"x" * place + "y" + "x" * (25 - place) for place in range(26)}
+    found = _of(separator.join(sorted(words)))
+    assert [found[name] for name in _LINES] == [0.0] * 4
+    assert [found[f"duplicate_{n}_grams"] for n in range(5, 11)] == [0.0] * 6
+    ordered = sorted(words)
+    met = ordered[: len(ordered) // 10 * 10]  # of the second time, ten by ten
+    twice = separator.join(ordered * 2)
+    assert _of(twice)["duplicate_10_grams"] == sum(map(len, met)) / len(twice)
+
+
+def test_only_newlines_part_lines_and_paragraphs() -> None:
+    found = _of("ab\r\nab\u2028ab\nab")  # lines "ab\r", "ab\u2028ab", "ab"
+    assert found["duplicate_lines"] == 0.0
+    assert _of("\n\n\n")["duplicate_lines"] == 1 / 2  # nothing, twice
+    assert _of("\u3000\n\n \n\na")["duplicate_paragraphs"] == 0.0
+    assert _of("🙂\n \n🙂\n\n🙂\n\n \n🙂\n\n🙂")["duplicate_paragraph_chars"] == 1 / 16
+
+
 @pytest.mark.parametrize("text", ["", None])
 def test_an_empty_text_has_no_shares(text: str | None) -> None:
     assert set(_of(text).values()) == {None}
