@@ -9,8 +9,9 @@ import polars as pl
 from curate.decisions import Decided
 from curate.digest import UInt64s, hex_of, row_hash, words_of, words_of_hex
 from curate.errors import CeterisError, nearest
-from curate.pieces import read_originals, read_uids
+from curate.pieces import open_pool, read_originals, read_uids
 from curate.plan import POOL, UNSEEN
+from curate.pool import Pool
 from curate.record import Run
 from curate.store import Part
 
@@ -25,7 +26,6 @@ def why(run: Run, uid: str) -> dict[str, Any]:
     """
     shard, row, number = _locate(run, uid)
     read = run.unchanged.read(run.pool.shards[shard], roles=[role for role in run.pool.roles if role not in ("image", "uid")], rows=[row])
-    originals = read_originals(run.store, run.facts["pool"], shard)
     piece = next(piece for piece in run.pieces if piece.shard == shard and piece.start <= row < piece.stop)
     words = read_uids(run.store, run.facts["pool"], shard)[row : row + 1]
     stages = {}
@@ -36,7 +36,7 @@ def why(run: Run, uid: str) -> dict[str, Any]:
             stages[name] = _verdict(run, name, decided, code, number)
     return {
         "uid": hex_of(words)[0],
-        **({"original": originals[row]} if originals is not None and originals[row] is not None else {}),
+        **_original(run, run.facts["pool"], "original", shard, row),
         "shard": run.pool.shards[shard].path,
         "row": row,
         **{role: _excerpt(read.frame[role][0]) for role in read.frame.columns},
@@ -84,18 +84,44 @@ def _verdict(run: Run, name: str, decided: Decided, code: int, number: int) -> d
     if code and judged and deciding.cut is not None and deciding.cut.survivors is not None:
         found = run.store.frame(deciding.cut.survivors).filter(pl.col("row") == number)
         if found.height:
-            verdict |= {"survivor": uid_of(run, found["survivor"][0]), "similarity": round(float(found["similarity"][0]), 4)}
+            verdict |= {"similarity": round(float(found["similarity"][0]), 4)} | _survivor(run, deciding.node, found["survivor"][0])
     return verdict
+
+
+def _uid(run: Run, key: str, shard: int, row: int) -> str:
+    return hex_of(read_uids(run.store, key, shard)[row : row + 1])[0]
+
+
+def _original(run: Run, key: str, name: str, shard: int, row: int) -> dict[str, str]:
+    """A row's uid as its pool writes it, under `name`; nothing where it is 32 hex digits or there is none."""
+    originals = read_originals(run.store, key, shard)
+    return {name: originals[row]} if originals is not None and originals[row] is not None else {}
+
+
+def _survivor(run: Run, stage: str, number: int) -> dict[str, str]:
+    """The row that a duplicate left for; numbers beyond the pool are rows of the pool that the stage's rows are held against."""
+    key, pool, place = run.facts["pool"], run.pool, dict[str, str]()
+    if number >= pool.rows:
+        key = run.facts["nodes"][stage]["against"]
+        number, pool = number - pool.rows, open_pool(run.store, key)
+        place = {"survivor_pool": str(pool.root)}
+    shard, row = _placed(pool, number)
+    return {"survivor": _uid(run, key, shard, row), **_original(run, key, "survivor_original", shard, row), **place}
 
 
 def uid_of(run: Run, number: int) -> str:
     """The uid of a pool-wide row number."""
+    return _uid(run, run.facts["pool"], *_placed(run.pool, number))
+
+
+def _placed(pool: Pool, number: int) -> tuple[int, int]:
+    """(shard, row) of a pool-wide row number."""
     row = number
-    for shard_number, shard in enumerate(run.pool.shards):
-        if row < shard.rows:
-            return hex_of(read_uids(run.store, run.facts["pool"], shard_number)[row : row + 1])[0]
-        row -= shard.rows
-    raise CeterisError(f"the pool has no row number {number}", where=str(run.pool.root))
+    for shard, one in enumerate(pool.shards):
+        if row < one.rows:
+            return shard, row
+        row -= one.rows
+    raise CeterisError(f"the pool has no row number {number}", where=str(pool.root))
 
 
 def _values(run: Run, shard: int, row: int) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from curate.plan import Plan
 from curate.store import Store
 
 EXPENSIVE = 10.0
+SIMILARITIES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,13 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Forecast:
-    """Per stage the signals it asks for; per signal its coverage and cost; and lint."""
+    """Per stage the signals it asks for; per signal its coverage and cost; lint; and, of groupings that say it, the probability that a
+    pair is found, by its similarity."""
 
     stages: dict[str, tuple[str, ...]]
     evidence: dict[str, Evidence]
     advice: tuple[str, ...]
+    recall: dict[str, dict[float, float]]
 
 
 def forecast(plan: Plan, store: Store) -> Forecast:
@@ -39,7 +42,9 @@ def forecast(plan: Plan, store: Store) -> Forecast:
         cost = sum(part.seconds for part in every) / measured if measured else None
         evidence[name] = Evidence(name, measure.folder, None if measure.pending else rows, cost)
     stages = {name: plan.asked(node) for name, node in plan.nodes.items()}
-    return Forecast(stages, evidence, tuple(_advice(plan, stages, evidence)))
+    curves = {name: groups.recall(SIMILARITIES) for name, groups in plan.groups.items()}
+    recall = {name: dict(zip(SIMILARITIES, curve, strict=True)) for name, curve in curves.items() if curve}
+    return Forecast(stages, evidence, tuple(_advice(plan, stages, evidence)), recall)
 
 
 def _advice(plan: Plan, stages: dict[str, tuple[str, ...]], evidence: dict[str, Evidence]) -> list[str]:

@@ -1,8 +1,8 @@
 """The passes over a pool: every node that can be decided is, global rules gather, one reduction gives their cut, and again."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from curate.decisions import WORD, Decided, conserve, folder, limit_errors, load, publish
@@ -11,7 +11,8 @@ from curate.executor import Crashed, Executor
 from curate.links import Gathered, Linking, survivors
 from curate.model import Model
 from curate.pieces import Piece, pieces_of, pool_key
-from curate.plan import POOL, Node, Plan
+from curate.plan import IN, POOL, Node, Plan, Reason
+from curate.pool import Pool
 from curate.reduce import Cut, cut_of
 from curate.rule import OnePer, Random, Top
 from curate.store import Part, Store
@@ -85,40 +86,40 @@ class Passes:
         used = list(dict.fromkeys(name for node in [*decide, *gather] for name in self.plan.asked(node)))
         evidence = {name: self.store.parts(self.plan.measures[name].folder) for name in used}
         tasks = [self._task(piece, decide, gather, used, evidence) for piece in self.pieces]
-        receipts: dict[int, Receipt] = {}
+        receipts = dict(self._mapped(label, tasks, self.pieces, self.plan.pool))
+        return [receipts[index] for index in range(len(tasks))]
+
+    def _mapped(self, label: str, tasks: list[Task], pieces: list[Piece], pool: Pool) -> Iterator[tuple[int, Receipt]]:
+        """Work on every piece of a pool; evidence is published as it comes."""
         crashed: list[int] = []
-        waiting: list[Receipt] = []
+        waiting: list[tuple[Task, Receipt]] = []
         published, rows = time.monotonic(), 0
-        total = sum(piece.rows for piece in self.pieces)
+        total = sum(piece.rows for piece in pieces)
         self.progress(label, 0, total)
         for index, result in self.executor.map(work, tasks):
-            rows += self.pieces[index].rows
+            rows += pieces[index].rows
             self.progress(label, rows, total)
             if isinstance(result, Crashed):
                 crashed.append(index)
                 continue
-            receipts[index] = result
-            waiting.append(result)
+            waiting.append((tasks[index], result))
             if time.monotonic() - published > PUBLISH_EVERY:
                 self._publish_evidence(waiting)
                 waiting, published = [], time.monotonic()
+            yield index, result
         self._publish_evidence(waiting)
         if crashed:
-            where = ", ".join(self.plan.pool.shards[self.pieces[index].shard].path for index in crashed[:5])
+            where = ", ".join(pool.shards[pieces[index].shard].path for index in crashed[:5])
             raise SignalBugError(
                 f"{len(crashed)} pieces killed their worker every time; the others are kept",
                 where=where,
                 fix="look at these files, or move them away; then run again",
             )
-        return [receipts[index] for index in range(len(tasks))]
 
     def _task(
         self, piece: Piece, decide: list[Node], gather: list[Node], used: list[str], evidence: dict[str, dict[str, list[Part]]]
     ) -> Task:
-        scope = self.plan.pool.shards[piece.shard].digest
-        near = {
-            name: [p for p in parts.get(scope, []) if p.start < piece.stop and p.stop > piece.start] for name, parts in evidence.items()
-        }
+        near = {name: _near(parts, self.plan.pool, piece) for name, parts in evidence.items()}
         parents = {parent for node in [*decide, *gather] for parent in node.parents if parent in self.decided}
         sketches = {node.name: self.plan.groups[node.rule.grouping].sketch for node in [*decide, *gather] if isinstance(node.rule, OnePer)}
         return Task(
@@ -136,11 +137,11 @@ class Passes:
             sketches=sketches,
         )
 
-    def _publish_evidence(self, receipts: list[Receipt]) -> None:
+    def _publish_evidence(self, done: list[tuple[Task, Receipt]]) -> None:
         by_folder: dict[str, list[Part]] = {}
-        for receipt in receipts:
+        for task, receipt in done:
             for name, parts in receipt.evidence.items():
-                by_folder.setdefault(self.plan.measures[name].folder, []).extend(parts)
+                by_folder.setdefault(task.measures[name].folder, []).extend(parts)
             for name, count in receipt.measured.items():
                 self.effort.measured[name] = self.effort.measured.get(name, 0) + count
                 self.effort.seconds[name] = self.effort.seconds.get(name, 0.0) + receipt.seconds[name]
@@ -173,6 +174,8 @@ class Passes:
         gathered = [
             Gathered(piece, shards[piece.shard].digest, groups.sketch, part) for piece, part in zip(self.pieces, parts, strict=True)
         ]
+        if node.name in self.plan.references:
+            gathered += self._held(node, rule)
         linking = Linking(self.store, self.executor, groups, self.epoch, self.progress)
         dropped, new = survivors(rule, linking, gathered)
         self.effort.linked[rule.grouping] = self.effort.linked.get(rule.grouping, 0) + new
@@ -180,8 +183,46 @@ class Passes:
         entering = sum(part.rows for part in parts)
         return Cut(entering, entering - dropped.height, survivors=part)
 
+    def _held(self, node: Node, rule: OnePer) -> list[Gathered]:
+        """The rows of the pool that a stage's rows are held against: all of them that have a sketch."""
+        reference = self.plan.references[node.name]
+        pool, sketch = reference.pool, reference.sketch
+        bare = replace(rule, prefer=())
+        reasons = (IN, *(Reason(kind, node.name, bare.text) for kind in ("dropped", "no evidence", "quarantined")))
+        asks = Node(node.name, node.id, "pool", (), bare, reasons, ())
+        stored, pieces, receipts = self.store.parts(sketch.folder), pieces_of(pool), dict[int, Receipt]()
+        tasks = [
+            Task(
+                store=self.store.address,
+                pool_key=pool_key(pool),
+                run=self.run,
+                piece=piece,
+                decide=(),
+                gather=(asks,),
+                measures={sketch.name: sketch},
+                evidence={sketch.name: _near(stored, pool, piece)},
+                decided={},
+                cuts={},
+                shelf=self.shelf,
+                sketches={node.name: sketch},
+            )
+            for piece in pieces
+        ]
+        for index, receipt in self._mapped(f"{node.name}: {rule.against}", tasks, pieces, pool):
+            receipts[index] = receipt
+        held = [receipts[piece.number].candidates[node.name] for piece in pieces]
+        return [
+            Gathered(piece, pool.shards[piece.shard].digest, sketch, part, offset=self.plan.pool.rows, reserved=True)
+            for piece, part in zip(pieces, held, strict=True)
+        ]
+
     def _dtype(self, rule: Top | Random) -> Any:
         if isinstance(rule, Random):
             return None
         name, column = rule.column.split(".", 1)
         return self.plan.pool.columns[column] if name == POOL else self.plan.measures[name].signal.writes[column]
+
+
+def _near(parts: dict[str, list[Part]], pool: Pool, piece: Piece) -> list[Part]:
+    """The parts of evidence that speak of a piece."""
+    return [p for p in parts.get(pool.shards[piece.shard].digest, []) if p.start < piece.stop and p.stop > piece.start]

@@ -1,5 +1,6 @@
 """A plan: everything about a recipe on a pool that can be known before a row is read."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +10,7 @@ from curate.model import Model
 from curate.pool import Pool
 from curate.recipe import Recipe
 from curate.rule import Expr, OnePer, Rule
-from curate.signal import Signal
+from curate.signal import Signal, parameters_of
 from curate.store import named
 
 POOL, UNSEEN = "pool", "unseen"
@@ -70,6 +71,21 @@ class Groups:
     threshold: float
     folder: str
 
+    def recall(self, similarities: Sequence[float]) -> list[float] | None:
+        """The probability that a pair of each similarity is found; None where the grouping does not say."""
+        curve = self.grouping.recall
+        if curve is None:
+            return None
+        return curve(similarities, **{name: self.link_parameters[name] for name in parameters_of(curve)[0]})
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The pool that a stage's rows are held against, and the grouping's sketch as that pool's columns give it."""
+
+    pool: Pool
+    sketch: Measure
+
 
 @dataclass(frozen=True)
 class Training:
@@ -113,7 +129,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Plan:
-    """Nodes in order, and the evidence, groups and models they ask for."""
+    """Nodes in order, and the evidence, groups and models they ask for; `references` by stage."""
 
     recipe: Recipe
     pool: Pool
@@ -122,6 +138,7 @@ class Plan:
     groups: dict[str, Groups]
     models: dict[str, Training]
     sources: dict[str, str] = field(default_factory=dict)
+    references: dict[str, Reference] = field(default_factory=dict)
 
     def asked(self, node: Node) -> tuple[str, ...]:
         """The signals a node asks for, in order."""

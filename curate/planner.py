@@ -13,7 +13,7 @@ from curate.digest import digest_of, sha256_path
 from curate.errors import PoolError, RecipeError, nearest
 from curate.grouping import Grouping
 from curate.model import Model
-from curate.plan import IN, POOL, UNSEEN, Groups, Measure, Node, Outside, Plan, Reason, Training
+from curate.plan import IN, POOL, UNSEEN, Groups, Measure, Node, Outside, Plan, Reason, Reference, Training
 from curate.pool import Pool
 from curate.recipe import Part as Spec
 from curate.recipe import Recipe, Stage
@@ -50,10 +50,10 @@ def make_plan(recipe: Recipe, pool: Pool, catalogue: Catalogue, weights: Mapping
         if stage.rule is not None:
             builder.check(stage, stage.rule)
         parents = tuple(root if parent == POOL else parent for parent in stage.parents)
-        nodes[name] = _node(builder.identity(stage.rule), name, stage.combinator, parents, stage.rule, nodes)
+        nodes[name] = _node(builder.identity(stage.rule, name), name, stage.combinator, parents, stage.rule, nodes)
     for spec in recipe.signals.values():
         builder.validate(spec)
-    return Plan(recipe, pool, nodes, builder.measures, builder.groups, builder.models, builder.sources)
+    return Plan(recipe, pool, nodes, builder.measures, builder.groups, builder.models, builder.sources, builder.references)
 
 
 def _node(salt: Any, name: str, combinator: str, parents: tuple[str, ...], rule: Rule | Outside | None, nodes: Mapping[str, Node]) -> Node:
@@ -110,6 +110,7 @@ class _Builder:
         self.groups: dict[str, Groups] = {}
         self.models: dict[str, Training] = {}
         self.sources: dict[str, str] = {}
+        self.references: dict[str, Reference] = {}
 
     def model(self, name: str) -> None:
         spec = self.recipe.models[name]
@@ -171,6 +172,23 @@ class _Builder:
                 what = f"prefer needs numbers or ordered classes; {column} is {dtypes[column]}"
                 raise RecipeError(what, where=stage.where, fix=_choose(column, ordered))
             self.group(rule.grouping, stage.where)
+            if rule.against is not None:
+                self.references[stage.name] = self._reference(rule, rule.against, stage.where)
+
+    def _reference(self, rule: OnePer, against: str, where: str) -> Reference:
+        try:
+            pool = Pool.open(self.recipe.base / against)
+        except PoolError as error:
+            what = f"the pool to hold rows against cannot be opened: {error}"
+            raise RecipeError(what, where=where, fix="point `against` at a pool") from error
+        sketch = self.groups[rule.grouping].sketch
+        missing = [role for role in sketch.signal.reads if role not in pool.roles]
+        if missing:
+            fix = f"it has {', '.join(pool.roles)}; name its column as this layout does"
+            raise RecipeError(f"{rule.grouping} needs the role {missing[0]}, which {pool.root} lacks", where=where, fix=fix)
+        models = [one for one in self.models.values() if one.kind in sketch.kinds]
+        name = f"{rule.grouping}.sketch of {against}"
+        return Reference(pool, _measure(name, sketch.kind, sketch.signal, sketch.parameters, pool, models, sketch.pending))
 
     def measure(self, name: str, where: str) -> Measure:
         if name not in self.measures:
@@ -256,7 +274,7 @@ class _Builder:
         self.sources[name] = self.catalogue[name].source
         return self.catalogue[name].load()
 
-    def identity(self, rule: Rule | None) -> Any:
+    def identity(self, rule: Rule | None, stage: str) -> Any:
         """What a rule's answer depends on besides its own text: the fingerprints behind the names it uses."""
         if rule is None:
             return None
@@ -265,6 +283,8 @@ class _Builder:
         if isinstance(rule, OnePer):
             group = self.groups[rule.grouping]
             how[rule.grouping] = [group.folder, group.threshold]
+            if stage in self.references:
+                how["against"] = self.references[stage].pool.id
         return how
 
 

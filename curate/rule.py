@@ -119,11 +119,12 @@ class Top:
 
 @dataclass(frozen=True)
 class OnePer:
-    """Keeps one row of each group of duplicates: the first by `prefer`, last tie by uid."""
+    """Keeps one row of each group of duplicates: the first by `prefer`, last tie by uid; none where a row of the pool `against` is one."""
 
     grouping: str
     prefer: tuple[tuple[str, bool], ...]
     keeper: Literal["direct", "components"]
+    against: str | None = None
 
     class Keys(Strict):
         """Keep one row of each group of duplicates."""
@@ -137,12 +138,15 @@ class OnePer:
             "direct",
             description="direct: a row leaves only for a kept row that it is itself similar to; components: one per chain of similar rows",
         )
+        against: str | None = Field(
+            None, description="an earlier pool, or an exported subset: its rows are preferred to all others, and stay what they are"
+        )
 
     @classmethod
     def made(cls, keys: "OnePer.Keys", at: At) -> "OnePer":
         """From a recipe's keys."""
         prefer = tuple(_order(text, at(("prefer", n))) for n, text in enumerate(keys.prefer))
-        return cls(keys.one_per, prefer, keys.keeper)
+        return cls(keys.one_per, prefer, keys.keeper, keys.against)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -153,11 +157,13 @@ class OnePer:
     def text(self) -> str:
         """One line for people."""
         order = ", ".join(f"{column} {_direction(ascending)}" for column, ascending in self.prefer) or "uid"
-        return f"one per {self.grouping}, preferring {order}{', whole components' if self.keeper == 'components' else ''}"
+        against = f", against {self.against}" if self.against else ""
+        return f"one per {self.grouping}, preferring {order}{', whole components' if self.keeper == 'components' else ''}{against}"
 
     def canonical(self) -> dict[str, Any]:
         """JSON-able identity."""
-        return {"one_per": self.grouping, "prefer": [[column, _direction(up)] for column, up in self.prefer], "keeper": self.keeper}
+        how = {"one_per": self.grouping, "prefer": [[column, _direction(up)] for column, up in self.prefer], "keeper": self.keeper}
+        return {**how, "against": self.against} if self.against else how
 
 
 @dataclass(frozen=True)

@@ -54,11 +54,14 @@ def run(recipe: Recipe, pool: Pool, catalogue: Catalogue, store: Store, executor
         made = make_models(plan.models, store, executor)
         if made:
             plan = resolve(recipe, pool, catalogue, store)
+        for reference in plan.references.values():
+            index_pool(reference.pool, store, executor, progress)
         shelf = shelf_of(plan.models, store)
         shelve_all(shelf, store)
         adopted = check_code(plan, catalogue, store)
         undecided = {folder(node.id) for node in plan.nodes.values() if load(store, node.id) is None}
         evidence = {measure.folder for measure in plan.measures.values()} | {groups.folder for groups in plan.groups.values()}
+        evidence |= {reference.sketch.folder for reference in plan.references.values()}
         store.sweep(sorted(evidence | undecided))
         name = named(recipe.name, digest_of([plan.id, recipe.digest, asdict(recipe.evaluate) if recipe.evaluate else None]))
         passes = Passes(plan, store, executor, epoch, name, shelf, progress)
@@ -129,6 +132,8 @@ def _record(
         )
     for name, groups in plan.groups.items():
         facts.record("grouping", name=name, links=groups.folder, threshold=groups.threshold, linked=effort.linked.get(name, 0))
+    for stage, reference in plan.references.items():
+        facts.record("against", stage=stage, pool=reference.pool.id, rows=reference.pool.rows)
     for line in funnel(plan.nodes, decided):
         facts.record("stage", id=plan.nodes[line["stage"]].id, **line)
     for name, digest in subsets.items():
@@ -159,6 +164,7 @@ def _description(plan: Plan, subsets: dict[str, str]) -> dict[str, Any]:
             "rule": None if node.rule is None or isinstance(node.rule, Outside) else node.rule.text,
             "columns": list(node.rule.columns) if node.rule is not None else [],
             "grouping": getattr(node.rule, "grouping", None),
+            "against": pool_key(plan.references[name].pool) if name in plan.references else None,
         }
         for name, node in plan.nodes.items()
     }

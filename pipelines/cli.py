@@ -99,6 +99,7 @@ def plan(
                 "pool": planned.plan.pool.id,
                 "stages": nodes,
                 "evidence": evidence,
+                "recall": planned.forecast.recall,
                 "advice": planned.forecast.advice,
             }
         )

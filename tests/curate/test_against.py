@@ -1,0 +1,86 @@
+"""Rows of a pool held against an earlier pool."""
+
+import json
+
+import polars as pl
+import pytest
+
+from curate.audit import why
+from curate.errors import RecipeError
+from curate.grouping import grouping
+from curate.pool import Pool
+from curate.record import Run
+from curate.signal import signal
+
+RECIPE = "{stages: {new: {keep: {one_per: alike, against: EARLIER}}}, subsets: [new]}"
+
+
+def pool_of(folder, column="text", **columns):
+    folder.mkdir()
+    pl.DataFrame(columns).write_parquet(folder / "0.parquet", row_group_size=2)
+    return Pool.open(folder, roles={"text": column} if column != "text" else {})
+
+
+@pytest.fixture
+def earlier(tmp_path):
+    """Two that are alike, and stay, and one that is far from all."""
+    return pool_of(tmp_path / "earlier", text=["abcd", "abcde", "lorem"], uid=["first", "second", "third"])
+
+
+@pytest.fixture
+def later(tmp_path):
+    return pool_of(tmp_path / "later", text=["abcdef", "ABCD", "q", "q", None, "abcdefghijk"], uid=list("rstuvw"))
+
+
+def kept(run, name="new"):
+    originals = dict(zip(run.uids()[:, 1].tolist(), "rstuvw", strict=True))
+    return sorted(originals[word] for word in run.subset(name).uids[:, 1].tolist())
+
+
+def test_rows_like_one_of_the_earlier_pool_leave_for_it_and_the_earlier_pool_is_not_touched(do, store, earlier, later):
+    before = {path: path.read_bytes() for path in earlier.root.iterdir()}
+    outcome = do(RECIPE.replace("EARLIER", str(earlier.root)), later, store)
+    run = Run(store, outcome.folder)
+    one_of_two = {"t", "u"} & set(kept(run))
+    assert len(one_of_two) == 1
+    assert kept(run) == sorted({"v", "w"} | one_of_two)
+    story = why(run, "s")["stages"]["new"]
+    assert story["rule"] == f"one per alike, preferring uid, against {earlier.root}"
+    assert (story["survivor_original"], story["survivor_pool"], story["similarity"]) == ("first", str(earlier.root), 1.0)
+    near = why(run, "r")["stages"]["new"]
+    assert (near["survivor_original"], near["similarity"]) == ("second", round(5 / 6, 4))
+    assert {path: path.read_bytes() for path in earlier.root.iterdir()} == before
+    facts = [json.loads(line) for line in store.storage.get(f"{outcome.folder}/ledger.jsonl").splitlines()]
+    assert [(fact["stage"], fact["pool"], fact["rows"]) for fact in facts if fact["what"] == "against"] == [("new", earlier.id, 3)]
+
+
+def test_the_earlier_pool_is_sketched_once_and_new_shards_measure_only_themselves(do, store, earlier, later, tmp_path):
+    first = do("{stages: {all: {keep: {one_per: alike}}}, subsets: [all]}", earlier, store)
+    assert first.effort.linked == {"alike": 3}
+    second = do(RECIPE.replace("EARLIER", str(earlier.root)), later, store)
+    assert second.effort.measured == {"alike.sketch": 6}
+    assert second.effort.linked == {"alike": 3}, "abcd is known"
+    more = pool_of(tmp_path / "more", text=["abcdx", "zzz"], uid=["r", "s"])
+    third = do(RECIPE.replace("EARLIER", str(earlier.root)), more, store)
+    assert (third.effort.measured, third.effort.linked) == ({"alike.sketch": 2}, {"alike": 2})
+
+
+def test_another_earlier_pool_is_another_stage(do, store, earlier, later, tmp_path):
+    other = pool_of(tmp_path / "other", text=["nothing alike"])
+    runs = [do(RECIPE.replace("EARLIER", str(pool.root)), later, store) for pool in (earlier, other)]
+    assert len({run.subsets["new"] for run in runs}) == 2
+    assert len(kept(Run(store, runs[1].folder))) == 5
+
+
+def test_what_cannot_be_held_against_is_said_while_planning(do, store, later, filters, tmp_path):
+    with pytest.raises(RecipeError, match=r"the pool to hold rows against cannot be opened: .*nowhere"):
+        do(RECIPE.replace("EARLIER", "nowhere"), later, store)
+    pictured = pool_of(tmp_path / "pictured", text=["a"], image=[b"x"])
+
+    @signal(version=1, reads=["image"], writes={"key": pl.Binary})
+    def pixels(batch):
+        return batch.select(key="image")
+
+    catalogue = filters(pixels=grouping("pixels", version=1, sketch=pixels))
+    with pytest.raises(RecipeError, match=r"pixels needs the role image, which .*later lacks"):
+        do(RECIPE.replace("EARLIER", str(later.root)).replace("alike", "pixels"), pictured, store, catalogue)
