@@ -148,6 +148,9 @@ def plan(made: Plan, known: Forecast) -> None:
         evidence.append([name, stored, cost, "" if left is None else f"{left:,.1f} s"])
     if evidence:
         table("evidence", ["signal", "in the store", "cost", "at most left"], evidence, right=(1, 2, 3))
+    for name, curve in known.recall.items():
+        columns = [f"alike, from {made.groups[name].threshold:g}", *[f"{similarity:g}" for similarity in curve]]
+        table(name, columns, [["pairs found", *[f"{chance:.3f}" for chance in curve.values()]]], right=range(1, len(columns)))
     for advice in known.advice:
         line(f"advice: {advice}")
 
@@ -193,7 +196,8 @@ def told(stage: str, verdict: Mapping[str, Any], values: Mapping[str, Any]) -> s
     if "cut" in verdict:
         text += f" (cut at {verdict['cut']:.6g})"
     if "survivor" in verdict:
-        text += f" (survivor {verdict.get('survivor_original', verdict['survivor'])}, similarity {verdict['similarity']:.3f})"
+        place = f" of {verdict['survivor_pool']}" if "survivor_pool" in verdict else ""
+        text += f" (survivor {verdict.get('survivor_original', verdict['survivor'])}{place}, similarity {verdict['similarity']:.3f})"
     looked = [f"{name} is {_cell(value)}" for name, value in values.items() if re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", rule)]
     return text + (f"; {', '.join(looked)}" if looked else "")
 
