@@ -26,7 +26,11 @@ GENERIC: dict[str, tuple[str, ...]] = {
     "image": ("image", "jpg"),
     "url": ("url",),
     "license": ("license", "licence"),
+    "license_url": ("license_url", "licence_url", "licenseurl"),
     "source": ("source",),
+    "html": ("html", "raw_html"),
+    "headers": ("headers", "http_headers", "response_headers"),
+    "observed": ("observed", "crawl_date", "fetch_time", "warc_date"),
 }
 """Role -> names that mean it in any layout, in any case. alt_text, caption_fr and the like are `pool.` columns, never candidates."""
 
@@ -64,14 +68,14 @@ LAYOUTS: tuple[Layout, ...] = (
         "text",
         ("id", "text", "url", "dump"),
         any_of=("language", "language_score", "token_count", "file_path"),
-        roles={"uid": "id", "text": "text", "url": "url"},
+        roles={"uid": "id", "text": "text", "url": "url", "observed": "date"},
     ),
     Layout(
         "dolma",
         "text",
         ("id", "text", "source"),
         any_of=("added", "created", "metadata"),
-        roles={"uid": "id", "text": "text", "source": "source"},
+        roles={"uid": "id", "text": "text", "source": "source", "observed": "added"},
         uid_within="source",
     ),
     Layout("dclm", "text", ("text", "url"), roles={"text": "text", "url": "url"}, endings=("jsonl",)),

@@ -15,11 +15,12 @@ from license_expression import (
     get_spdx_licensing,
 )
 
+from filters._license_names import ABSENT, EXCEPTIONS, FAMILIES, NAMES
+
 CLASSES = ("public-domain", "permissive", "share-alike", "copyleft", "no-derivatives", "non-commercial", "proprietary", "unknown")
 """From the most open to the least known."""
 
 UNKNOWN = "unknown"
-ALL_RIGHTS_RESERVED, PUBLIC_DOMAIN = "LicenseRef-All-Rights-Reserved", "LicenseRef-Public-Domain"
 _EXPRESSION_AT_MOST = 512  # characters; more is prose or an attack on the parser
 
 _CC_TYPES = ("by", "by-sa", "by-nd", "by-nc", "by-nc-sa", "by-nc-nd", "sa", "nd", "nc", "nc-sa", "nc-nd")
@@ -30,53 +31,17 @@ _CC_PORT = re.compile(
     r"|u[agks]|vn|za",
     re.IGNORECASE,
 )
-_CC_URL = re.compile(
-    r"(?<![\w.-])(?:https?:/?/?)?(?:www\.)?creativecommons\.org/\s*(licen[sc]es|publicdomain)/\s*([a-z][a-z+-]*)"
-    r"(?:/\s*(\d\.\d)(?=$|[/\s\"'<>#?,;)\]]|\.(?!\d)))?"
-    r"(?:/(igo|scotland|[a-z]{2})(?=$|[/\s\"'<>#?.,;)\]]))?"
-    r"(?:/(?:deed|legalcode)[.\w-]*)?(?:/|[?#][^\s\"'<>,;)\]]*)*",
-    re.IGNORECASE,
-)
-_RIGHTS_URL = re.compile(
-    r"(?<![\w.-])(?:https?://)?(?:www\.)?rightsstatements\.org/(?:vocab|page)/([a-z-]+)/(1\.0)/?(?:\?[^\s\"'<>]*)?", re.IGNORECASE
-)
-_OTHER_URL = re.compile(
-    r"(?<![\w.-])(?:https?://)?(?:www\.)?"
-    r"(?:opensource\.org/licenses?/|spdx\.org/licenses/|gnu\.org/licenses/(?:old-licenses/)?|(apache)\.org/licenses/)"
-    r"([a-z0-9.-]+?)(?:\.html|\.txt|-license\.php)?(?=$|[/\s\"'<>#?,;)\]])/?",
-    re.IGNORECASE,
-)
 
 # rightsstatements.org, version 1.0: twelve statements about copyright, none of them a licence, so none is ever open.
-_RIGHTS = {
+RIGHTS = {
     **dict.fromkeys(("InC", "InC-OW-EU", "InC-EDU", "InC-RUU", "NoC-CR", "NoC-OKLR"), "proprietary"),
     **dict.fromkeys(("InC-NC", "NoC-NC"), "non-commercial"),
     **dict.fromkeys(("NoC-US", "CNE", "UND", "NKC"), UNKNOWN),
 }
 
-_RESERVED = re.compile(
-    r"\b(?:all rights? reserved|alle rechte vorbehalten|tous droits r[ée]serv[ée]s|todos los derechos reservados|tutti i diritti riservati"
-    r"|alle rechten voorbehouden|todos os direitos reservados|все права защищены)\b",
-    re.IGNORECASE,
-)
+_STATEMENTS = {f"LicenseRef-RS-{code}-1.0": kind for code, kind in RIGHTS.items()}
 
-# What the field's writers call licences, in the words `_plain` leaves. A family named without its version is a LicenseRef.
-_NAMES = {
-    "mit": "MIT", "expat": "MIT", "isc": "ISC", "zlib": "Zlib", "unlicense": "Unlicense", "wtfpl": "WTFPL",
-    "apache": "LicenseRef-Apache", "apache 2": "Apache-2.0", "apache 2.0": "Apache-2.0",
-    "bsd": "LicenseRef-BSD", "bsd 2 clause": "BSD-2-Clause", "bsd 3 clause": "BSD-3-Clause", "new bsd": "BSD-3-Clause",
-    "mpl": "LicenseRef-MPL", "mpl 2.0": "MPL-2.0", "mozilla 2.0": "MPL-2.0",
-    "odc by": "ODC-By-1.0", "odbl": "ODbL-1.0", "odc odbl": "ODbL-1.0", "pddl": "PDDL-1.0", "odc pddl": "PDDL-1.0",
-    "open government 3.0": "OGL-UK-3.0", "ogl 3.0": "OGL-UK-3.0",
-    "gfdl": "LicenseRef-GFDL", "gnu free documentation": "LicenseRef-GFDL",
-    "public domain": PUBLIC_DOMAIN, "pd": PUBLIC_DOMAIN, "public domain mark": "CC-PDM-1.0", "public domain mark 1.0": "CC-PDM-1.0",
-    "proprietary": "LicenseRef-Proprietary", "copyrighted": ALL_RIGHTS_RESERVED, "commercial": "LicenseRef-Proprietary",
-}  # fmt: skip
-_FAMILIES = {
-    "LicenseRef-Apache": "permissive", "LicenseRef-BSD": "permissive", "LicenseRef-MPL": "copyleft", "LicenseRef-GFDL": "copyleft",
-    "LicenseRef-Proprietary": "proprietary", ALL_RIGHTS_RESERVED: "proprietary", PUBLIC_DOMAIN: "public-domain",
-    **{f"LicenseRef-RS-{code}-1.0": kind for code, kind in _RIGHTS.items()},
-}  # fmt: skip
+
 _SHARE_ALIKE = ("CC-BY-SA-", "CC-SA-", "ODbL-", "CDLA-Sharing-")
 _CATEGORIES = {
     "Public Domain": "public-domain",
@@ -90,18 +55,31 @@ _CATEGORIES = {
 }
 
 _NOTICE = re.compile(r"\s*(?:©|\(c\)|copyright\b)", re.IGNORECASE)
-_GNU = re.compile(r"(?:gnu )?(a|l)?gpl(?: ?(\d(?:\.\d)?))?( or later| only|\+)?")
+_GNU = re.compile(
+    r"(?:gnu )*(a|l)?gpl(?: ?(\d(?:\.\d)?))? ?(or later|only|\+)?(?: (?:gnu )?(a|l)?gpl(?: ?(\d(?:\.\d)?))? ?(or later|only|\+)?)?"
+)
+_LATER = re.compile(
+    r",? ?\b(?:or|and)\s+\(?(?:at\s+your\s+option,?\s+)?(?:any\s+)?(?:later|newer|higher|greater|above)(?:\s+versions?)?\)?", re.IGNORECASE
+)
+_LABEL = re.compile(r"^\s*(?:licen[cs]e\s*::(?:.*::)?|(?:spdx[- ])?licen[cs]e(?:[- ](?:identifier|expression))?\s*[:=])\s*", re.IGNORECASE)
+_OPERATORS = (
+    (re.compile(r"\s*,\s+and\s+", re.IGNORECASE), "AND"), (re.compile(r"\s*,\s+or\s+", re.IGNORECASE), "OR"),
+    (re.compile(r"\s+or\s+", re.IGNORECASE), "OR"), (re.compile(r"\s+and(?:/or)?\s+|\s*&\s*|\s+\+\s+", re.IGNORECASE), "AND"),
+)  # fmt: skip
+_EXCEPTION = re.compile(r"(.+?)\s+with\s+(?:the\s+)?(.+?)[\s-]+exception", re.IGNORECASE)
+_EITHER = re.compile(r"^\s*(?:either|both|dual)\s+", re.IGNORECASE)
 _CC_NAME = re.compile(r"cc ?((?:by|nc|nd|sa)(?: ?(?:by|nc|nd|sa))*)(?: ?(\d(?:\.\d)?))?(?: (igo|scotland|[a-z]{2}))?")
 _CC_ZERO = re.compile(r"cc ?(?:0|zero)(?: 1(?:\.0)?)?")
 _SPELLINGS = [
     (re.compile(pattern), short)
     for pattern, short in (
         (r"creative ?commons", "cc"), (r"non ?commercial", "nc"), (r"no ?deriv(?:ative)?s?(?: works?)?", "nd"), (r"share ?alike", "sa"),
-        (r"^attribution\b", "cc by"), (r"\battribution\b", "by"), (r"public domain dedication", "cc0"),
-        (r"(?:gnu )?affero general public", "agpl"), (r"(?:gnu )?(?:lesser|library) general public", "lgpl"),
-        (r"(?:gnu )?general public", "gpl"), (r"\bv(?:ersion)? ?(?=\d)", ""), (r"(gpl)v?(?=\d)", r"\1 "),
+        (r"^attribution\b", "cc by"), (r"\battribution\b", "by"), (r"public domain dedication", "cc0"), (r"\bcc cc ?0", "cc0"),
+        (r"(?:gnu )?affero general public", "agpl"), (r"(?:gnu )?(?:lesser|library)(?: or (?:lesser|library))? general public", "lgpl"),
+        (r"(?:gnu )?general public", "gpl"), (r"\bv(?:ers(?:ion)?)? ?(?=\d)", ""), (r"(gpl|mpl|epl|cddl|eupl)v?(?=\d)", r"\1 "),
+        (r"\s?\b(?:or|and) (?:any )?(?:later|newer|higher|greater)(?: version)?s?\b", " or later"),
         (r"\b(?:licen[sc]e[ds]?|the|an?|this|image|photo|picture|work|file|text|content|is|are|under|terms|of|deed|legal ?code"
-         r"|via wikimedia commons|international|unported|generic|universal|public(?! domain))\b", ""),
+         r"|via wikimedia commons|international|unported|generic|universal|agreement|waiver|licenced|use|used|public(?! domain))\b", ""),
     )
 ]  # fmt: skip
 
@@ -114,25 +92,13 @@ class Found(NamedTuple):
     how: str
 
 
-def addresses(text: str) -> tuple[list[Found], str]:
-    """The licences that addresses and reservations of rights in a text name, and the text without them."""
-    found: list[Found] = []
-    for pattern, read in ((_CC_URL, _cc_address), (_RIGHTS_URL, _rights_address), (_OTHER_URL, _other_address)):
-        for match in pattern.finditer(text):
-            one = read(match)
-            if one:
-                found.append(one)
-        text = pattern.sub(lambda match, read=read: " ; " if read(match) else match[0], text)  # type: ignore[misc]
-    if _RESERVED.search(text):
-        found.append(Found(ALL_RIGHTS_RESERVED, "proprietary", "notice"))
-        text = _RESERVED.sub(" ; ", text)
-    return found, text
-
-
 def expression(text: str) -> Found | None:
-    """The text as an SPDX licence expression, or None. Of OR the more open side counts, of AND the less open one; WITH changes nothing."""
+    """The text as an SPDX licence expression, or None. Of OR the more open side counts, of AND the less; exceptions open nothing."""
     text = text.strip()
-    if not text or len(text) > _EXPRESSION_AT_MOST:
+    if text.casefold().removeprefix("licenseref-") in ("gpl", "lgpl", "agpl"):
+        return None  # a name that an address or a grant elsewhere may give its version
+    first = re.split(r"[ )]", text.lstrip("( "), maxsplit=1)[0].casefold()
+    if not first or len(text) > _EXPRESSION_AT_MOST or not (first in _first_words() or first.startswith("licenseref-")):
         return None
     try:
         parsed = _licensing().parse(text, strict=True)
@@ -142,25 +108,81 @@ def expression(text: str) -> Found | None:
     return None if parsed is None or strange else Found(parsed.render(), _class_of(parsed), "expression")
 
 
+@functools.lru_cache(4096)
+def compound(text: str) -> Found | None:
+    """Names joined by `or`, `and`, `with ... exception` as Debian and others write them, or None; `and` binds closer, a comma less."""
+    text = _LABEL.sub("", text).strip(" .")
+    one = expression(text) or name(text)
+    if one or len(text) > _EXPRESSION_AT_MOST:
+        return one
+    made = _combined(_LATER.sub("+", text))
+    return expression(made)._replace(how="name") if made else None  # type: ignore[union-attr]
+
+
+def conjunction(found: Collection[Found]) -> tuple[str, str]:
+    """Several licences as one: the expression that joins all by AND, never simplified, and its class."""
+    alone = [one.expression for one in found]
+    whole = alone[0] if len(alone) == 1 else " AND ".join(f"({each})" if " OR " in each else each for each in alone)
+    return whole, max((one.kind for one in found), key=CLASSES.index)
+
+
+def settled(one: Found) -> Found:
+    """A GNU licence whose version nobody gave, as SPDX writes it: the licences say that any version ever published may then be chosen."""
+    known = {"LicenseRef-GPL": "GPL-1.0-or-later", "LicenseRef-LGPL": "LGPL-2.0-or-later", "LicenseRef-AGPL": "AGPL-3.0-or-later"}
+    return one._replace(expression=known.get(one.expression, one.expression))
+
+
 def name(text: str) -> Found | None:
     """The text as one licence's name, or None; empty words around it (`licensed under the ...`) count for nothing."""
     words = "" if _NOTICE.match(text) else _plain(text)
     if _CC_ZERO.fullmatch(words):
         return Found("CC0-1.0", "public-domain", "name")
     if match := _CC_NAME.fullmatch(words):
-        return _cc(match[1].replace(" ", "-"), match[2], match[3], "name")
+        return cc(match[1].replace(" ", "-"), match[2], match[3], "name")
     if match := _GNU.fullmatch(words):
-        kind, version, later = match[1] or "", match[2], match[3]
-        number = None if version is None else version if "." in version else f"{version}.0"
-        ending = "or-later" if later in (" or later", "+") else "only"
-        return expression(f"{kind}GPL-{number}-{ending}") if number else Found(f"LicenseRef-{kind.upper()}GPL", "copyleft", "name")
-    known = _NAMES.get(words)
+        # Said twice, as in `GNU General Public License v3 or later (GPLv3+)`: the second may be the more exact.
+        kind, version, later = match.group(4, 5, 6) if match[5] and match[4] == match[1] else match.group(1, 2, 3)
+        return gnu(kind or "", version, later in ("or later", "+"), "name")
+    known = _known_names().get(words)
     return Found(known, _class_of_key(known), "name") if known else None
 
 
+def gnu(kind: str, version: str | None, later: bool, how: str) -> Found | None:
+    """A GNU licence: kind A, L or nothing. Without a version it is a LicenseRef for as long as other evidence may give it one."""
+    family = f"{kind.upper()}GPL"
+    if version is None:
+        return Found(f"LicenseRef-{family}", "copyleft", how)
+    number = version if "." in version else f"{version}.0"
+    found = expression(f"{family}-{number}-{'or-later' if later else 'only'}")
+    return found._replace(how=how) if found else None
+
+
+def _combined(text: str, level: int = 0) -> str | None:
+    """Named licences as an SPDX expression in brackets, None if one of them is not known."""
+    if level == len(_OPERATORS):
+        return _operand(_EITHER.sub("", text))
+    pattern, operator = _OPERATORS[level]
+    parts = [_combined(part, level + 1) for part in pattern.split(text)]
+    if any(part is None for part in parts):
+        # `and` may be a part of a name
+        return _operand(text) if len(parts) > 1 else None
+    return str(parts[0]) if len(parts) == 1 else f"({f' {operator} '.join(map(str, parts))})"
+
+
+def _operand(text: str) -> str | None:
+    if match := _EXCEPTION.fullmatch(text.strip()):
+        base, known = expression(match[1]) or name(match[1]), EXCEPTIONS.get(_plain(match[2]))
+        if base is None or (known is None and CLASSES.index(base.kind) < CLASSES.index("copyleft")):
+            return None
+        exact = expression(f"{base.expression} WITH {known}") if known and " " not in base.expression else None
+        return (exact or base).expression
+    one = expression(text) or name(text)
+    return f"({one.expression})" if one and " " in one.expression else one and one.expression
+
+
 def empty(text: str) -> bool:
-    """Whether nothing is left to understand: no words, the name Creative Commons alone, or a copyright notice that grants nothing."""
-    return _plain(text) in ("", "cc") or _NOTICE.match(text) is not None
+    """Whether nothing is left to understand: no words, `unknown` and the like, or a copyright notice that grants nothing."""
+    return _plain(text) in ABSENT or _NOTICE.match(text) is not None
 
 
 def _plain(text: str) -> str:
@@ -170,27 +192,7 @@ def _plain(text: str) -> str:
     return " ".join(words.split())
 
 
-def _cc_address(match: re.Match[str]) -> Found | None:
-    where, kind, version, port = match[1].lower(), match[2].lower(), match[3], match[4]
-    if where == "publicdomain":
-        made = {"zero": "CC0-1.0", "mark": "CC-PDM-1.0", "certification": "CC-PDDC"}.get(kind)
-        return Found(made, "public-domain", "creative commons address") if made else None
-    if kind == "publicdomain":
-        return Found("CC-PDDC", "public-domain", "creative commons address")
-    return _cc(kind, version, port, "creative commons address")
-
-
-def _rights_address(match: re.Match[str]) -> Found | None:
-    code = {known.lower(): known for known in _RIGHTS}.get(match[1].lower())
-    return Found(f"LicenseRef-RS-{code}-{match[2]}", _RIGHTS[code], "rights statement") if code else None
-
-
-def _other_address(match: re.Match[str]) -> Found | None:
-    found = name(f"apache {match[2]}") if match[1] else expression(match[2]) or name(match[2])
-    return found._replace(how="address") if found else None
-
-
-def _cc(kind: str, version: str | None, port: str | None, how: str) -> Found | None:
+def cc(kind: str, version: str | None, port: str | None, how: str) -> Found | None:
     """A Creative Commons licence of parts in any order; None where no such licence was ever published."""
     parts: list[str] = [part for part in ("by", "nc", "nd", "sa") if part in kind.split("-")]
     number = version if version is None or "." in version else f"{version}.0"
@@ -211,7 +213,9 @@ def _cc_class(parts: Collection[str]) -> str:
 def _class_of(parsed: LicenseExpression) -> str:
     """The class of a parsed expression."""
     if isinstance(parsed, LicenseWithExceptionSymbol):
-        return _class_of(parsed.license_symbol)
+        # What is called an exception may also withhold, as the Commons Clause does.
+        added = _class_of_key(parsed.exception_symbol.key)
+        return max(_class_of(parsed.license_symbol), added if added == "proprietary" else CLASSES[0], key=CLASSES.index)
     if parsed.isliteral:
         return _class_of_key(parsed.key)
     classes = [_class_of(part) for part in parsed.args]
@@ -228,7 +232,9 @@ def _class_of_key(key: str) -> str:
         return "share-alike"
     if "NONCOMMERCIAL" in bare.replace("-", ""):
         return "non-commercial"
-    return _FAMILIES.get(key) or _CATEGORIES.get(_categories().get(key, ""), UNKNOWN)
+    if bare.endswith("PROPRIETARY"):
+        return "proprietary"
+    return FAMILIES.get(key) or _STATEMENTS.get(key) or _CATEGORIES.get(_categories().get(key, ""), UNKNOWN)
 
 
 @functools.cache
@@ -245,3 +251,24 @@ def _categories() -> dict[str, str]:
             if key:
                 found.setdefault(key, licence["category"])
     return found
+
+
+@functools.cache
+def _first_words() -> frozenset[str]:
+    """What every expression that is understood begins with; most prose does not."""
+    return frozenset(
+        str(word).casefold().split(" ")[0] for each in _licensing().known_symbols.values() for word in (each.key, *each.aliases)
+    )
+
+
+@functools.cache
+def _known_names() -> dict[str, str]:
+    """Plain words to the one licence they name: the table's, and SPDX's own identifiers however they are punctuated."""
+    spoken: dict[str, set[str]] = {}
+    for licence in get_license_index():
+        key = licence.get("spdx_license_key") or ""
+        if not licence["is_exception"] and not licence["is_deprecated"] and key and not key.startswith("LicenseRef-"):
+            spoken.setdefault(_plain(key), set()).add(key)
+    return {words: keys.pop() for words, keys in spoken.items() if len(keys) == 1 and len(words) > 2} | {
+        words: key for key, names in NAMES.items() for words in names
+    }

@@ -38,7 +38,7 @@ PICTURE = {"image": "image", "text": "String"}
             "jsonl",
             {"id": "String", **TEXT, "source": "String", "metadata": "nested JSON", "added": "String"},
             "dolma",
-            {"source": "source", "text": "text", "uid": "id"},
+            {"observed": "added", "source": "source", "text": "text", "uid": "id"},
         ),
         ("jsonl", {**TEXT, **URL, "metadata": "nested JSON"}, "dclm", {"text": "text", "url": "url"}),
         ("parquet", {"Text": "String", "Licence": "String"}, "plain-text", {"license": "Licence", "text": "Text"}),
