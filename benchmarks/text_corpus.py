@@ -1,5 +1,5 @@
 # ruff: noqa: T201  a benchmark prints
-"""A corpus with planted near-duplicates: `python benchmarks/text_corpus.py FOLDER [--documents 50000] [--seed 1]`.
+"""A corpus with planted near-duplicates: `PYTHONPATH=. python benchmarks/text_corpus.py FOLDER [--documents 50000] [--seed 1]`.
 
 Real sentences of this machine's Python (docstrings of its library, package descriptions) and manual pages, drawn anew into documents of
 lognormal length, mean about 3 KB. A tenth of the documents are copies of others: equal, or with words or one block replaced until the
@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
+
+from pipelines.planted import varied
 
 LEVELS = {"exact": 1.0, "0.95": 0.95, "0.9": 0.9, "0.8": 0.8, "0.7": 0.7, "0.5": 0.5}
 SHORTEST, SHARDS = 400, 8
@@ -87,8 +89,10 @@ def documents(pool: list[str], count: int, draw: random.Random) -> pl.DataFrame:
         for original in (next(originals) for _ in range(number)):
             text = rows[original][0]
             rows[original] = (text, -1, 1.0, "orig")
-            copy, similarity = (text, 1.0) if level == "exact" else changed(text, LEVELS[level], pool, draw)
-            rows.append((copy, original, similarity, level))
+            fresh = " ".join(draw.choices(pool, k=1 + len(text) // 100))
+            copy = varied(text, fresh, LEVELS[level], block=draw.random() < 0.5, draw=draw)
+            own, new = grams(text.split()), grams(copy.split())
+            rows.append((copy, original, len(own & new) / len(own | new), level))
     order = draw.sample(range(len(rows)), len(rows))
     place = {old: new for new, old in enumerate(order)}
     return pl.DataFrame(
@@ -96,30 +100,6 @@ def documents(pool: list[str], count: int, draw: random.Random) -> pl.DataFrame:
         schema={"id": pl.Int64, "text": pl.String, "orig_id": pl.Int64, "jaccard_true": pl.Float64, "level": pl.String},
         orient="row",
     )
-
-
-def changed(text: str, target: float, pool: list[str], draw: random.Random) -> tuple[str, float]:
-    """A copy whose Jaccard similarity is about `target`, and what it is: words replaced here and there, or one block of them."""
-    words, fresh = text.split(), iter(())
-    own, best = grams(words), (text, 1.0)
-    block, order = draw.random() < 0.5, draw.sample(range(len(words)), len(words))
-    start = draw.randrange(len(words))
-    places = [(start + i) % len(words) for i in range(len(words))] if block else order
-    copy = list(words)
-    step = max(1, int((1 - target) * len(words) / (2 if block else 10) / 8))
-    for done, place in enumerate(places):
-        word = next(fresh, None)
-        if word is None:
-            fresh = iter(draw.choice(pool).split())
-            word = next(fresh)
-        copy[place] = word
-        if done % step == 0:
-            similarity = len(own & grams(copy)) / len(own | grams(copy))
-            if abs(similarity - target) < abs(best[1] - target):
-                best = (" ".join(copy), similarity)
-            if similarity <= target:
-                break
-    return best
 
 
 def grams(words: list[str]) -> set[tuple[str, ...]]:
