@@ -51,7 +51,15 @@ def load(store: Store, node_id: str) -> Decided | None:
         return None
     cut = value["cut"]
     if cut:
-        cut = Cut(**{**cut, "last": tuple(cut["last"]) if cut["last"] else None, "survivors": _part(cut["survivors"])})
+        lasts = cut.get("lasts")
+        cut = Cut(
+            **{
+                **cut,
+                "last": tuple(cut["last"]) if cut["last"] else None,
+                "survivors": _part(cut["survivors"]),
+                "lasts": tuple(tuple(last) if last else None for last in lasts) if lasts is not None else None,
+            }
+        )
     return Decided(
         value["node"],
         value["id"],

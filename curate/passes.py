@@ -9,6 +9,7 @@ from curate.decisions import WORD, Decided, conserve, folder, limit_errors, load
 from curate.errors import CeterisError, SignalBugError
 from curate.executor import Crashed, Executor
 from curate.links import Gathered, Linking, survivors
+from curate.mix import Mix
 from curate.model import Model
 from curate.pieces import Piece, pieces_of, pool_key
 from curate.plan import IN, POOL, Node, Plan, Reason
@@ -163,7 +164,7 @@ class Passes:
 
     def _reduce(self, node: Node, parts: list[Part]) -> Cut:
         rule = node.rule
-        if isinstance(rule, Top | Random):
+        if isinstance(rule, Top | Random | Mix):
             return cut_of(rule, self._dtype(rule), parts, self.store)
         if not isinstance(rule, OnePer):
             raise CeterisError(f"stage {node.name} has a rule that is not global")
@@ -216,8 +217,8 @@ class Passes:
             for piece, part in zip(pieces, held, strict=True)
         ]
 
-    def _dtype(self, rule: Top | Random) -> Any:
-        if isinstance(rule, Random):
+    def _dtype(self, rule: Top | Random | Mix) -> Any:
+        if not isinstance(rule, Top):
             return None
         name, column = rule.column.split(".", 1)
         return self.plan.pool.columns[column] if name == POOL else self.plan.measures[name].signal.writes[column]

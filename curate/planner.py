@@ -12,6 +12,7 @@ from curate.content import content
 from curate.digest import digest_of, sha256_path
 from curate.errors import PoolError, RecipeError, nearest
 from curate.grouping import Grouping
+from curate.mix import Mix
 from curate.model import Model
 from curate.plan import IN, POOL, UNSEEN, Groups, Measure, Node, Outside, Plan, Reason, Reference, Training
 from curate.pool import Pool
@@ -164,6 +165,12 @@ class _Builder:
         if isinstance(rule, Top) and not dtypes[rule.column].is_numeric():
             fix = _choose(rule.column, {name: dtype for name, dtype in dtypes.items() if dtype.is_numeric()})
             raise RecipeError(f"top needs numbers; {rule.column} is {dtypes[rule.column]}", where=stage.where, fix=fix)
+        if isinstance(rule, Top | Mix) and rule.of is not None and not dtypes[rule.of].is_unsigned_integer():
+            fix = _choose(rule.of, {name: dtype for name, dtype in dtypes.items() if dtype.is_unsigned_integer()})
+            raise RecipeError(f"tokens are counted by whole numbers from 0; {rule.of} is {dtypes[rule.of]}", where=stage.where, fix=fix)
+        if isinstance(rule, Mix) and not isinstance(dtypes[rule.by], pl.String | pl.Enum):
+            fix = _choose(rule.by, {name: dtype for name, dtype in dtypes.items() if isinstance(dtype, pl.String | pl.Enum)})
+            raise RecipeError(f"mix needs a column of names; {rule.by} is {dtypes[rule.by]}", where=stage.where, fix=fix)
         if isinstance(rule, OnePer):
             ordered = {
                 name: dtype for name, dtype in dtypes.items() if dtype.is_numeric() or dtype == pl.Boolean or isinstance(dtype, pl.Enum)

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
 
-from curate.rule import NAME, Share, rule_schema
+from curate.amounts import Share
+from curate.rule import NAME, rule_schema
 from curate.shape import Strict
 
 Name = Annotated[str, StringConstraints(pattern=NAME)]

@@ -8,23 +8,27 @@ import numpy.typing as npt
 import polars as pl
 
 from curate.digest import UInt64s, h
+from curate.mix import Mix
 from curate.rule import OnePer, Random, Rule, Top
 from curate.store import Part, Store
 
 LAST = np.uint64(0xFFFFFFFFFFFFFFFF)
 IN_MEMORY = 2_000_000
+ORDER = ["k0", "tie0", "tie1"]
 Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Cut:
-    """The answer of a global rule: rows whose (key, tie, tie) is at most `last` are kept, or rows listed in `survivors` are dropped."""
+    """The answer of a global rule: rows whose (key, tie, tie) is at most `last` are kept (of a mix: that of their source in `lasts`), or
+    rows listed in `survivors` are dropped."""
 
     entering: int
     kept: int
     last: tuple[int, int, int] | None = None
     value: float | None = None
     survivors: Part | None = None
+    lasts: tuple[tuple[int, int, int] | None, ...] | None = None
 
 
 def order_key(values: pl.Series, ascending: bool) -> UInt64s:
@@ -43,17 +47,29 @@ def order_key(values: pl.Series, ascending: bool) -> UInt64s:
 
 
 def candidates(rule: Rule, evidence: pl.DataFrame, uids: UInt64s, rows: npt.NDArray[np.int64]) -> pl.DataFrame:
-    """What a global rule compares: the pool-wide row, its keys k0.. in order of weight, and two tie words."""
+    """What a global rule compares: the pool-wide row, its keys k0.. in order of weight, two tie words, and, where the rule asks for it, its
+    tokens (`amount`). Of a mix the key is the source's number; other sources have no candidates."""
     tie, keys = uids, [np.zeros(len(rows), np.uint64)]
+    counted = {"amount": evidence[rule.of].cast(pl.UInt64)} if isinstance(rule, Top | Mix) and rule.of is not None else {}
     if isinstance(rule, Top):
         tie, keys = h("tie", 0, uids), [order_key(evidence[rule.column], rule.ascending)]
     elif isinstance(rule, Random):
         tie = h("random", rule.seed, uids)
     elif isinstance(rule, OnePer):
         keys = [order_key(evidence[column], ascending) for column, ascending in rule.prefer]
-    return pl.DataFrame(
-        {"row": rows.astype(np.uint64), **{f"k{i}": key for i, key in enumerate(keys)}, "tie0": tie[:, 0], "tie1": tie[:, 1]}
-    )
+    elif isinstance(rule, Mix):
+        tie, keys = h("random", rule.seed, uids), [_sources(rule, evidence)]
+        counted = counted or {"amount": pl.Series(np.ones(len(rows), np.uint64))}
+    order = {f"k{i}": key for i, key in enumerate(keys)}
+    frame = pl.DataFrame({"row": rows.astype(np.uint64), **order, "tie0": tie[:, 0], "tie1": tie[:, 1], **counted})
+    return frame.filter(pl.col("k0") < len(rule.shares)) if isinstance(rule, Mix) else frame
+
+
+def _sources(rule: Mix, evidence: pl.DataFrame) -> UInt64s:
+    """Each row's number among the sources of a mix; one more than the last for any other."""
+    names = [name for name, _ in rule.shares]
+    numbers = evidence[rule.by].cast(pl.String).replace_strict(names, range(len(names)), default=len(names), return_dtype=pl.UInt64)
+    return numbers.to_numpy()
 
 
 def kept_by(cut: Cut, rule: Rule, evidence: pl.DataFrame, uids: UInt64s, rows: npt.NDArray[np.int64], store: Store) -> Mask:
@@ -62,6 +78,15 @@ def kept_by(cut: Cut, rule: Rule, evidence: pl.DataFrame, uids: UInt64s, rows: n
         dropped = _dropped(cut.survivors, store)
         first, last = np.searchsorted(dropped, rows[[0, -1]]) if rows.size else (0, -1)
         return ~np.isin(rows.astype(np.uint64), dropped[first : last + 1])
+    if isinstance(rule, Mix) and cut.lasts is not None:
+        numbers, kept = _sources(rule, evidence), np.zeros(len(rows), bool)
+        tie = h("random", rule.seed, uids)
+        for number, last in enumerate(cut.lasts):
+            mine = numbers == number
+            if last is not None:
+                order = pl.DataFrame({"k0": numbers[mine], "tie0": tie[mine, 0], "tie1": tie[mine, 1]})
+                kept[mine] = _at_most(order, last)
+        return kept
     if cut.last is None:
         return np.zeros(len(rows), bool)
     return _at_most(candidates(rule, evidence, uids, rows), cut.last)
@@ -86,19 +111,84 @@ def _at_most(frame: pl.DataFrame, last: tuple[int, int, int]) -> Mask:
     return kept
 
 
-def cut_of(rule: Top | Random, dtype: pl.DataType | None, parts: Sequence[Part], store: Store) -> Cut:
-    """The cut of `top` (over a column of `dtype`) or `random`: the quota-th smallest candidate, by histograms of 16 bits at a time."""
+def cut_of(rule: Top | Random | Mix, dtype: pl.DataType | None, parts: Sequence[Part], store: Store) -> Cut:
+    """The cut of `top` (over a column of `dtype`), `random` or `mix`: the quota-th smallest candidate, or the last that a number of tokens
+    allows, by histograms of 16 bits at a time."""
     entering = sum(part.rows for part in parts)
+    if isinstance(rule, Mix):
+        return _mixed(rule, parts, store)
+    if isinstance(rule, Top) and rule.tokens is not None:
+        return _budgeted(rule.tokens, dtype, rule.ascending, parts, store)
     quota = rule.quota(entering)
     if quota == 0:
         return Cut(entering, 0)
-    last = nth_smallest(lambda: (store.frame(part, columns=["k0", "tie0", "tie1"]) for part in parts), quota, entering)
+    last = nth_smallest(lambda: (store.frame(part, columns=ORDER) for part in parts), quota, entering)
     if not isinstance(rule, Top):
         return Cut(entering, quota, last)
     if rule.ties_keep:
         last = (last[0], int(LAST), int(LAST))
         quota = sum(int(_at_most(store.frame(part), last).sum()) for part in parts)
     return Cut(entering, quota, last, value_of(last[0], dtype, rule.ascending))
+
+
+def _budgeted(tokens: int, dtype: pl.DataType | None, ascending: bool, parts: Sequence[Part], store: Store) -> Cut:
+    entering = sum(part.rows for part in parts)
+    last = last_within(lambda: (store.frame(part, columns=[*ORDER, "amount"]) for part in parts), tokens, entering)
+    if last is None:
+        return Cut(entering, 0)
+    kept, worst = 0, 0
+    for part in parts:
+        frame = store.frame(part, columns=ORDER)
+        inside = frame["k0"].to_numpy()[_at_most(frame, last)]
+        kept, worst = kept + inside.size, max(worst, int(inside.max(initial=0)))
+    return Cut(entering, kept, last, value_of(worst, dtype, ascending) if kept else None)
+
+
+def _mixed(rule: Mix, parts: Sequence[Part], store: Store) -> Cut:
+    there, rows = [0] * len(rule.shares), [0] * len(rule.shares)
+    for part in parts:
+        for number, amount, count in store.frame(part).group_by("k0").agg(pl.col("amount").sum(), pl.len()).rows():
+            there[number], rows[number] = there[number] + amount, rows[number] + count
+    quotas = rule.quotas({name: there[number] for number, (name, _) in enumerate(rule.shares)})
+    lasts, kept = [], 0
+    for number, (name, _) in enumerate(rule.shares):
+
+        def mine(number: int = number) -> Iterator[pl.DataFrame]:
+            return (store.frame(part).filter(pl.col("k0") == number) for part in parts)
+
+        last = last_within(mine, quotas[name], rows[number])
+        lasts.append(last)
+        kept += sum(int(_at_most(frame, last).sum()) for frame in mine()) if last is not None else 0
+    return Cut(sum(rows), kept, lasts=tuple(lasts))
+
+
+def last_within(frames: Callable[[], Iterator[pl.DataFrame]], budget: int, rows: int) -> tuple[int, int, int] | None:
+    """The largest (k0, tie0, tie1) such that all rows up to it have amounts of `budget` at most together, though no row may have just it;
+    None where the first row has more. Over frames that are read again on every pass."""
+    prefix: list[int] = []
+    inside = rows
+    while inside > IN_MEMORY and len(prefix) < 12:
+        amounts, counts = np.zeros(1 << 16, np.uint64), np.zeros(1 << 16, np.int64)
+        for frame in frames():
+            some = _matching(frame, prefix)
+            digits = _digit(some, len(prefix))
+            np.add.at(amounts, digits, some["amount"].to_numpy())
+            counts += np.bincount(digits, minlength=1 << 16)
+        reached = np.cumsum(amounts)
+        digit = int(np.searchsorted(reached, np.uint64(budget), side="right"))
+        if digit == reached.size:
+            return int(LAST), int(LAST), int(LAST)
+        budget -= int(reached[digit - 1]) if digit else 0
+        inside = int(counts[digit])
+        prefix.append(digit)
+    left = pl.concat([pl.DataFrame(schema=dict.fromkeys([*ORDER, "amount"], pl.UInt64)), *[_matching(f, prefix) for f in frames()]])
+    left = left.sort(ORDER)
+    beyond = int(left["amount"].cum_sum().search_sorted(budget, side="right"))
+    if beyond == left.height:
+        return int(LAST), int(LAST), int(LAST)
+    key, high, low = left.row(beyond)[:3]
+    before = (key << 128 | high << 64 | low) - 1
+    return None if before < 0 else (before >> 128, before >> 64 & int(LAST), before & int(LAST))
 
 
 def nth_smallest(frames: Callable[[], Iterator[pl.DataFrame]], n: int, total: int) -> tuple[int, int, int]:
@@ -115,17 +205,17 @@ def nth_smallest(frames: Callable[[], Iterator[pl.DataFrame]], n: int, total: in
         inside = int(histogram[digit])
         prefix.append(digit)
     left = pl.concat([_matching(frame, prefix) for frame in frames()])
-    row = left.sort("k0", "tie0", "tie1").row(n - 1)
+    row = left.sort(ORDER).row(n - 1)
     return int(row[0]), int(row[1]), int(row[2])
 
 
 def _digit(frame: pl.DataFrame, place: int) -> npt.NDArray[np.int64]:
-    word = frame[("k0", "tie0", "tie1")[place // 4]].to_numpy()
+    word = frame[ORDER[place // 4]].to_numpy()
     return ((word >> np.uint64(48 - 16 * (place % 4))) & np.uint64(0xFFFF)).astype(np.int64)
 
 
 def _matching(frame: pl.DataFrame, prefix: Sequence[int]) -> pl.DataFrame:
-    frame = frame.select("k0", "tie0", "tie1")
+    frame = frame.select([name for name in (*ORDER, "amount") if name in frame.columns])
     for place, digit in enumerate(prefix):
         frame = frame.filter(pl.Series(_digit(frame, place) == digit))
     return frame

@@ -4,47 +4,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import Field, model_validator
 
+from curate.amounts import Amount, Count, Seed, Share, canonical_size, quota, size
 from curate.errors import RecipeError, nearest
 from curate.expression import Clause, parse, parse_order
+from curate.mix import Mix
 from curate.shape import Strict, validated
-from curate.yaml_source import At, Number, Spot, Text
+from curate.yaml_source import At, Spot, Text
 
 NAME = r"^[A-Za-z_][A-Za-z0-9_-]*$"
-_SHARE_TEXT = re.compile(r"\d+/\d+|(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?")
-_SHARE_SCHEMA = {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "string", "pattern": r"^\d+/\d+$"}]}
-_AMOUNT_SCHEMA = {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": r"^\d+/\d+$"}]}
-
-
-def share(value: Any) -> Fraction:
-    """A share between 0 and 1, exact as written: 0.29 is 29/100. ValueError for anything else."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float | Fraction):
-        raise ValueError("a share is written 0.3 or 1/3")
-    text = value.text if isinstance(value, Number) else float.__repr__(value) if isinstance(value, float) else str(value)
-    if len(text) > 64 or not _SHARE_TEXT.fullmatch(text) or re.fullmatch(r"\d+/0+", text):
-        raise ValueError(f"a share is written 0.3 or 1/3 and lies between 0 and 1, not {text}")
-    exact = Fraction(text)
-    if exact > 1:
-        raise ValueError(f"a share lies between 0 and 1, not {text}")
-    return exact
-
-
-def _amount(value: Any) -> Fraction | int:
-    """A whole number is a count of rows, anything with a dot or a slash a share."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        if value < 0:
-            raise ValueError(f"a count of rows is not negative: {value}")
-        return value
-    return share(value)
-
-
-Share = Annotated[Fraction, PlainValidator(share), WithJsonSchema(_SHARE_SCHEMA)]
-Amount = Annotated[Fraction | int, PlainValidator(_amount), WithJsonSchema(_AMOUNT_SCHEMA)]
-Count = Annotated[int, Field(ge=0)]
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 @dataclass(frozen=True)
@@ -66,13 +37,18 @@ class Expr:
 
 @dataclass(frozen=True)
 class Top:
-    """Keeps the n first rows by one column, of those that have a value there; ties by hashed uid, or all kept (`ties_keep`)."""
+    """Keeps the n first rows by one column, of those that have a value there; ties by hashed uid, or all kept (`ties_keep`).
+
+    With `tokens`: as many of the first rows as have no more tokens together, as the column `of` counts them.
+    """
 
     column: str
     ascending: bool
     fraction: Fraction | None
     count: int | None
     ties_keep: bool
+    tokens: int | None = None
+    of: str | None = None
 
     class Keys(Strict):
         """Keep the rows that come first by one column."""
@@ -80,41 +56,51 @@ class Top:
         top: str = Field(description="signal.column, then asc (smallest first) or desc; desc unless given")
         fraction: Share | None = Field(None, description="share of the rows that enter with a value, rounded down: 0.3 or 1/3")
         count: Count | None = Field(None, description="number of rows")
+        tokens: Count | None = Field(None, description="as many of the first rows as have no more tokens together; needs `of`")
+        of: str | None = Field(None, description="the column that counts a row's tokens, such as token_count.tokens")
         ties: Literal["uid", "keep"] = Field(
             "uid", description="uid: exactly n rows, ties by hashed uid; keep: also every row equal to the last one"
         )
 
         @model_validator(mode="after")
-        def _one_size(self) -> "Top.Keys":
-            if (self.fraction is None) == (self.count is None):
-                raise ValueError("top needs either fraction or count")
+        def _onesize(self) -> "Top.Keys":
+            if sum(size is not None for size in (self.fraction, self.count, self.tokens)) != 1:
+                raise ValueError("top needs one of fraction, count and tokens")
+            if (self.tokens is None) != (self.of is None):
+                raise ValueError("tokens and of go together: tokens: 1000000, of: token_count.tokens")
+            if self.tokens is not None and self.ties == "keep":
+                raise ValueError("ties: keep goes with fraction or count")
             return self
 
     @classmethod
     def made(cls, keys: "Top.Keys", at: At) -> "Top":
         """From a recipe's keys."""
         column, ascending = _order(keys.top, at(("top",)))
-        return cls(column, ascending, keys.fraction, keys.count, keys.ties == "keep")
+        return cls(column, ascending, keys.fraction, keys.count, keys.ties == "keep", keys.tokens, keys.of)
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The one column it ranks by."""
-        return (self.column,)
+        """The column it ranks by, and the one that counts tokens."""
+        return (self.column,) if self.of is None or self.of == self.column else (self.column, self.of)
 
     @property
     def text(self) -> str:
         """One line for people."""
         ties = ", ties kept" if self.ties_keep else ""
-        return f"top {_size(self.fraction, self.count)} by {self.column} {_direction(self.ascending)}{ties}"
+        if self.of is not None:
+            return f"top {self.tokens:,} tokens of {self.of} by {self.column} {_direction(self.ascending)}"
+        return f"top {size(self.fraction, self.count)} by {self.column} {_direction(self.ascending)}{ties}"
 
     def canonical(self) -> dict[str, Any]:
         """JSON-able identity."""
         ties = "keep" if self.ties_keep else "uid"
-        return {"top": [self.column, _direction(self.ascending)], **_canonical_size(self.fraction, self.count), "ties": ties}
+        if self.of is not None:
+            return {"top": [self.column, _direction(self.ascending)], "tokens": self.tokens, "of": self.of}
+        return {"top": [self.column, _direction(self.ascending)], **canonical_size(self.fraction, self.count), "ties": ties}
 
     def quota(self, entering: int) -> int:
         """How many of `entering` rows with a value it keeps, ties aside."""
-        return _quota(self.fraction, self.count, entering)
+        return quota(self.fraction, self.count, entering)
 
 
 @dataclass(frozen=True)
@@ -191,19 +177,19 @@ class Random:
     @property
     def text(self) -> str:
         """One line for people."""
-        return f"random {_size(self.fraction, self.count)}, seed {self.seed}"
+        return f"random {size(self.fraction, self.count)}, seed {self.seed}"
 
     def canonical(self) -> dict[str, Any]:
         """JSON-able identity."""
-        return {"random": _canonical_size(self.fraction, self.count), "seed": self.seed}
+        return {"random": canonical_size(self.fraction, self.count), "seed": self.seed}
 
     def quota(self, entering: int) -> int:
         """How many of `entering` rows it keeps."""
-        return _quota(self.fraction, self.count, entering)
+        return quota(self.fraction, self.count, entering)
 
 
-Rule = Expr | Top | OnePer | Random
-RULES: dict[str, type[Top] | type[OnePer] | type[Random]] = {"top": Top, "one_per": OnePer, "random": Random}
+Rule = Expr | Top | OnePer | Random | Mix
+RULES: dict[str, type[Top] | type[OnePer] | type[Random] | type[Mix]] = {"top": Top, "one_per": OnePer, "random": Random, "mix": Mix}
 
 
 def parse_rule(value: Any, *, where: str, at: At | None = None) -> Rule:
@@ -253,18 +239,3 @@ def _order(text: str, where: str) -> tuple[str, bool]:
 
 def _direction(ascending: bool) -> str:
     return "asc" if ascending else "desc"
-
-
-def _quota(fraction: Fraction | None, count: int | None, entering: int) -> int:
-    return int(fraction * entering) if fraction is not None else min(count or 0, entering)
-
-
-def _canonical_size(fraction: Fraction | None, count: int | None) -> dict[str, Any]:
-    return {"fraction": str(fraction)} if fraction is not None else {"count": count}
-
-
-def _size(fraction: Fraction | None, count: int | None) -> str:
-    if fraction is None:
-        return f"{count} rows"
-    near = str(float(fraction))
-    return near if Fraction(near) == fraction else str(fraction)

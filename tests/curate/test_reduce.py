@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from curate import reduce
 from curate.digest import h, words_of
-from curate.reduce import Cut, candidates, cut_of, kept_by, nth_smallest, order_key, value_of
+from curate.reduce import Cut, candidates, cut_of, kept_by, last_within, nth_smallest, order_key, value_of
 from curate.rule import OnePer, Random, Top
 from curate.store import Store
 
@@ -72,6 +72,26 @@ def test_the_nth_smallest_is_found_by_histograms_too(pieces, data):
         finally:
             reduce.IN_MEMORY = before
         assert found == every[n - 1]
+
+
+@given(st.lists(st.lists(st.tuples(WORD, WORD, WORD, st.integers(0, 5)), max_size=8), min_size=1, max_size=4), st.integers(0, 60))
+def test_the_last_row_within_a_budget_is_found_by_histograms_too(pieces, budget):
+    every = sorted({row[:3]: row for piece in pieces for row in piece}.values())
+    pieces = [[row for row in dict.fromkeys(piece) if row in every] for piece in pieces]
+    there = set()
+    for piece in pieces:
+        piece[:] = [row for row in piece if row not in there]
+        there |= set(piece)
+    kept = max(n for n in range(len(every) + 1) if sum(row[3] for row in every[:n]) <= budget)
+    schema = dict.fromkeys(("k0", "tie0", "tie1", "amount"), pl.UInt64)
+    before = reduce.IN_MEMORY
+    for in_memory in (0, 1, 3, before):
+        reduce.IN_MEMORY = in_memory
+        try:
+            last = last_within(lambda: (pl.DataFrame(piece, schema=schema, orient="row") for piece in pieces), budget, len(every))
+        finally:
+            reduce.IN_MEMORY = before
+        assert [row for row in every if last is not None and row[:3] <= last] == every[:kept]
 
 
 UIDS = words_of(bytes([n]) * 16 for n in range(40))

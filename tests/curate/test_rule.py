@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from curate.amounts import share
 from curate.errors import RecipeError
-from curate.rule import Expr, OnePer, Random, Top, parse_rule, rule_schema, share
+from curate.mix import Mix
+from curate.rule import Expr, OnePer, Random, Top, parse_rule, rule_schema
 from curate.yaml_source import read
 
 
@@ -94,9 +96,9 @@ def test_canonical_form_is_equal_exactly_for_equal_rules(one, other, same):
         ("{fraction: 0.5, top: s.a}", "r.yaml:1:2: unknown rule fraction", "the first key names the rule: write top first"),
         ("{topp: s.a, fraction: 0.5}", "r.yaml:1:2: unknown rule topp", "did you mean top?"),
         ("{top: s.a, fractoin: 0.5}", "r.yaml:1:12: unknown key fractoin", "did you mean fraction?"),
-        ("{top: s.a}", "top needs either fraction or count", ""),
-        ("{top: s.a, fraction: 0.5, count: 3}", "top needs either fraction or count", ""),
-        ("{top: s.a, tokens: 1000}", "r.yaml:1:12: unknown key tokens", ""),
+        ("{top: s.a}", "top needs one of fraction, count and tokens", ""),
+        ("{top: s.a, fraction: 0.5, count: 3}", "top needs one of fraction, count and tokens", ""),
+        ("{top: s.a, tokens: 1000}", "tokens and of go together", ""),
         ("{top: s.a sideways, count: 3}", "r.yaml:1:11: a direction is asc or desc, not sideways", ""),
         ("{top: score, count: 3}", "r.yaml:1:7: evidence is named signal.column; found score", ""),
         ("{top: s.a, fraction: 1.01}", "r.yaml:1:22: fraction: a share lies between 0 and 1, not 1.01", ""),
@@ -129,4 +131,58 @@ def test_share_of_a_python_float_is_its_shortest_text():
 
 def test_schema_lists_every_rule():
     titles = [each.get("title") for each in rule_schema()["anyOf"]]
-    assert titles == [None, "top", "one_per", "random"]
+    assert titles == [None, "top", "one_per", "random", "mix"]
+
+
+def keyed(**keys):
+    return parse_rule(keys, where="here")
+
+
+def test_a_mix_has_shares_of_sources_that_make_one():
+    rule = keyed(mix={"web": 0.7, "books": Fraction(3, 10)}, by="pool.source", count=100, seed=3)
+    assert rule == Mix("pool.source", (("books", Fraction(3, 10)), ("web", Fraction(7, 10))), 100, None, 3)
+    assert rule.text == "mix books 0.3, web 0.7 by pool.source, at most 100 rows, seed 3"
+    assert rule.columns == ("pool.source",)
+    assert rule.canonical() == {"mix": {"books": "3/10", "web": "7/10"}, "by": "pool.source", "limit": 100, "of": None, "seed": 3}
+    assert keyed(mix={"web": 1}, by="a.b", of="token_count.tokens", seed=0).columns == ("a.b", "token_count.tokens")
+
+
+@pytest.mark.parametrize(
+    ("there", "limit", "quotas"),
+    [
+        ({"a": 30, "b": 70}, None, {"a": 30, "b": 70}),
+        ({"a": 30, "b": 700}, None, {"a": 30, "b": 70}),
+        ({"a": 300, "b": 700}, 10, {"a": 3, "b": 7}),
+        ({"a": 300, "b": 700}, 9, {"a": 2, "b": 6}),
+        ({"a": 0, "b": 700}, 9, {"a": 0, "b": 0}),
+        ({"b": 700}, 9, {"a": 0, "b": 0}),
+    ],
+)
+def test_a_mix_is_as_large_as_its_limit_and_its_scarcest_source_allow(there, limit, quotas):
+    assert Mix("s.s", (("a", Fraction(3, 10)), ("b", Fraction(7, 10))), limit, None, 0).quotas(there) == quotas
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"mix": {"a": 0.5}, "by": "a.b", "seed": 0}, r"make 1 together, not 0\.5"),
+        ({"mix": {"a": 1, "b": 0}, "by": "a.b", "seed": 0}, "above 0"),
+        ({"mix": {"a": 1}, "by": "a.b", "seed": 0, "tokens": 5}, "tokens needs the column that counts them"),
+        ({"mix": {"a": 1}, "by": "a.b", "seed": 0, "count": 5, "of": "c.d"}, "count is of rows"),
+        ({"mix": {}, "by": "a.b", "seed": 0}, "at least 1 item"),
+        ({"top": "a.b", "tokens": 5}, "tokens and of go together"),
+        ({"top": "a.b", "count": 5, "of": "a.c"}, "tokens and of go together"),
+        ({"top": "a.b", "tokens": 5, "count": 5, "of": "a.c"}, "one of fraction, count and tokens"),
+        ({"top": "a.b", "tokens": 5, "of": "a.c", "ties": "keep"}, "ties: keep goes with fraction or count"),
+    ],
+)
+def test_mixes_and_token_budgets_that_say_too_little_or_too_much(keys, said):
+    with pytest.raises(RecipeError, match=said):
+        keyed(**keys)
+
+
+def test_a_token_budget_names_the_column_that_counts():
+    rule = keyed(top="quality.score", tokens=1000, of="token_count.tokens")
+    assert rule.text == "top 1,000 tokens of token_count.tokens by quality.score desc"
+    assert rule.columns == ("quality.score", "token_count.tokens")
+    assert rule.canonical() == {"top": ["quality.score", "desc"], "tokens": 1000, "of": "token_count.tokens"}

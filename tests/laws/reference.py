@@ -52,8 +52,22 @@ def _kept(rule: Any, rows: Sequence[Row], before: list[str]) -> list[str]:
             after[i] = UNKNOWN if rows[i][column.removeprefix("pool.")] is None else OUT
         sign = 1 if order == "asc" else -1
         ranked = sorted((sign * rows[i]["x"], _hash("tie", 0, rows[i]), i) for i in alive if after[i] == OUT)
-        for _, _, i in ranked[: _quota(rule, len(ranked))]:
+        kept = _within([rows[i]["words"] for _, _, i in ranked], rule["tokens"]) if "tokens" in rule else _quota(rule, len(ranked))
+        for _, _, i in ranked[:kept]:
             after[i] = IN
+    elif "mix" in rule:
+        for i in alive:
+            after[i] = OUT
+        amount = {i: rows[i]["words"] if "of" in rule else 1 for i in alive}
+        drawn = {
+            name: sorted((_hash("random", rule["seed"], rows[i]), i) for i in alive if rows[i]["text"] == name) for name in rule["mix"]
+        }
+        whole = min(sum(amount[i] for _, i in some) / Fraction(str(rule["mix"][name])) for name, some in drawn.items())
+        whole = min(whole, rule.get("tokens", rule.get("count", whole)))
+        for name, some in drawn.items():
+            quota = int(Fraction(str(rule["mix"][name])) * whole)
+            for _, i in some[: _within([amount[i] for _, i in some], quota)]:
+                after[i] = IN
     elif "random" in rule:
         ranked_by_hash = sorted((_hash("random", rule["seed"], rows[i]), i) for i in alive)
         chosen = {i for _, i in ranked_by_hash[: int(Fraction(str(rule["random"])) * len(alive))]}
@@ -82,6 +96,11 @@ def _expression(rule: str, row: Row) -> str:
 
 def _quota(rule: dict[str, Any], count: int) -> int:
     return min(rule["count"], count) if "count" in rule else int(Fraction(str(rule["fraction"])) * count)
+
+
+def _within(amounts: Sequence[int], budget: int) -> int:
+    """How many of the first amounts make `budget` at most."""
+    return max(n for n in range(len(amounts) + 1) if sum(amounts[:n]) <= budget)
 
 
 def _hash(domain: str, seed: int, row: Row) -> tuple[int, int]:

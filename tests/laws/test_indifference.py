@@ -96,6 +96,14 @@ _RULES = st.one_of(
     st.builds(lambda n: {"top": "pool.x", "count": n}, st.integers(0, 9)),
     st.builds(lambda f, s: {"random": f, "seed": s}, st.sampled_from([0.25, 0.5]), st.integers(0, 2)),
     st.just({"one_per": "exact_duplicate", "prefer": ["pool.x desc"]}),
+    st.builds(
+        lambda by, n: {"top": by, "tokens": n, "of": "text_length.words"}, st.sampled_from(["pool.x", "pool.x asc"]), st.integers(0, 60)
+    ),
+    st.builds(
+        lambda shares, more: {"mix": shares, "by": "pool.text", "seed": 1, **more},
+        st.sampled_from([{"one": 0.5, "two": 0.5}, {"one": 0.25, "three more words": 0.75}, {"two": 1.0}]),
+        st.sampled_from([{}, {"count": 3}, {"of": "text_length.words"}, {"of": "text_length.words", "tokens": 7}]),
+    ),
 )
 
 
