@@ -11,11 +11,11 @@ NAMES: dict[str, tuple[str, ...]] = {
     "0BSD": ("0bsd", "bsd 0 clause", "bsd zero clause", "zero clause bsd", "zero clause bsd 0bsd"),
     "BSD-1-Clause": ("bsd 1 clause", "1 clause bsd"),
     "BSD-2-Clause": (
-        "bsd 2", "bsd2", "bsd 2 clause", "2 clause bsd", "two clause bsd", "simplified bsd", "bsd simplified", "freebsd",
+        "bsd 2", "bsd2", "bsd 2 clause", "2 clause bsd", "simplified bsd", "bsd simplified", "freebsd",
         "bsd 2 clause simplified",
     ),
     "BSD-3-Clause": (
-        "bsd 3", "bsd3", "bsd 3 clause", "3 clause bsd", "three clause bsd", "new bsd", "bsd new", "modified bsd", "revised bsd",
+        "bsd 3", "bsd3", "bsd 3 clause", "3 clause bsd", "new bsd", "bsd new", "modified bsd", "revised bsd",
         "bsd 3 clause new",
         "bsd 3 clause new or revised", "new bsd 3 clause", "new or modified bsd", "bsd new or revised",
     ),

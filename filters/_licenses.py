@@ -59,7 +59,7 @@ _GNU = re.compile(
     r"(?:gnu )*(a|l)?gpl(?: ?(\d(?:\.\d)?))? ?(or later|only|\+)?(?: (?:gnu )?(a|l)?gpl(?: ?(\d(?:\.\d)?))? ?(or later|only|\+)?)?"
 )
 _LATER = re.compile(
-    r",? ?\b(?:or|and)\s+\(?(?:at\s+your\s+option,?\s+)?(?:any\s+)?(?:later|newer|higher|greater|above)(?:\s+versions?)?\)?", re.IGNORECASE
+    r",? ?\b(?:or|and)\s+\(?(?:at\s+your\s+option,?\s+)?(?:any\s+)?(?:later|newer|higher|greater)(?:\s+versions?)?\)?", re.IGNORECASE
 )
 _LABEL = re.compile(r"^\s*(?:licen[cs]e\s*::(?:.*::)?|(?:spdx[- ])?licen[cs]e(?:[- ](?:identifier|expression))?\s*[:=])\s*", re.IGNORECASE)
 _OPERATORS = (
@@ -74,7 +74,8 @@ _SPELLINGS = [
     (re.compile(pattern), short)
     for pattern, short in (
         (r"creative ?commons", "cc"), (r"non ?commercial", "nc"), (r"no ?deriv(?:ative)?s?(?: works?)?", "nd"), (r"share ?alike", "sa"),
-        (r"^attribution\b", "cc by"), (r"\battribution\b", "by"), (r"public domain dedication", "cc0"), (r"\bcc cc ?0", "cc0"),
+        (r"\btwo clause\b", "2 clause"), (r"\bthr\w+ clause\b", "3 clause"), (r"^attribution\b", "cc by"), (r"\battribution\b", "by"),
+        (r"public domain dedication", "cc0"), (r"\bcc cc ?0", "cc0"),
         (r"(?:gnu )?affero general public", "agpl"), (r"(?:gnu )?(?:lesser|library)(?: or (?:lesser|library))? general public", "lgpl"),
         (r"(?:gnu )?general public", "gpl"), (r"\bv(?:ers(?:ion)?)? ?(?=\d)", ""), (r"(gpl|mpl|epl|cddl|eupl)v?(?=\d)", r"\1 "),
         (r"\s?\b(?:or|and) (?:any )?(?:later|newer|higher|greater)(?: version)?s?\b", " or later"),
@@ -116,7 +117,8 @@ def compound(text: str) -> Found | None:
     if one or len(text) > _EXPRESSION_AT_MOST:
         return one
     made = _combined(_LATER.sub("+", text))
-    return expression(made)._replace(how="name") if made else None  # type: ignore[union-attr]
+    one = expression(made) if made else None
+    return one._replace(how="name") if one else None
 
 
 def conjunction(found: Collection[Found]) -> tuple[str, str]:

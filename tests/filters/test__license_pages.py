@@ -17,7 +17,7 @@ def _row(**roles: str | None) -> dict[str, object]:
         ("<LINK REL='license nofollow' HREF=//creativecommons.org/licenses/by-nc/3.0/us/>", "LicenseRef-CC-BY-NC-3.0-US", "rel=license"),
         ('<meta name="DC.rights" content="CC BY-ND 4.0">', "CC-BY-ND-4.0", "meta"),
         ('<meta content="https://creativecommons.org/licenses/by/4.0/" property="dcterms.license"/>', "CC-BY-4.0", "meta"),
-        ('<script type="application/ld+json">{"@type": "X", "license": "https:\\/\\/creativecommons.org\\/licenses\\/by-nc-nd\\/4.0\\/"}</script>',
+        ('<script type="application/ld+json">{"license": "https:\\/\\/creativecommons.org\\/licenses\\/by-nc-nd\\/4.0\\/"}</script>',
          "CC-BY-NC-ND-4.0", "json-ld"),
         ('<a href="http://creativecommons.org/licenses/by/3.0/?a=1&amp;b=2"><img></a>', "CC-BY-3.0", "link"),
         ('<span itemprop="license" resource="https://rightsstatements.org/page/InC-NC/1.0/">', "LicenseRef-RS-InC-NC-1.0", "rel=license"),
