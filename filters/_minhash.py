@@ -283,6 +283,40 @@ def shingle_sets(
     return kept[:total]
 
 
+@kernel
+def changing(data: Bytes, offsets: Indices, kinds: Bytes) -> npt.NDArray[np.bool_]:
+    """Which of n texts may not be in the normal form that the `kinds` are of."""
+    found = np.zeros(offsets.size - 1, np.bool_)
+    for text in range(offsets.size - 1):
+        i, stop = offsets[text], offsets[text + 1]
+        while i < stop and not found[text]:
+            if i + 8 <= stop and not load64(data, i) & _HIGH:
+                i += 8
+                continue
+            code, width = _character(data, i)
+            found[text] = kinds[code] & UNSTABLE if code < LIMIT else 0x2F800 <= code < 0x2FA20
+            i += width
+    return found
+
+
+@kernel
+def word_hashes(
+    data: Bytes, starts: Indices, stops: Indices, tables: tuple[Halves, Bytes], rules: tuple[bool, bool, bool]
+) -> tuple[Words, Indices]:
+    """The hashes of the words of n parts of the data, end to end, and where those of each part begin (n + 1,)."""
+    folded, kinds = tables
+    longest, room = 0, 0
+    for part in range(starts.size):
+        longest = max(longest, stops[part] - starts[part])
+        room += (stops[part] - starts[part]) // 2 + 2
+    text, edges = np.empty(2 * longest + 144, np.uint8), np.empty(longest + 4, np.uint32)
+    found, firsts = np.empty(room, np.uint64), np.zeros(starts.size + 1, np.int64)
+    for part in range(starts.size):
+        length, _ = _folded(data, starts[part], stops[part], folded, kinds, rules, text)
+        firsts[part + 1] = firsts[part] + _hashed(text, length, edges, found[firsts[part] :])
+    return found[: firsts[starts.size]], firsts
+
+
 def permutations(count: int) -> tuple[Halves, Halves]:
     """Factors (odd) and shifts, as datasketch 2 draws them for its scheme "affine32" at its seed 1."""
     factors, shifts = MinHash(num_perm=count, seed=1, scheme="affine32").permutations

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from ruamel.yaml import YAML
 
 from curate.executor import Ray
+from curate.model import Model, digest_of_model, pack, shelve
 from eval_fixed_model.scale import SHIPPED
 
 # The same examples on every machine, however slow it is: a test fails for what the code does.
@@ -43,6 +44,23 @@ def write_scale() -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def frozen(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """Make a model, put it where signals find it, and give its digest."""
+
+    def freeze(model: Model, *rows: Any, **parameters: Any) -> str:
+        made = model(*rows, **parameters)
+        folder = tmp_path_factory.mktemp(model.name)
+        for name, data in zip(("weights.safetensors", "card.json"), pack(made), strict=True):
+            (folder / name).write_bytes(data)
+        assert model.load is not None
+        digest = digest_of_model(made.weights, made.card)
+        shelve(digest, model.load, folder)
+        return digest
+
+    return freeze
 
 
 _SPOKEN = {

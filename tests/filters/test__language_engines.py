@@ -8,7 +8,6 @@ import polars as pl
 import pytest
 
 from curate.errors import CeterisError
-from curate.model import digest_of_model, pack, shelve
 from filters import _language_engines as engines
 from filters import fasttext
 from filters.language import language
@@ -27,15 +26,10 @@ Measure = Callable[..., pl.DataFrame]
 
 
 @pytest.fixture(scope="module")
-def tiny(fasttext_file: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+def tiny(fasttext_file: Path, frozen: Callable[..., str]) -> str:
     """The digest of the small fastText model, at hand."""
     pytest.importorskip("fasttext", reason="needs the extra `languages`: fasttext-predict")
-    made, folder = fasttext.fasttext(file=str(fasttext_file)), tmp_path_factory.mktemp("tiny")
-    for name, data in zip(("weights.safetensors", "card.json"), pack(made), strict=True):
-        (folder / name).write_bytes(data)
-    digest = digest_of_model(made.weights, made.card)
-    shelve(digest, fasttext.load, folder)
-    return digest
+    return frozen(fasttext.fasttext, file=str(fasttext_file))
 
 
 @pytest.fixture(params=["sampled", "all", "py3langid", "fasttext"])

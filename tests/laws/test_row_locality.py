@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from curate.grouping import Grouping
-from curate.model import Made, Model, digest_of_model, pack, shelve
 from curate.signal import Signal
-from filters import fasttext, filter_network
+from filters import evaluation_ngrams, fasttext, filter_network, passage_counts, quality_classifier
 from pipelines.catalog import catalogue
 
 _LOADED = {name: entry.load() for name, entry in catalogue().items()}
@@ -63,26 +62,23 @@ def _rows(signal: Signal) -> pl.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def parameters(tmp_path_factory: pytest.TempPathFactory, fasttext_file: Path) -> Parameters:
+def parameters(tmp_path_factory: pytest.TempPathFactory, fasttext_file: Path, frozen: Callable[..., str]) -> Parameters:
     """What a signal cannot be measured without: for each of its models the digest of a small frozen one that fits it."""
     rng = np.random.default_rng(0)
     pictures = [_encoded(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8), "PNG") for _ in range(96)]
     pairs = pl.DataFrame({"image": pictures, "text": [f"picture {i}" for i in range(96)]})
-    small: dict[str, Callable[[], tuple[Model, Made]]] = {
-        "clip_score": lambda: (filter_network.filter_network, filter_network.filter_network(pairs, samples=128)),
-        "language_fasttext": lambda: (fasttext.fasttext, fasttext.fasttext(file=str(fasttext_file))),
+    texts = pl.DataFrame({"text": _TEXTS})
+    sets = tmp_path_factory.mktemp("sets") / "task.parquet"
+    texts.write_parquet(sets)
+    others = pl.DataFrame({"text": [f"word {i}" for i in range(96)]})
+    small: dict[str, Callable[[], str]] = {
+        "clip_score": lambda: frozen(filter_network.filter_network, pairs, samples=128),
+        "contamination": lambda: frozen(evaluation_ngrams.evaluation_ngrams, sets=str(sets), fields=["text"], n=5, least=3),
+        "language_fasttext": lambda: frozen(fasttext.fasttext, file=str(fasttext_file)),
+        "quality_score": lambda: frozen(quality_classifier.quality_classifier, pairs, others, bits=10),
+        "repeated_text": lambda: frozen(passage_counts.passage_counts, [texts, texts[:7]]),
     }
-
-    @functools.cache
-    def digest(name: str) -> str:
-        model, made = small[name]()
-        folder: Path = tmp_path_factory.mktemp(name)
-        for file, data in zip(("weights.safetensors", "card.json"), pack(made), strict=True):
-            (folder / file).write_bytes(data)
-        assert model.load is not None
-        found = digest_of_model(made.weights, made.card)
-        shelve(found, model.load, folder)
-        return found
+    digest = functools.cache(lambda name: small[name]())
 
     def found(name: str) -> dict[str, str]:
         for package in set(SIGNALS[name].uses) & OPTIONAL:
