@@ -3,12 +3,14 @@
 import json
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -23,7 +25,25 @@ LAYOUTS = ("parquet", "uids", "npy")
 ROWS_PER_FILE = 65_536
 
 
-def export(run: Run, subset: str, out: Path, layout: str) -> dict[str, Any]:
+@dataclass
+class Redaction:
+    """What is taken out of the text role on its way out: `apply` gives the changed texts and how many of what it took out of them."""
+
+    name: str
+    apply: Callable[[pl.Series], tuple[pl.Series, dict[str, int]]]
+    taken: dict[str, int] = field(default_factory=dict)
+    rows: int = 0
+
+    def column(self, values: pa.ChunkedArray) -> pa.ChunkedArray:
+        """The column with its texts changed, of the same type; counts what was taken out."""
+        texts = pl.Series(values=values.cast(pa.large_string()), dtype=pl.String)
+        changed, taken = self.apply(texts)
+        self.rows += int(changed.ne_missing(texts).sum())
+        self.taken = {name: self.taken.get(name, 0) + count for name, count in taken.items()}
+        return pa.chunked_array([changed.to_arrow().cast(values.type)])
+
+
+def export(run: Run, subset: str, out: Path, layout: str, redaction: Redaction | None = None) -> dict[str, Any]:
     """Write a subset into the new folder `out`; returns what it is: subset, digest, rows, run, recipe, pool, layout, files.
 
     `parquet` copies the rows in the pool's order, every column as it was (of JSON lines those that rules can use), and `uid`, 32 hex
@@ -31,11 +51,17 @@ def export(run: Run, subset: str, out: Path, layout: str) -> dict[str, Any]:
     `ceteris`. (Images that a pool names by path stay where they are.) `uids` writes uids.txt, one per line, sorted; `npy` writes
     subset.npy, a sorted array of dtype u8,u8 (DataComp's file of sample ids); both beside export.json. The folder appears whole or not at
     all. CeterisError if `out` already holds something.
+
+    With a `redaction`, of the `parquet` layout only, texts leave changed and all else as it is; what was taken out of how many rows stands
+    in export.json beside the rows. The pool is never changed.
     """
     if layout not in LAYOUTS:
         raise CeterisError(f"there is no export layout {layout}", fix=f"one of {', '.join(LAYOUTS)}")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise CeterisError("the place to export to is not empty", where=str(out), fix="name a new folder")
+    if redaction and (layout != "parquet" or "text" not in run.pool.roles):
+        what = f"the layout {layout} holds no text" if layout != "parquet" else "this pool has no text"
+        raise CeterisError(f"nothing can be redacted: {what}", where=str(out), fix="export parquet, of a pool with the role text")
     chosen = run.subset(subset)
     about: dict[str, Any] = {"subset": subset, "digest": chosen.digest, "rows": len(chosen), "run": run.folder.removeprefix("runs/")}
     about |= {"recipe": run.facts["recipe"], "pool": run.pool.id, "layout": layout}
@@ -45,7 +71,12 @@ def export(run: Run, subset: str, out: Path, layout: str) -> dict[str, Any]:
     except OSError as error:
         raise CeterisError(f"cannot write there: {error.strerror}", where=str(out), fix="name a folder that can be made") from error
     try:
-        files = _parquet(run, subset, attempt, about) if layout == "parquet" else _list(chosen, attempt, about)
+        if redaction:
+            about["redaction"] = redaction.name
+        files = _parquet(run, subset, attempt, about, redaction) if layout == "parquet" else _list(chosen, attempt, about)
+        if redaction:
+            about |= {"redacted": redaction.taken, "redacted_rows": redaction.rows}
+            _describe(attempt, about, files)
         attempt.replace(out)
     finally:
         shutil.rmtree(attempt, ignore_errors=True)
@@ -61,11 +92,15 @@ def _list(chosen: Subset, out: Path, about: dict[str, Any]) -> list[str]:
         pairs = np.empty(len(chosen), dtype="u8,u8")
         pairs["f0"], pairs["f1"] = chosen.uids[:, 0], chosen.uids[:, 1]
         np.save(out / name, pairs, allow_pickle=False)
-    (out / "export.json").write_text(json.dumps({**about, "files": [name]}, indent=2) + "\n", encoding="utf-8")
+    _describe(out, about, [name])
     return [name]
 
 
-def _parquet(run: Run, subset: str, out: Path, about: dict[str, Any]) -> list[str]:
+def _describe(out: Path, about: dict[str, Any], files: list[str]) -> None:
+    (out / "export.json").write_text(json.dumps({**about, "files": files}, indent=2) + "\n", encoding="utf-8")
+
+
+def _parquet(run: Run, subset: str, out: Path, about: dict[str, Any], redaction: Redaction | None) -> list[str]:
     """A file is closed when it holds ROWS_PER_FILE rows, or when the next shard's columns are others."""
     node = run.node_of(subset)
     decided = None if node == POOL else run.decided(node)
@@ -74,7 +109,7 @@ def _parquet(run: Run, subset: str, out: Path, about: dict[str, Any]) -> list[st
     ours = _has_our_uids(run)
     for piece in run.pieces:
         mask = np.ones(piece.rows, bool) if decided is None else decided.codes(run.store, piece.number) == 0
-        for table in _tables(run, piece, mask, ours):
+        for table in _tables(run, piece, mask, ours, redaction):
             if writer is None or rows >= ROWS_PER_FILE or not table.schema.equals(columns):
                 if writer is not None:
                     writer.close()
@@ -95,7 +130,7 @@ def _has_our_uids(run: Run) -> bool:
     return run.pool.roles.get("uid") == "uid" and all(read_originals(run.store, run.facts["pool"], n) is None for n in shards)
 
 
-def _tables(run: Run, piece: Piece, mask: npt.NDArray[np.bool_], ours: bool) -> Iterator[pa.Table]:
+def _tables(run: Run, piece: Piece, mask: npt.NDArray[np.bool_], ours: bool, redaction: Redaction | None) -> Iterator[pa.Table]:
     shard = run.pool.shards[piece.shard]
     uids = read_uids(run.store, run.facts["pool"], piece.shard)
     start = 0
@@ -107,6 +142,9 @@ def _tables(run: Run, piece: Piece, mask: npt.NDArray[np.bool_], ours: bool) -> 
         if not inside.size:
             continue
         table = _group(run, piece, group, first + inside, inside)
+        if redaction:
+            text = table.schema.get_field_index(run.pool.roles["text"])
+            table = table.set_column(text, table.schema.field(text), redaction.column(table.column(text)))
         named = pa.array(hex_of(uids[first + inside]))
         position = table.schema.get_field_index("uid")
         if ours and position >= 0:

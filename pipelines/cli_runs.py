@@ -169,10 +169,17 @@ def export(
     subset: str,
     out: Path,
     layout: Annotated[str, typer.Option(help="parquet, uids or npy")] = "parquet",
+    redact: Annotated[str | None, typer.Option(help="pii: replace e-mail and public IP addresses, phone, card and account numbers")] = None,
     run: RunName = None,
     store: StoreAt = None,
     as_json: AsJson = False,
 ) -> None:
     """Write a subset out: rows as Parquet, a list of uids, or DataComp's .npy."""
-    about = verbs.export(open_run(store, run, as_json).subset(subset), out, layout)
-    say(about) if as_json else show.line(f"{about['rows']:,} rows in {out}: {', '.join(about['files'][:5])}")
+    about = verbs.export(open_run(store, run, as_json).subset(subset), out, layout, redact)
+    if as_json:
+        say(about)
+        return
+    show.line(f"{about['rows']:,} rows in {out}: {', '.join(about['files'][:5])}")
+    if redact:
+        taken = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in about["redacted"].items())
+        show.line(f"replaced in {about['redacted_rows']:,} rows: {taken}")

@@ -12,6 +12,7 @@ from curate import audit as auditing
 from curate.errors import CeterisError, RecipeError
 from curate.estimate import Forecast, forecast
 from curate.executor import Executor, InProcess, Processes
+from curate.export import Redaction
 from curate.export import export as write_out
 from curate.plan import Plan
 from curate.pool import Pool
@@ -143,6 +144,17 @@ def mixes(run: Run, by: Sequence[str] = ()) -> dict[str, pl.DataFrame]:
     return {column: auditing.mix(run, column) for column in columns}
 
 
-def export(subset: Selected, out: str | Path, layout: str = "parquet") -> dict[str, Any]:
-    """Write a subset out as `parquet` rows, a list of `uids` or DataComp's `npy`; returns what it is."""
-    return write_out(subset.run, subset.name, Path(out), layout)
+def export(subset: Selected, out: str | Path, layout: str = "parquet", redact: str | None = None) -> dict[str, Any]:
+    """Write a subset out as `parquet` rows, a list of `uids` or DataComp's `npy`; returns what it is.
+
+    `redact="pii"`: texts leave without the personal data that the filter `pii` counts (but private addresses), placeholders in their place.
+    """
+    return write_out(subset.run, subset.name, Path(out), layout, _redaction(redact) if redact else None)
+
+
+def _redaction(name: str) -> Redaction:
+    if name != "pii":
+        raise CeterisError(f"there is no redaction {name}", where="--redact", fix="the only one is pii")
+    from filters._pii import redacted  # loads a compiler
+
+    return Redaction(name, redacted)

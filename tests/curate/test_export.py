@@ -2,13 +2,14 @@ import json
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from curate import export as exporting
 from curate.digest import hex_of, words_of_hex
 from curate.errors import CeterisError
-from curate.export import export
+from curate.export import Redaction, export
 from curate.pool import Pool
 from curate.recipe import Recipe
 from curate.record import Run
@@ -170,3 +171,44 @@ def test_the_whole_pool_is_without_the_rows_that_models_trained_on(do, store, te
     about = export(run, "pool", tmp_path / "out", "parquet")
     assert (about["rows"], pl.read_parquet(tmp_path / "out" / "*.parquet").height) == (9, 9)
     assert uids_of(Pool.open(tmp_path / "out")) == run.subset("pool").hex == run.subset("a").hex
+
+
+def hushed(texts):
+    return texts.str.replace_all("l", "_"), {"ells": texts.str.count_matches("l").sum()}
+
+
+@pytest.mark.parametrize("ending", ["parquet", "jsonl"])
+def test_texts_leave_redacted_and_what_was_taken_is_told_beside_them(do, store, tmp_path, ending):
+    write = pl.DataFrame.write_parquet if ending == "parquet" else pl.DataFrame.write_ndjson
+    frames = [
+        pl.DataFrame({"text": ["all", None, "l", "none"], "url": ["l", "m", "n", "l"]}),
+        pl.DataFrame({"text": ["hello"], "url": ["l"]}),
+    ]
+    run = run_on(frames, do, store, tmp_path / "pool", write=write, ending=ending)
+    before = {path: path.read_bytes() for path in (tmp_path / "pool").iterdir()}
+    about = export(run, "pool", tmp_path / "out", "parquet", Redaction("ells", hushed))
+    out = pl.read_parquet(tmp_path / "out" / "*.parquet")
+    assert out.select("text", "url").rows() == [("a__", "l"), (None, "m"), ("_", "n"), ("none", "l"), ("he__o", "l")]
+    assert (about["redaction"], about["redacted"], about["redacted_rows"]) == ("ells", {"ells": 5}, 3)
+    assert json.loads((tmp_path / "out" / "export.json").read_text()) == about
+    assert json.loads(pq.read_schema(tmp_path / "out" / about["files"][0]).metadata[b"ceteris"])["redaction"] == "ells"
+    assert {path: path.read_bytes() for path in (tmp_path / "pool").iterdir()} == before
+    assert uids_of(Pool.open(tmp_path / "out")) == run.subset("pool").hex
+
+
+def test_a_text_column_keeps_its_type_and_place(do, store, tmp_path):
+    (tmp_path / "pool").mkdir()
+    table = pa.table({"n": [1, 2], "text": pa.array(["al", "b"]).dictionary_encode(), "m": [3, 4]})
+    pq.write_table(table, tmp_path / "pool" / "a.parquet")
+    run = Run(store, do("{stages: {a: {}}, subsets: [a]}", Pool.open(tmp_path / "pool"), store).folder)
+    export(run, "a", tmp_path / "out", "parquet", Redaction("ells", hushed))
+    found = pq.read_table(tmp_path / "out" / "a-00000.parquet")
+    assert found.column_names == ["n", "text", "m", "uid"]
+    assert found["text"].to_pylist() == ["a_", "b"]
+
+
+def test_what_holds_no_text_cannot_be_redacted(finished, tmp_path):
+    with pytest.raises(CeterisError, match="nothing can be redacted: the layout uids holds no text") as raised:
+        export(finished, "best", tmp_path / "out", "uids", Redaction("ells", hushed))
+    assert raised.value.fix
+    assert not (tmp_path / "out").exists()

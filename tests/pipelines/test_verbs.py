@@ -63,3 +63,24 @@ def test_nothing_to_audit_by_names_what_there_is(tmp_path: Path) -> None:
         verbs.mixes(run)
     assert "text" in error.value.fix
     assert verbs.mixes(run, ["text_length.words"])["text_length.words"]["a"].sum() == 1
+
+
+def test_an_export_without_personal_data_has_none_left_to_count(tmp_path: Path) -> None:
+    (tmp_path / "pool").mkdir()
+    texts = ["Write to john.doe@mail.com or call +49 30 1234567.", "Server 8.8.8.8, gateway 10.0.0.1", "Nothing to see in this one"]
+    pl.DataFrame({"text": texts}).write_parquet(tmp_path / "pool" / "a.parquet")
+    recipe = Recipe.parse('{stages: {some: {keep: "pii.emails + pii.phones + pii.public_ips > 0"}}, subsets: [some, pool]}')
+    run = verbs.run(recipe, tmp_path / "pool", store=tmp_path / "s", executor=InProcess())
+    assert len(run.subset("some")) == 2
+    about = verbs.export(run.subset("pool"), tmp_path / "out", redact="pii")
+    assert about["redacted"] == {"emails": 1, "public_ips": 1, "phones": 1, "cards": 0, "ibans": 0}
+    assert pl.read_parquet(tmp_path / "out" / "*.parquet")["text"].to_list() == [
+        "Write to email@example.com or call <PHONE>.",
+        "Server 192.0.2.1, gateway 10.0.0.1",
+        texts[2],
+    ]
+    again = verbs.run(recipe, tmp_path / "out", store=tmp_path / "s", executor=InProcess())
+    assert len(again.subset("some")) == 0
+    with pytest.raises(CeterisError, match="there is no redaction all") as error:
+        verbs.export(run.subset("pool"), tmp_path / "other", redact="all")
+    assert error.value.fix == "the only one is pii"
