@@ -1,6 +1,11 @@
 """Models of a recipe through the whole engine: trained from trusted pairs, or open_clip's, from a checkpoint of one's own."""
 
+import argparse
+import builtins
+import inspect
 import json
+import tarfile
+import typing
 from pathlib import Path
 
 import open_clip
@@ -31,6 +36,13 @@ stages:
   good: {keep: "mine.score >= 0.0"}
   both: {after: good, keep: {top: other.score, fraction: 0.5}}
 subsets: [good, both]
+"""
+
+CLASSIFIED = """
+models: {good: {quality_classifier: {trusted: trusted.parquet, others: pool/0.parquet, bits: 14}}}
+signals: {quality: {quality_score: {model: good}}}
+stages: {best: {keep: {top: quality.score, count: 50}}}
+subsets: [best]
 """
 
 
@@ -103,3 +115,30 @@ def test_a_model_that_no_file_or_tag_gives_is_refused(beside: Path, place: Path,
     )
     with pytest.raises(RecipeError, match=r"gone\.json|no-such-architecture"):
         verbs.run(recipe, place / "shards", store=tmp_path / "s", executor=InProcess())
+
+
+def test_a_classifier_learns_from_trusted_texts_and_chooses_those_like_them(tmp_path: Path) -> None:
+    """Documentation of standard modules is trusted, a shard of the pool stands for the rest, and more documentation is in the pool."""
+    docs = [
+        line.strip() for one in (argparse, tarfile, typing, inspect) for line in (inspect.getsource(one)).split("\n\n") if len(line) > 60
+    ]
+    names = sorted(builtins.__dict__)
+    lists = [", ".join(names[(7 * i + j * j) % len(names)] for j in range(12 + i % 5)) for i in range(300)]
+    trusted, wanted = docs[:200], docs[200:260]
+    (tmp_path / "pool").mkdir()
+    pl.DataFrame({"text": trusted}).write_parquet(tmp_path / "trusted.parquet")
+    pl.DataFrame({"text": lists[:150]}).write_parquet(tmp_path / "pool" / "0.parquet")
+    pl.DataFrame({"text": wanted + lists[150:] + trusted[:5]}).write_parquet(tmp_path / "pool" / "1.parquet")
+    recipe = Recipe.parse(CLASSIFIED, base=tmp_path)
+    run = verbs.run(recipe, tmp_path / "pool", store=tmp_path / "s", executor=InProcess())
+    others = len(set(lists[:150]))
+    assert run.decided("unseen").kept == run.pool.rows - 155, "what was learned from, of both sides, is in no subset"
+    chosen = run.codes("best") == 0
+    texts = pl.read_parquet(tmp_path / "pool" / "*.parquet")["text"].to_list()
+    assert {text for text, there in zip(texts, chosen, strict=True) if there} <= set(wanted)
+    assert int(chosen.sum()) == 50
+    card = json.loads(next((tmp_path / "s" / "models").glob("*/*/card.json")).read_text(encoding="utf-8"))
+    assert (card["training_rows"], card["rows"]["others"]) == (350, others)
+    assert card["held_out"]["low"] > 0.8
+    again = verbs.run(recipe.set("stages.best.keep.count", 40), tmp_path / "pool", store=tmp_path / "s", executor=InProcess())
+    assert again.facts["measures"]["quality"] == run.facts["measures"]["quality"]
