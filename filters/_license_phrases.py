@@ -163,6 +163,7 @@ TITLES = (
 """Names of licences that ask for no more than to be named: beside a text that was recognised they are its heading."""
 
 BOILERPLATE = (
+    r"\bbut (?:is )?not limited to\b|\bfiles excluded\b",
     r"\ball rights reserved\b",
     r"\bsee (?:the )?(?:accompanying |enclosed |file |included )*(?:licen[cs]e|copying|copyright)(?:\.\w+)?(?: file)?(?: for (?:more |further )?(?:details|information|terms))?\b",
     r"\b(?:this )?(?:software|file|package|code|library|program) is distributed in the hope that it will be useful\b",
@@ -180,6 +181,7 @@ BOILERPLATE = (
 GRANTS = (
     r"\b(?:sub ?)?licen[cs]e[ds]?\b|\blicensing\b|\bpermi(?:ssions?|tted|ts?)\b|\bgrant(?:s|ed)?\b|\bre ?distribut\w*|\bdistributed\b|\bmust\b|\bshall\b"
     r"|\bmay (?:not|be|only)\b|\bprovided that\b|\brestrict\w*|\bprohibit\w*|\bconditions?\b|\bterms\b|\bfee\b|\broyalt\w+|\bcommercial\w*|\bfreely\b|\bpatents?\b"
+    r"|\bexcept(?:ions?)?\b|\bexclud\w+|\bproprietary\b|\bhowever\b|\bother than\b|\bunless\b|\bbut\b"
 )
 """Words by which something is granted or withheld. Where they are left over, not everything was understood."""
 

@@ -58,6 +58,7 @@ _NOTICE = re.compile(r"\s*(?:©|\(c\)|copyright\b)", re.IGNORECASE)
 _GNU = re.compile(
     r"(?:gnu )*(a|l)?gpl(?: ?(\d(?:\.\d)?))? ?(or later|only|\+)?(?: (?:gnu )?(a|l)?gpl(?: ?(\d(?:\.\d)?))? ?(or later|only|\+)?)?"
 )
+_EVERYDAY = frozenset({"fair", "intel", "doc", "cube", "glide"})  # SPDX identifiers, but alone in a field ordinary words
 _LATER = re.compile(
     r",? ?\b(?:or|and)\s+\(?(?:at\s+your\s+option,?\s+)?(?:any\s+)?(?:later|newer|higher|greater)(?:\s+versions?)?\)?", re.IGNORECASE
 )
@@ -98,6 +99,8 @@ def expression(text: str) -> Found | None:
     text = text.strip()
     if text.casefold().removeprefix("licenseref-") in ("gpl", "lgpl", "agpl"):
         return None  # a name that an address or a grant elsewhere may give its version
+    if text.casefold() in _EVERYDAY:
+        return None
     first = re.split(r"[ )]", text.lstrip("( "), maxsplit=1)[0].casefold()
     if not first or len(text) > _EXPRESSION_AT_MOST or not (first in _first_words() or first.startswith("licenseref-")):
         return None
@@ -136,7 +139,7 @@ def settled(one: Found) -> Found:
 
 def name(text: str) -> Found | None:
     """The text as one licence's name, or None; empty words around it (`licensed under the ...`) count for nothing."""
-    words = "" if _NOTICE.match(text) else _plain(text)
+    words = "" if _NOTICE.match(text) or "?" in text else _plain(text)  # a question is no answer
     if _CC_ZERO.fullmatch(words):
         return Found("CC0-1.0", "public-domain", "name")
     if match := _CC_NAME.fullmatch(words):
@@ -271,6 +274,6 @@ def _known_names() -> dict[str, str]:
         key = licence.get("spdx_license_key") or ""
         if not licence["is_exception"] and not licence["is_deprecated"] and key and not key.startswith("LicenseRef-"):
             spoken.setdefault(_plain(key), set()).add(key)
-    return {words: keys.pop() for words, keys in spoken.items() if len(keys) == 1 and len(words) > 2} | {
+    return {words: keys.pop() for words, keys in spoken.items() if len(keys) == 1 and len(words) > 2 and words not in _EVERYDAY} | {
         words: key for key, names in NAMES.items() for words in names
     }

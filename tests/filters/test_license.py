@@ -116,7 +116,8 @@ def test_short_names_of_debian_and_classifiers_of_python(text: str, expression: 
 
 NOT_UNDERSTOOD = [
     None, "", "   ", "free", "see website", "unknown", "NONE", "NOASSERTION", "other", "cc", "royalty-free", "no rights reserved",
-    "OR", "AND MIT", "((((", "CC BY-ND-SA", "CC BY 5.7", "© MIT", "Copyright MIT", "License :: OSI Approved",
+    "OR", "AND MIT", "((((", "CC BY-ND-SA", "CC BY 5.7", "© MIT", "Copyright MIT", "License :: OSI Approved", "mit?", "fair", "Intel",
+    "MIT-style", "like MIT", "MIT or similar",
     "https://creativecommons.org.evil.example/licenses/by/4.0/", "https://notcreativecommons.org/licenses/by/4.0/",
     "https://creativecommons.org/licenses/sampling+/1.0/", "http://rightsstatements.org/vocab/NONSENSE/1.0/",
     "public domain in some countries",
@@ -143,6 +144,8 @@ def test_what_is_absent_or_not_understood_is_unknown(text: str | None) -> None:
         "this is not in the public domain",
         "openrail",
         "MIT license, but you must not use it for weapons",
+        "Licensed under the MIT License, except for the assets",
+        "Dedicated to the public domain except in Germany",
     ],
 )
 def test_an_open_licence_among_words_not_understood_is_not_believed(text: str) -> None:
