@@ -1,7 +1,7 @@
 """A pool that every machine has: the documentation of its installed Python packages and of Python itself, with their licences as written.
 
 One row per document: a package's long description, the docstring of a module, class or function, or a topic of `help()`. Sources are
-parsed, never imported. The same environment gives the same files.
+parsed, never imported. The same environment gives the same files. Vendored code is under the licence of the package that carries it here.
 """
 
 import ast
