@@ -82,7 +82,7 @@ def check(folder: Path, documents: int = 2000) -> dict[str, int]:
     import polars as pl
     from datasketch import MinHash, MinHashLSH
 
-    from filters.near_duplicate_text import links, sketch
+    from filters.near_duplicate_text import near_duplicate_text, sketch
 
     texts = pl.read_parquet(folder / "text-*.parquet", columns=["text"], n_rows=documents)
     spaced = texts["text"].str.contains(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]").not_()  # the others are counted by characters
@@ -99,7 +99,7 @@ def check(folder: Path, documents: int = 2000) -> dict[str, int]:
     for key, made in signed.items():
         equal_pairs |= {(min(key, other), max(key, other)) for other in lsh.query(made)}
         lsh.insert(key, made)
-    found = links(rows.clear(), rows.with_columns(shingles=pl.lit(None, pl.Binary)), bands=BANDS, rows=ROWS, floor=0.0)
+    found = near_duplicate_text.pairs(rows.with_columns(shingles=pl.lit(None, pl.Binary)), bands=BANDS, rows=ROWS, floor=0.0)
     assert set(found.select("a", "b").rows()) == equal_pairs, "datasketch's candidates"
     return {"documents checked": documents, "equal signatures": len(signed), "equal candidate pairs": len(equal_pairs)}
 
@@ -124,7 +124,8 @@ def ceteris(folder: Path, threshold: float, *, parameters: dict[str, Any]) -> li
     import numpy as np
     import polars as pl
 
-    from curate.grouping import keep_one
+    from curate.grouping import LINK_SCHEMA, keep_one
+    from curate.sketches import Sketches
     from filters.near_duplicate_text import links, sketch
 
     parts = []
@@ -132,14 +133,13 @@ def ceteris(folder: Path, threshold: float, *, parameters: dict[str, Any]) -> li
         texts = pl.read_parquet(file, columns=["text"])
         parts += [sketch(texts[start : start + 4096], **parameters) for start in range(0, texts.height, 4096)]
     rows = pl.concat(parts)
-    found = links(rows.clear(), rows, bands=BANDS, rows=ROWS)
-    order = pl.int_range(pl.len()).cast(pl.Int64)
-    numbers = rows.select(key=pl.coalesce("key", order.cast(pl.String).cast(pl.Binary))).with_columns(
-        number=pl.col("key").rank("dense").cast(pl.Int64) - 1
-    )
-    keys = numbers.unique("key")
-    ends = [found.select(key=end).join(keys, on="key", maintain_order="left")["number"].to_numpy() for end in ("a", "b")]
-    survivor, _ = keep_one(numbers["number"].to_numpy(), (ends[0], ends[1], found["similarity"].to_numpy()), threshold)
+    distinct = rows.filter(pl.col("key").is_not_null()).unique("key", maintain_order=True).with_row_index("number")
+    found = pl.concat([pl.DataFrame(schema=LINK_SCHEMA), *links(Sketches.of(distinct), bands=BANDS, rows=ROWS)])
+    alone = distinct.height + pl.int_range(pl.len(), dtype=pl.Int64)
+    numbers = rows.select("key").join(distinct.select("key", "number"), on="key", how="left", maintain_order="left")
+    classes = numbers.select(pl.coalesce(pl.col("number").cast(pl.Int64), alone)).to_series().to_numpy()
+    ends = [found[end].cast(pl.Int64).to_numpy() for end in ("i", "j")]
+    survivor, _ = keep_one(classes, (ends[0], ends[1], found["similarity"].to_numpy()), threshold)
     kept: list[bool] = (survivor == np.arange(rows.height)).tolist()
     return kept
 

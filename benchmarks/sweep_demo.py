@@ -30,7 +30,7 @@ from filters.filter_network import filter_network, load
 from filters.image_shape import image_shape
 from filters.language import language
 from filters.license import license as declared_license
-from filters.near_duplicate_image import links, sketch
+from filters.near_duplicate_image import near_duplicate_image, sketch
 from filters.text_length import text_length
 from pipelines.demo.make_pool import make_pool
 
@@ -78,7 +78,7 @@ class Twins:
 
     def link(self, bits: int, floor: float = 0.8) -> tuple[Indices, Indices, npt.NDArray[np.float32]]:
         """Links between classes."""
-        found = links(self.sketches.clear(), self.sketches, bits=bits, floor=floor)
+        found = near_duplicate_image.pairs(self.sketches, bits=bits, floor=floor)
         a, b = (np.array([self.keys[key] for key in found[side]], np.int64) for side in ("a", "b"))
         return a, b, found["similarity"].to_numpy()
 

@@ -10,7 +10,7 @@ from curate.grouping import keep_one
 from curate.recipe import Recipe
 from curate.rule import OnePer, Top
 from eval_fixed_model.scale import load_scale
-from filters.near_duplicate_image import links, sketch
+from filters.near_duplicate_image import near_duplicate_image, sketch
 from pipelines.catalog import catalogue
 from pipelines.demo.make_pool import make_pool
 
@@ -51,7 +51,7 @@ def test_twins_are_copies(recipe: Recipe, tmp_path: Path) -> None:
     made = sketch(pool).with_columns(truth["picture"]).filter(pl.col("key").is_not_null())
     keys = {key: n for n, key in enumerate(made["key"].unique(maintain_order=True))}
     sketches = made.select("key", "hashes", "thumbnail")
-    found = links(sketches.clear(), sketches, bits=given["bits"])
+    found = near_duplicate_image.pairs(sketches, bits=given["bits"])
     ends = tuple(np.array([keys[key] for key in found[side]], np.int64) for side in ("a", "b"))
     classes = np.array([keys[key] for key in made["key"]], np.int64)
     survivor, _ = keep_one(classes, (ends[0], ends[1], found["similarity"].to_numpy()), float(given["threshold"]))
