@@ -130,7 +130,8 @@ def _removed(run: Run, how: _Judged, exactly: Mapping[str, Any], sample: int, dr
     cut = run.decided(how.stage).cut
     if cut is None or cut.survivors is None:
         return []
-    pairs = run.store.frame(cut.survivors).select("row", "survivor").sort("row").rows()
+    own = pl.col("survivor") < run.pool.rows  # those beyond are rows of the pool that the stage holds its rows against
+    pairs = run.store.frame(cut.survivors).filter(own).select("row", "survivor").sort("row").rows()
     pairs = draw.sample(pairs, min(sample, len(pairs)))
     rows = sorted({row for pair in pairs for row in pair})
     sketches = near_duplicate_text.sketch.measure(pl.DataFrame({"text": _texts(run, rows)}, schema={"text": pl.String}), exactly)
