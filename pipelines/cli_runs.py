@@ -7,12 +7,14 @@ import dataclasses
 from pathlib import Path
 from typing import Annotated, get_args
 
+import polars as pl
 import typer
 
 from curate.audit import trusted_dropped
 from curate.errors import CeterisError
 from curate.quarantine import quarantined
 from pipelines import planted, show, verbs
+from pipelines.contaminated import Contaminated, contaminated
 from pipelines.options import AsJson, RayAt, RunName, StoreAt, Workers, executor_of, open_run, say
 
 app = typer.Typer()
@@ -97,6 +99,10 @@ def audit(
     dedup: Annotated[
         bool, typer.Option("--dedup", help="instead: plant near-duplicates in a sample of the texts; measure recall and precision")
     ] = False,
+    contamination: Annotated[
+        bool, typer.Option("--contamination", help="instead: the evaluation items with which rows of each subset share n-grams")
+    ] = False,
+    subset: Annotated[list[str] | None, typer.Option(help="with --contamination: only this; may be repeated")] = None,
     grouping: Annotated[str | None, typer.Option(help="with --dedup: which, where a run has several")] = None,
     sample: Annotated[int, typer.Option(min=1, help="with --dedup: texts to read")] = 2000,
     seed: Annotated[int, typer.Option(help="with --dedup: the draw")] = 0,
@@ -104,12 +110,16 @@ def audit(
     store: StoreAt = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what each subset is made of: licence, language and source, as declared and measured; what is in quarantine; or how
-    well duplicates are found."""
+    """Show what each subset is made of: licence, language and source, as declared and measured; what is in quarantine; how
+    well duplicates are found; or which evaluation items are in it."""
     at = open_run(store, run, as_json)
     if dedup:
         found = planted.audit(at, grouping, sample=sample, seed=seed)
         say(dataclasses.asdict(found)) if as_json else _planted(found)
+        return
+    if contamination:
+        hits = contaminated(at, subset)
+        say({"items": hits.items.to_dicts(), "subsets": hits.subsets.to_dicts(), "unchecked": hits.unchecked}) if as_json else _hits(hits)
         return
     if quarantine:
         held = quarantined(at)
@@ -124,6 +134,17 @@ def audit(
     if left := trusted_dropped(at):
         show.line(f"{left:,} rows of the pool are in no subset: a model was trained on them")
     show.line("Licences are as declared by the pool: evidence, not legal clearance.")
+
+
+def _hits(found: Contaminated) -> None:
+    """How many items of each task each subset holds."""
+    by_task = found.items.group_by("signal", "subset", "task", maintain_order=True).agg(items=pl.len(), most_rows=pl.col("rows").max())
+    show.table("evaluation items held", by_task.columns, by_task.rows(), right=(3, 4))
+    show.table("subsets", found.subsets.columns, found.subsets.rows(), right=(2, 3, 4))
+    for signal, tasks in found.unchecked.items():
+        for task, items in tasks.items():
+            show.line(f"{signal}: {len(items):,} items of {task} are too short to be looked for")
+    show.line("every item: --json")
 
 
 def _planted(found: planted.Audit) -> None:
