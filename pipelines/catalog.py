@@ -1,6 +1,7 @@
 """The filters at hand: every public file of filters/, and of any folder the user adds."""
 
 import ast
+import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -38,30 +39,28 @@ def _source(path: Path) -> str:
         if one.name in seen or not one.is_file():
             continue
         seen[one.name] = one.read_bytes()
-        for node in ast.walk(_parsed(one, seen[one.name])):
-            modules = (
-                [alias.name for alias in node.names]
-                if isinstance(node, ast.Import)
-                else [node.module or ""]
-                if isinstance(node, ast.ImportFrom)
-                else []
-            )
-            names = [alias.name for alias in node.names] if isinstance(node, ast.ImportFrom) else []
-            waiting += [
-                path.parent / f"{name.rsplit('.', 1)[-1]}.py" for name in (*modules, *names) if name.rsplit(".", 1)[-1].startswith("_")
-            ]
+        waiting += [path.parent / f"{name}.py" for name in _private(one, seen[one.name])]
     digest = hashlib.sha256()
     for name in sorted(seen):
         digest.update(name.encode() + b"\0" + seen[name] + b"\0")
     return digest.hexdigest()
 
 
-def _parsed(path: Path, source: bytes) -> ast.Module:
+@functools.lru_cache(maxsize=1024)
+def _private(path: Path, source: bytes) -> tuple[str, ...]:
+    """The private modules that a file imports; many filters share one."""
     try:
-        return ast.parse(source)
+        tree = ast.parse(source)
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None) or 1
         raise CeterisError(f"this is not Python: {error}", where=f"{path}:{line}", fix="correct the file, or move it away") from error
+    names = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names += [alias.name for alias in node.names]
+        if isinstance(node, ast.ImportFrom):
+            names.append(node.module or "")
+    return tuple(name for name in (full.rsplit(".", 1)[-1] for full in names) if name.startswith("_"))
 
 
 def described(entries: Catalogue) -> list[dict[str, str]]:
