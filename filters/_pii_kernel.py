@@ -127,8 +127,8 @@ def _email(data: Bytes, sign: Number, floor: Number, end: Number, kinds: Bytes, 
     while start < sign and not kinds[data[start]] & (DIGIT | UPPER | LOWER):
         start += 1
     while stop < end and kinds[data[stop]] & DOMAIN and stop - sign <= _DOMAIN_AT_MOST:
-        if data[stop] == ord(".") and data[stop - 1] in (ord("."), ord("@")):
-            break
+        if (data[stop] in (45, 46) and data[stop - 1] in (46, 64)) or (data[stop] == ord(".") and data[stop - 1] == ord("-")):
+            break  # no label begins or ends with a hyphen
         stop += 1
     while data[stop - 1] == ord(".") or data[stop - 1] == ord("-"):
         stop -= 1
@@ -224,7 +224,7 @@ def _international(data: Bytes, at: Number, end: Number, kinds: Bytes) -> Number
     """The stop of + and 8 to 15 digits, the first not 0, in groups parted by at most two of space . - / ( ); or 0."""
     place, count = at + 1, 0
     stop: Number = 0
-    if place == end or data[place] == ord("0") or not kinds[data[place]] & DIGIT:
+    if place == end or data[place] == ord("0") or not kinds[data[place]] & DIGIT or _v4(data, place, end, kinds)[0]:
         return 0
     while place < end:
         while place < end and kinds[data[place]] & DIGIT:
@@ -236,7 +236,7 @@ def _international(data: Bytes, at: Number, end: Number, kinds: Bytes) -> Number
         parted = place
         while parted < end and parted < place + 2 and data[parted] in (32, 46, 45, 47, 40, 41):
             parted += 1
-        if parted in (place, end) or not kinds[data[parted]] & DIGIT:
+        if parted in (place, end) or not kinds[data[parted]] & DIGIT or _v4(data, parted, end, kinds)[0]:
             break
         place = parted
     return stop
@@ -285,33 +285,48 @@ def _parts(byte: Number, part: Number, group: int) -> bool:
 @kernel
 def _card(data: Bytes, at: Number, end: Number, kinds: Bytes) -> Number:
     """The stop of a card's number, in one run or in groups as on the card with one separator throughout; or 0."""
-    digits, groups = np.empty(_CARD_AT_MOST + 1, np.int64), np.zeros(_CARD_AT_MOST + 1, np.int64)
-    place, count, parts, part = at, 0, 0, np.uint8(0)
+    digits = np.empty(_CARD_AT_MOST + 1, np.int64)
+    place, count, groups, size, first = at, 0, 0, 0, 0
+    part: Number = 0
+    stop: Number = 0
     while count <= _CARD_AT_MOST:
         if place < end and kinds[data[place]] & DIGIT:
-            digits[count], groups[parts] = data[place] - 48, groups[parts] + 1
-            place, count = place + 1, count + 1
+            digits[count] = data[place] - 48
+            place, count, size = place + 1, count + 1, size + 1
             continue
+        groups, first = groups + 1, size if groups == 1 else first  # of the second group, 4 or 6 digits
+        shaped = groups == 1 or (groups == 3 if first == 6 else groups > 3)
+        if shaped and count >= _CARD_AT_LEAST and not _goes_on(data, place, end, kinds) and _issued(digits, count) and _luhn(digits, count):
+            stop = place
         separates = place + 1 < end and (data[place] == ord(" ") or data[place] == ord("-")) and kinds[data[place + 1]] & DIGIT
-        if not separates or parts == 4 or (parts and data[place] != part) or not (groups[parts] == 4 or (parts == 1 and groups[1] == 6)):
+        fours = size == 4 or (groups == 2 and size == 6)
+        if not separates or not fours or groups == 5 or (groups > 1 and data[place] != part) or (groups == 3 and first == 6):
             break
-        part, parts, place = data[place], parts + 1, place + 1
-    if count < _CARD_AT_LEAST or count > _CARD_AT_MOST or not _free(data, place, end, kinds) or not _issued(digits, count):
-        return 0
-    if parts and not (groups[0] == 4 and ((groups[1] == 4 and parts > 2) or (groups[1] == 6 and parts == 2))):
-        return 0
-    if place + 4 < end and data[place] == ord(" "):  # the figures of a table go on
-        more = place + 1
-        while more < end and kinds[data[more]] & DIGIT:
-            more += 1
-        if more == place + 5 and (more == end or data[more] in (9, 10, 13, 32)):
-            return 0
+        part, place, size = np.int64(data[place]), place + 1, 0
+    return stop
+
+
+@kernel
+def _goes_on(data: Bytes, place: Number, end: Number, kinds: Bytes) -> bool:
+    """Whether what ends here is part of something else, or followed by four more digits, as in a table of figures."""
+    if not _free(data, place, end, kinds):
+        return True
+    if place == end or data[place] != ord(" "):
+        return False
+    more = place + 1
+    while more < end and kinds[data[more]] & DIGIT:
+        more += 1
+    return more == place + 5 and (more == end or data[more] in (9, 10, 13, 32))
+
+
+@kernel
+def _luhn(digits: Integers, count: int) -> bool:
     total, equal = 0, True
     for i in range(count):
         digit = digits[count - 1 - i]
         equal = equal and digit == digits[0]
         total += digit if i % 2 == 0 else 2 * digit - 9 * (digit > 4)
-    return place if total % 10 == 0 and not equal else 0
+    return total % 10 == 0 and not equal
 
 
 @kernel

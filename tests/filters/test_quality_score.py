@@ -1,27 +1,20 @@
-from pathlib import Path
+from collections.abc import Callable
 
 import polars as pl
 import pytest
 
 from curate.errors import SignalBugError
-from curate.model import digest_of_model, pack, shelve
-from filters.quality_classifier import load, quality_classifier
+from filters.quality_classifier import quality_classifier
 from filters.quality_score import quality_score
 
 
 @pytest.fixture(scope="module")
-def digest(tmp_path_factory: pytest.TempPathFactory) -> str:
+def digest(frozen: Callable[..., str]) -> str:
     """A classifier of numbers written out against numbers in figures, frozen."""
     names = ["one", "two", "three", "four", "five", "six", "seven"]
     good = pl.DataFrame({"text": [f"{a} {b} {c}" for a in names for b in names for c in names]})
     rest = pl.DataFrame({"text": [f"{a} {b} {c}" for a in range(7) for b in range(7) for c in range(7)]})
-    made = quality_classifier(good, rest, bits=12)
-    folder: Path = tmp_path_factory.mktemp("classifier")
-    for name, data in zip(("weights.safetensors", "card.json"), pack(made), strict=True):
-        (folder / name).write_bytes(data)
-    found = digest_of_model(made.weights, made.card)
-    shelve(found, load, folder)
-    return found
+    return frozen(quality_classifier, good, rest, bits=12)
 
 
 def test_scores_are_log_odds_in_the_order_of_likeness(digest: str) -> None:

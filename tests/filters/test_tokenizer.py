@@ -1,12 +1,13 @@
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from curate.errors import CeterisError, NondeterminismError, RecipeError
-from curate.model import digest_of_model, pack, shelve
+from curate.model import digest_of_model
 from filters.token_count import token_count
 from filters.tokenizer import load, tokenizer
 
@@ -31,7 +32,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_texts_are_counted_as_by_the_package_itself(file: Path, tmp_path: Path) -> None:
+def test_texts_are_counted_as_by_the_package_itself(file: Path, frozen: Callable[..., str]) -> None:
     import tokenizers
 
     made = tokenizer(file=str(file))
@@ -41,11 +42,7 @@ def test_texts_are_counted_as_by_the_package_itself(file: Path, tmp_path: Path) 
     expected = [None if text is None else len(plain.encode(text, add_special_tokens=False).ids) for text in TEXTS]
     assert load(made.weights, made.card)(pl.Series(TEXTS)).to_list() == expected
     assert expected[0] == 3
-    digest = digest_of_model(made.weights, made.card)
-    for name, data in zip(("weights.safetensors", "card.json"), pack(made), strict=True):
-        (tmp_path / name).write_bytes(data)
-    shelve(digest, load, tmp_path)
-    assert token_count(pl.DataFrame({"text": TEXTS}), tokenizer=digest)["tokens"].to_list() == expected
+    assert token_count(pl.DataFrame({"text": TEXTS}), tokenizer=frozen(tokenizer, file=str(file)))["tokens"].to_list() == expected
 
 
 def test_its_digest_is_of_the_files_content(file: Path, tmp_path: Path) -> None:
