@@ -9,22 +9,61 @@ import polars as pl
 from curate.errors import NondeterminismError, SignalBugError
 from curate.pieces import Piece
 from curate.plan import Measure
-from curate.pool import Pool, Shard
+from curate.pool import Pool, Read, Shard
+
+HELD_BYTES = 64 << 20
 
 
-def measure_rows(pool: Pool, shard: Shard, measure: Measure, rows: npt.NDArray[np.int64]) -> pl.DataFrame:
+class Contents:
+    """What rows of one piece hold in the roles asked. Texts are kept while they are few, since signals of later clauses ask them again."""
+
+    def __init__(self, pool: Pool, shard: Shard) -> None:
+        """Read nothing yet."""
+        self.pool, self.shard = pool, shard
+        self._held: dict[tuple[str, int], tuple[npt.NDArray[np.int64], pl.Series, pl.Series | None]] = {}
+        self._bytes = 0
+
+    def read(self, roles: Sequence[str], rows: npt.NDArray[np.int64], group: int) -> Read:
+        """The roles of `rows`, ascending, all of which lie in one readable group: that starting at row `group`."""
+        held = {role: found for role in roles if (found := self._found(role, rows, group)) is not None}
+        missing = [role for role in roles if role not in held]
+        if missing:
+            read = self.pool.read(self.shard, roles=missing, rows=rows)
+            for role in missing:
+                held[role] = read.frame[role], read.faults.get(role)
+                self._hold(role, group, rows, *held[role])
+        faults = {role: fault for role, (_, fault) in held.items() if fault is not None}
+        return Read(pl.DataFrame([held[role][0] for role in roles]), faults)
+
+    def _found(self, role: str, rows: npt.NDArray[np.int64], group: int) -> tuple[pl.Series, pl.Series | None] | None:
+        there, values, faults = self._held.get((role, group), (np.empty(0, np.int64), pl.Series(), None))
+        place = np.searchsorted(there, rows)
+        if not there.size or not (np.take(there, place, mode="clip") == rows).all():
+            return None
+        if place.size == there.size:
+            return values, faults
+        return values.gather(place), None if faults is None else faults.gather(place)
+
+    def _hold(self, role: str, group: int, rows: npt.NDArray[np.int64], values: pl.Series, faults: pl.Series | None) -> None:
+        size = int(values.estimated_size())
+        if (role, group) not in self._held and values.dtype == pl.String and self._bytes + size <= HELD_BYTES:
+            self._held[role, group] = (rows, values, faults)
+            self._bytes += size
+
+
+def measure_rows(contents: Contents, measure: Measure, rows: npt.NDArray[np.int64]) -> pl.DataFrame:
     """Read the roles of a shard's `rows`, one readable group at a time, and measure them; unreadable roles become errors."""
     made, start = [], 0
-    for height in shard.groups:
+    for height in contents.shard.groups:
         inside = rows[(rows >= start) & (rows < start + height)]
-        start += height
         if inside.size:
-            made.append(_measure_group(pool, shard, measure, inside))
+            made.append(_measure_group(contents, measure, inside, start))
+        start += height
     return pl.concat(made)
 
 
-def _measure_group(pool: Pool, shard: Shard, measure: Measure, rows: npt.NDArray[np.int64]) -> pl.DataFrame:
-    read = pool.read(shard, roles=measure.signal.roles, rows=rows)
+def _measure_group(contents: Contents, measure: Measure, rows: npt.NDArray[np.int64], group: int) -> pl.DataFrame:
+    read = contents.read(measure.signal.roles, rows, group)
     broken = pl.Series("fault", [None] * rows.size, dtype=pl.String)
     for role, fault in read.faults.items():
         broken = pl.select(pl.coalesce(broken, pl.format(role + ":{}", fault))).to_series()
@@ -32,7 +71,7 @@ def _measure_group(pool: Pool, shard: Shard, measure: Measure, rows: npt.NDArray
     try:
         found = measure.signal.measure(read.frame.filter(good), measure.parameters)
     except SignalBugError as error:
-        where = f"{shard.path}, rows {int(rows[0])} to {int(rows[-1])}"
+        where = f"{contents.shard.path}, rows {int(rows[0])} to {int(rows[-1])}"
         raise SignalBugError(error.what, where=where, fix=error.fix or f"this is a bug in {measure.signal.module}") from error
     found = found.with_columns(row=pl.Series(rows[good.to_numpy()]))
     whole = pl.DataFrame({"row": rows, "fault": broken}).join(found, on="row", how="left", maintain_order="left")

@@ -12,7 +12,7 @@ from curate.catalogue import Catalogue, versions_of
 from curate.content import content
 from curate.digest import UInt64s
 from curate.errors import NondeterminismError, SignalBugError, StoreError
-from curate.evidence import aligned, measure_rows
+from curate.evidence import Contents, aligned, measure_rows
 from curate.executor import Crashed, Executor
 from curate.grouping import LINK_SCHEMA
 from curate.model import Made, Model, digest_of_model, pack
@@ -192,7 +192,7 @@ def _sample_differs(pool: Pool, measure: Measure, store: Store) -> bool:
         for part in by_shard.get(shard.digest, [])[:1]:
             stored = aligned([store.frame(part)], measure, Piece(0, number, part.start, part.stop, 0), None)
             stored = stored.with_columns(row=np.arange(part.start, part.stop)).filter("measured").head(SAMPLE)
-            fresh = measure_rows(pool, shard, measure, stored["row"].to_numpy())
+            fresh = measure_rows(Contents(pool, shard), measure, stored["row"].to_numpy())
             for name, dtype in measure.signal.schema.items():
                 same = (stored[name] - fresh[name]).abs() <= FLOAT_TOLERANCE if dtype.is_float() else stored[name] == fresh[name]
                 if not (same.fill_null(False) | (stored[name].is_null() & fresh[name].is_null())).all():

@@ -9,7 +9,7 @@ import polars as pl
 
 from curate.digest import UInt64s
 from curate.errors import SignalBugError
-from curate.evidence import aligned, measure_rows
+from curate.evidence import Contents, aligned, measure_rows
 from curate.expression import Clause
 from curate.failpoint import reach
 from curate.membership import inherited
@@ -89,6 +89,7 @@ class View:
         self.task, self.store, self.piece = task, store, task.piece
         self.pool: Pool = open_pool(store, task.pool_key)
         self.shard: Shard = self.pool.shards[self.piece.shard]
+        self.contents = Contents(self.pool, self.shard)
         self.receipt = Receipt(self.piece.number)
         self.codes: dict[str, Codes] = {}
         self.known: dict[str, pl.DataFrame] = {}
@@ -229,7 +230,7 @@ class View:
         missing = np.flatnonzero(alive & ~known["measured"].to_numpy())
         if missing.size:
             begun = time.perf_counter()
-            fresh = measure_rows(self.pool, self.shard, measure, self.piece.start + missing)
+            fresh = measure_rows(self.contents, measure, self.piece.start + missing)
             self.receipt.measured[measure.name] = self.receipt.measured.get(measure.name, 0) + missing.size
             self.receipt.seconds[measure.name] = self.receipt.seconds.get(measure.name, 0.0) + time.perf_counter() - begun
             self.fresh.setdefault(measure.name, []).append(fresh)

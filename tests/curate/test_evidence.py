@@ -5,8 +5,9 @@ import pyarrow.parquet as pq
 import pytest
 from polars.testing import assert_frame_equal
 
+from curate import evidence
 from curate.errors import NondeterminismError, SignalBugError
-from curate.evidence import aligned, measure_rows
+from curate.evidence import Contents, aligned, measure_rows
 from curate.pieces import Piece
 from curate.plan import Measure
 from curate.pool import Pool
@@ -33,7 +34,7 @@ def pool_of(folder, texts=TEXTS):
 
 def test_rows_of_several_groups_are_measured_in_order(tmp_path):
     pool = pool_of(tmp_path)
-    found = measure_rows(pool, pool.shards[0], CHARS, np.array([1, 2, 3, 4, 6]))
+    found = measure_rows(Contents(pool, pool.shards[0]), CHARS, np.array([1, 2, 3, 4, 6]))
     expected = {"row": [1, 2, 3, 4, 6], "chars": [2, None, 4, 1, 3], "error": [None, None, None, "too_short", None]}
     assert_frame_equal(found, pl.DataFrame(expected, schema={"row": pl.UInt64, "chars": pl.UInt32, "error": pl.String}))
 
@@ -42,8 +43,32 @@ def test_unreadable_roles_are_errors_and_never_reach_the_signal(tmp_path):
     texts = pa.array([b"a", b"\xff", b"BUG", b"d"], pa.binary())
     pq.write_table(pa.table({"text": texts}), tmp_path / "a.parquet", row_group_size=2)
     pool = Pool.open(tmp_path)
-    assert measure_rows(pool, pool.shards[0], CHARS, np.array([0, 1]))["error"].to_list() == [None, "text:invalid_utf8"]
-    assert measure_rows(pool, pool.shards[0], CHARS, np.array([1]))["error"].to_list() == ["text:invalid_utf8"]
+    assert measure_rows(Contents(pool, pool.shards[0]), CHARS, np.array([0, 1]))["error"].to_list() == [None, "text:invalid_utf8"]
+    assert measure_rows(Contents(pool, pool.shards[0]), CHARS, np.array([1]))["error"].to_list() == ["text:invalid_utf8"]
+
+
+@pytest.mark.parametrize("held", [0, 1 << 20])
+def test_texts_are_read_once_while_they_are_few_and_rows_are_always_the_right_ones(tmp_path, monkeypatch, held):
+    monkeypatch.setattr(evidence, "HELD_BYTES", held)
+    reads, read = [], Pool.read
+    monkeypatch.setattr(Pool, "read", lambda *given, **more: reads.append(more["roles"]) or read(*given, **more))
+    pool = pool_of(tmp_path)
+    contents = Contents(pool, pool.shards[0])
+    asked = ([1, 2, 4, 6], [2, 6], [1], [0, 1, 2], [4], [1, 2, 4, 6])
+    found = [measure_rows(contents, CHARS, np.array(rows)) for rows in asked]
+    often = len(reads)
+    alone = [measure_rows(Contents(pool, pool.shards[0]), CHARS, np.array(rows)) for rows in asked]
+    for one, other in zip(found, alone, strict=True):
+        assert_frame_equal(one, other)
+    assert often == (4 if held else len(reads) - often)
+
+
+def test_faults_of_texts_that_were_kept_are_those_of_their_rows(tmp_path):
+    texts = pa.array([b"a", b"\xff", b"c", b"d"], pa.binary())
+    pq.write_table(pa.table({"text": texts}), tmp_path / "a.parquet")
+    contents = Contents(pool := Pool.open(tmp_path), pool.shards[0])
+    assert measure_rows(contents, CHARS, np.arange(4))["error"].to_list() == [None, "text:invalid_utf8", None, None]
+    assert measure_rows(contents, CHARS, np.array([1, 2]))["error"].to_list() == ["text:invalid_utf8", None]
 
 
 @pytest.mark.parametrize("single", [True, False])
@@ -51,7 +76,7 @@ def test_a_bug_names_signal_file_rows_and_module(tmp_path, single):
     pool = pool_of(tmp_path / "shards", ["a", "b", "c", "d", "BUG", "f"])
     pool = Pool.open(tmp_path / "shards" / "a.parquet") if single else pool
     with pytest.raises(SignalBugError, match="signal chars raised ValueError: a bug") as raised:
-        measure_rows(pool, pool.shards[0], CHARS, np.array([0, 3, 4]))
+        measure_rows(Contents(pool, pool.shards[0]), CHARS, np.array([0, 3, 4]))
     assert raised.value.where == "a.parquet, rows 3 to 4"
     assert raised.value.fix == f"this is a bug in {chars.module}"
 
