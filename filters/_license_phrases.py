@@ -163,6 +163,7 @@ TITLES = (
 """Names of licences that ask for no more than to be named: beside a text that was recognised they are its heading."""
 
 BOILERPLATE = (
+    r"\bthis licen[cs]e is (?:osi )?approved(?: by the osi(?: and fsf)?)?(?: as)?\b",
     r"\bbut (?:is )?not limited to\b|\bfiles excluded\b",
     r"\ball rights reserved\b",
     r"\bsee (?:the )?(?:accompanying |enclosed |file |included )*(?:licen[cs]e|copying|copyright)(?:\.\w+)?(?: file)?(?: for (?:more |further )?(?:details|information|terms))?\b",

@@ -184,7 +184,9 @@ def _gnu_grants(left: str, found: list[Found]) -> str:
 
 
 def _family(one: Found) -> str:
-    return one.expression.removeprefix("LicenseRef-").split("-")[0]
+    """The GNU licences are one: whichever of them a notice names, the reference is to a copy of it."""
+    stem = one.expression.removeprefix("LicenseRef-").split("-")[0]
+    return "GPL" if stem in ("LGPL", "AGPL") else stem
 
 
 def _statements(left: str, found: list[Found]) -> str:
