@@ -1,7 +1,7 @@
 """Counting what recurs over a pool in bounded memory: sorted runs on disk, merged a range of hashes at a time."""
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 Hashes = npt.NDArray[np.uint64]
 
-AT_ONCE = 1 << 22
+AT_ONCE = 1 << 20
 """Distinct hashes of one run: 20 bytes each at rest, some 80 while they are merged."""
 
 
@@ -39,28 +39,31 @@ def recurring(tallies: Iterable[Tally], at_once: int = AT_ONCE) -> tuple[Tally, 
     Memory: about `at_once` distinct things and the recurring ones; disk: 20 bytes for each distinct thing of a run.
     """
     with tempfile.TemporaryDirectory(prefix="ceteris-") as folder:
-        runs: list[Tally] = []
+        spilled, size = 0, 0
         held: list[Tally] = []
         for one in tallies:
             held.append(one)
             if sum(part.hashes.size for part in held) >= at_once:
                 held = [_merged(held)]
                 if held[0].hashes.size >= at_once // 2:
-                    runs.append(_spilled(held.pop(), Path(folder), len(runs)))
+                    size += held[0].hashes.size
+                    _spill(held.pop(), Path(folder), spilled)
+                    spilled += 1
+        rest = _merged(held)
+        ranges = -(-(size + rest.hashes.size) // at_once) or 1
         found, distinct = [_NOTHING], 0
-        for whole in _ranges([*runs, _merged(held)], at_once):
+        for number in range(ranges):  # hashes lie evenly, so that each range holds about as many
+            edges = (number << 64) // ranges, ((number + 1) << 64) // ranges
+            whole = _merged([_between(run, *edges) for run in (rest, *(_opened(Path(folder), at) for at in range(spilled)))])
             distinct += whole.hashes.size
             found.append(_part(whole, whole.counts >= 2))
         return _joined(found), distinct
 
 
-def _ranges(runs: list[Tally], at_once: int) -> Iterator[Tally]:
-    """The runs merged, one range of hashes after the other: hashes lie evenly, so that each range holds about `at_once`."""
-    parts = -(-sum(run.hashes.size for run in runs) // at_once) or 1
-    edges = [np.uint64((part << 64) // parts) for part in range(1, parts)]
-    cuts = [[0, *np.searchsorted(run.hashes, np.array(edges, np.uint64)), run.hashes.size] for run in runs]
-    for part in range(parts):
-        yield _merged([_part(run, slice(at[part], at[part + 1])) for run, at in zip(runs, cuts, strict=True)])
+def _between(run: Tally, low: int, high: int) -> Tally:
+    """Its hashes from `low` to below `high`."""
+    first = int(np.searchsorted(run.hashes, np.uint64(low)))
+    return _part(run, slice(first, None if high == 1 << 64 else int(np.searchsorted(run.hashes, np.uint64(high)))))
 
 
 def _merged(parts: list[Tally]) -> Tally:
@@ -86,8 +89,11 @@ def _summed(hashes: Hashes, counts: npt.NDArray[np.uint32], owners: Hashes) -> T
     return Tally(hashes[starts], np.add.reduceat(counts, starts, dtype=np.uint32), np.minimum.reduceat(owners, starts))
 
 
-def _spilled(run: Tally, folder: Path, number: int) -> Tally:
-    """The same run, read from disk where it is asked for."""
+def _spill(run: Tally, folder: Path, number: int) -> None:
     for name, column in run._asdict().items():
         np.save(folder / f"{number}-{name}.npy", column)
-    return Tally(*(np.load(folder / f"{number}-{name}.npy", mmap_mode="r") for name in run._fields))
+
+
+def _opened(folder: Path, number: int) -> Tally:
+    """A run on disk, read where it is asked for."""
+    return Tally(*(np.load(folder / f"{number}-{name}.npy", mmap_mode="r") for name in Tally._fields))

@@ -19,7 +19,7 @@ def passage_counts(rows: Iterable[pl.DataFrame], *, unit: str = "line") -> Made:
     Two are the same if their words are, whatever their case, punctuation and white space (as in CCNet, Wenzek et al., arXiv 1911.00359;
     digits count here): 64-bit hashes, of which n different ones meet by chance in about n^2 / 2^65 of cases. Each belongs to one of its
     documents, that of the smallest hash, whatever the order of rows and shards; rows of the same words are one document there, but
-    count each for itself. Memory: some 300 MB and 20 bytes for each passage in two documents or more, the model's size; on disk, while
+    count each for itself. Memory: some 400 MB and 20 bytes for each passage in two documents or more, the model's size; on disk, while
     it is made, 20 bytes for each distinct one. Raises RecipeError for another `unit`.
     """
     if unit not in UNITS:
