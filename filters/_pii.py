@@ -69,7 +69,7 @@ def redacted(texts: pl.Series) -> tuple[pl.Series, dict[str, int]]:
             at = stop
         changed.append(b"".join([*pieces, data[at : offsets[row + 1]].tobytes()]).decode())
     totals = {name: int(np.isin(spans[:, 3], kinds).sum()) for name, kinds in COLUMNS.items() if set(kinds) & set(PLACEHOLDERS)}
-    return texts.scatter(rows, pl.Series(changed, dtype=pl.String)) if rows.size else texts, totals
+    return texts.clone().scatter(rows, pl.Series(changed, dtype=pl.String)), totals  # which changes the series it is called on
 
 
 @functools.cache

@@ -127,7 +127,9 @@ def test_redaction_leaves_all_else_as_it_was() -> None:
         "é8.8.8.8/24, 10.0.0.1, 2a00:1450::1é. 4111 1111 1111 1111\r\n",
         "DE89370400440532013000",
     ]
-    changed, taken = redacted(pl.Series(texts))
+    given = pl.Series(texts)
+    changed, taken = redacted(given)
+    assert given.to_list() == texts
     assert changed.to_list() == [
         "Mail email@example.com\nor <PHONE>!",
         None,

@@ -73,6 +73,7 @@ def test_an_export_without_personal_data_has_none_left_to_count(tmp_path: Path) 
     run = verbs.run(recipe, tmp_path / "pool", store=tmp_path / "s", executor=InProcess())
     assert len(run.subset("some")) == 2
     about = verbs.export(run.subset("pool"), tmp_path / "out", redact="pii")
+    assert about["redacted_rows"] == 2
     assert about["redacted"] == {"emails": 1, "public_ips": 1, "phones": 1, "cards": 0, "ibans": 0}
     assert pl.read_parquet(tmp_path / "out" / "*.parquet")["text"].to_list() == [
         "Write to email@example.com or call <PHONE>.",
