@@ -155,7 +155,7 @@ def survivors(rule: OnePer, linking: Linking, gathered: Sequence[Gathered]) -> t
     keys were new. Order of arrival changes nothing."""
     numbers, new = linking.number(gathered)
     links = linking.strong(numbers)
-    rows, order, reserved = _ranked(linking.store, gathered, len(rule.prefer))
+    rows, order, reserved = _ranked(linking.store, gathered)
     alone = numbers < 0
     numbers[alone] = numbers.max(initial=-1) + 1 + np.arange(np.count_nonzero(alone))
     survivor, similarity = keep_one(numbers[order], links, linking.groups.threshold, rule.keeper, reserved)
@@ -220,11 +220,12 @@ def _keys(store: Store, gathered: Sequence[Gathered]) -> tuple[UInt64s, npt.NDAr
     return np.concatenate(words), np.concatenate(there)
 
 
-def _ranked(store: Store, gathered: Sequence[Gathered], prefer: int) -> tuple[UInt64s, Indices, int]:
+def _ranked(store: Store, gathered: Sequence[Gathered]) -> tuple[UInt64s, Indices, int]:
     """All candidates' rows; their order, best first: reserved ones, then the others by their keys; and how many are reserved."""
     rows = np.concatenate([store.frame(one.part, columns=["row"])["row"].to_numpy() + np.uint64(one.offset) for one in gathered])
     keys = [~np.repeat([one.reserved for one in gathered], [one.part.rows for one in gathered])]
-    for name in [*[f"k{i}" for i in range(prefer)], "tie0", "tie1"]:
+    own = next((store.frame(one.part).columns for one in gathered if not one.reserved), [])
+    for name in [*[name for name in own if name[1:].isdigit()], "tie0", "tie1"]:
         asked = [not one.reserved or name.startswith("tie") for one in gathered]  # reserved rows have no preference among them
         found = [store.frame(one.part, columns=[name])[name].to_numpy() for one, read in zip(gathered, asked, strict=True) if read]
         keys.append(np.zeros(rows.size, np.uint64))

@@ -172,11 +172,9 @@ class _Builder:
             fix = _choose(rule.by, {name: dtype for name, dtype in dtypes.items() if isinstance(dtype, pl.String | pl.Enum)})
             raise RecipeError(f"mix needs a column of names; {rule.by} is {dtypes[rule.by]}", where=stage.where, fix=fix)
         if isinstance(rule, OnePer):
-            ordered = {
-                name: dtype for name, dtype in dtypes.items() if dtype.is_numeric() or dtype == pl.Boolean or isinstance(dtype, pl.Enum)
-            }
+            ordered = {name: dtype for name, dtype in dtypes.items() if not dtype.is_nested() and dtype != pl.Binary}
             for column in (name for name in rule.columns if name not in ordered):
-                what = f"prefer needs numbers or ordered classes; {column} is {dtypes[column]}"
+                what = f"prefer needs what can be ordered; {column} is {dtypes[column]}"
                 raise RecipeError(what, where=stage.where, fix=_choose(column, ordered))
             self.group(rule.grouping, stage.where)
             if rule.against is not None:

@@ -31,6 +31,20 @@ class Cut:
     lasts: tuple[tuple[int, int, int] | None, ...] | None = None
 
 
+TEXT_WORDS = 4
+"""Texts are compared by the first 32 bytes of their UTF-8: enough for dates and times as ISO 8601 writes them."""
+
+
+def order_keys(values: pl.Series, ascending: bool) -> list[UInt64s]:
+    """64-bit keys, the weightiest first, that sort as the values do, best first; null is last. Texts: by TEXT_WORDS words of bytes."""
+    if values.dtype != pl.String:
+        return [order_key(values, ascending)]
+    plain = [text.encode()[: 8 * TEXT_WORDS].ljust(8 * TEXT_WORDS, b"\0") for text in values.fill_null("").to_list()]
+    words = np.frombuffer(b"".join(plain), ">u8").reshape(-1, TEXT_WORDS).astype(np.uint64)
+    missing = values.is_null().to_numpy()
+    return [np.where(missing, LAST, word if ascending else ~word) for word in words.T]
+
+
 def order_key(values: pl.Series, ascending: bool) -> UInt64s:
     """64-bit keys that sort as the values do, best first; null is last. Enums sort in their declared order."""
     plain = values.to_physical() if isinstance(values.dtype, pl.Enum) else values
@@ -56,7 +70,7 @@ def candidates(rule: Rule, evidence: pl.DataFrame, uids: UInt64s, rows: npt.NDAr
     elif isinstance(rule, Random):
         tie = h("random", rule.seed, uids)
     elif isinstance(rule, OnePer):
-        keys = [order_key(evidence[column], ascending) for column, ascending in rule.prefer]
+        keys = [key for column, ascending in rule.prefer for key in order_keys(evidence[column], ascending)]
     elif isinstance(rule, Mix):
         tie, keys = h("random", rule.seed, uids), [_sources(rule, evidence)]
         counted = counted or {"amount": pl.Series(np.ones(len(rows), np.uint64))}

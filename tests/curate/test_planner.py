@@ -32,7 +32,6 @@ WRONG = [
     ("stages:\n  a: {keep: {top: pool.qualty, count: 1}}", "2:3", "unknown column pool.qualty", "did you mean pool.quality?"),
     ("stages:\n  a: {keep: {top: length.first, count: 1}}", "2:3", "top needs numbers; length.first is String", "length.chars"),
     ("stages:\n  a: {keep: {top: length.kind, count: 1}}", "2:3", "top needs numbers; length.kind is Enum", "length.chars"),
-    ("stages:\n  a: {keep: {one_per: alike, prefer: [length.first asc]}}", "2:3", "prefer needs numbers or ordered classes", "length.kind"),
     ("stages:\n  a: {keep: \"length.kind == 'middle'\"}", "2:29", "length.kind is never 'middle'", "short, long"),
     ('stages:\n  a: {keep: "length.error is None"}', "2:14", "unknown column length.error", "did you mean"),
     ('stages:\n  a: {keep: "alike.group > 1"}', "2:3", "alike is a grouping: it judges rows together", "one_per: alike"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from curate import reduce
 from curate.digest import h, words_of
-from curate.reduce import Cut, candidates, cut_of, kept_by, last_within, nth_smallest, order_key, value_of
+from curate.reduce import Cut, candidates, cut_of, kept_by, last_within, nth_smallest, order_key, order_keys, value_of
 from curate.rule import OnePer, Random, Top
 from curate.store import Store
 
@@ -47,6 +47,26 @@ def test_a_cut_in_whole_numbers_reads_as_written(value, ascending):
     for dtype in (pl.Int64(), *([pl.UInt64()] if value >= 0 else [])):
         (key,) = order_key(pl.Series([value], dtype=dtype), ascending).tolist()
         assert value_of(key, dtype, ascending) == value
+
+
+DAYS = ["", "1999", "2021-02-03", "2021-02-03T10:00:00Z", "2021-02-03T10:00:01.000001+00:00", "é", "語"]
+
+
+@pytest.mark.parametrize("ascending", [True, False])
+def test_keys_of_texts_sort_by_their_first_bytes_and_null_is_last(ascending):
+    best_first = DAYS if ascending else DAYS[::-1]
+    keys = order_keys(pl.Series([*best_first, None, "2" * 32, "2" * 33]), ascending)
+    rows = list(zip(*[key.tolist() for key in keys], strict=True))
+    assert rows[:-3] == sorted(set(rows[:-3]))
+    assert rows[-3] == (2**64 - 1,) * 4
+    assert rows[-1] == rows[-2]
+
+
+def test_days_and_times_are_ordered(tmp_path):
+    days = pl.Series(["1969-07-20", "2024-01-01"]).str.to_date()
+    for values in (days, days.cast(pl.Datetime("us"))):
+        first, second = order_keys(values, ascending=True)[0].tolist()
+        assert first < second
 
 
 def test_negative_zero_is_zero():
