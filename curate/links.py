@@ -13,7 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from curate.digest import UInt64s, row_hash, words_of
-from curate.errors import SignalBugError
+from curate.errors import CeterisError, SignalBugError
 from curate.evidence import aligned
 from curate.executor import Crashed, Executor
 from curate.grouping import LINK_SCHEMA, keep_one
@@ -25,7 +25,10 @@ from curate.store import Part, Store
 
 Indices = npt.NDArray[np.int64]
 KEYS_A_SHARE = 8192
+LINKS_A_FILE = 1 << 20
 KEY_BYTES = 16
+NUMBERS = 1 << 32
+"""A key's number has 32 bits."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,12 @@ class Linking:
         numbers = np.full(len(there), -1, np.int64)
         numbers[there], leaders = numbered(known, words[there])
         new = np.flatnonzero(there)[leaders]
+        if len(known) + new.size > NUMBERS:
+            raise CeterisError(
+                f"{len(known) + new.size:,} different sketches were linked here together; {NUMBERS:,} can be",
+                where=f"{self.store.address}/{self.groups.folder}",
+                fix="use another --store for this pool, or part it",
+            )
         if new.size:
             if self.groups.grouping.links is not None:
                 self._lay_down(gathered, new, len(known))
@@ -94,14 +103,14 @@ class Linking:
 
     def strong(self, numbers: Indices) -> tuple[Indices, Indices, npt.NDArray[np.float32]]:
         """Stored links between the keys numbered, of the threshold at least, each once."""
-        alive = np.zeros(int(numbers.max(initial=-1)) + 1, bool)
+        alive = np.zeros(int(numbers.max(initial=-1)) + 2, bool)  # the last stands for all numbers beyond
         alive[numbers[numbers >= 0]] = True
         codes, similarities = [np.empty(0, np.uint64)], [np.empty(0, np.float32)]
         for part in self.store.parts(self.groups.folder).get("pairs", []):
             frame = self.store.frame(part)
             frame = frame.filter(pl.Series(frame["similarity"].to_numpy() >= np.float32(self.groups.threshold)))
             i, j = frame["i"].to_numpy(), frame["j"].to_numpy()
-            both = (j < alive.size) & alive[np.minimum(i, alive.size - 1)] & alive[np.minimum(j, alive.size - 1)]
+            both = alive[np.minimum(i, alive.size - 1)] & alive[np.minimum(j, alive.size - 1)]
             codes.append(i[both].astype(np.uint64) << np.uint64(32) | j[both])
             similarities.append(frame["similarity"].to_numpy()[both])
         every, first = np.unique(np.concatenate(codes), return_index=True)
@@ -179,13 +188,16 @@ def write_links(task: LinkTask) -> list[Part]:
     store, groups = Store.open(task.store), task.groups
     assert groups.grouping.links is not None
     batches = tuple(Batch(part.start, part.stop, _reader(store, part, groups)) for part in task.sketches)
-    parts = []
+    parts, held = list[Part](), [pl.DataFrame(schema=LINK_SCHEMA)]
     for frame in groups.grouping.links(Sketches(batches, task.fresh, task.share), **groups.link_parameters):
         if dict(frame.schema) != LINK_SCHEMA or (frame["i"] >= frame["j"]).any():
             raise SignalBugError(f"links must yield pairs i < j of {LINK_SCHEMA}; it gave {dict(frame.schema)}", where=groups.folder)
-        if frame.height:
-            parts.append(store.put_frame(groups.folder, "pairs", frame, scope="pairs"))
-    return parts
+        held.append(frame)
+        if sum(one.height for one in held) >= LINKS_A_FILE:
+            parts.append(store.put_frame(groups.folder, "pairs", pl.concat(held), scope="pairs"))
+            held = held[:1]
+    rest = pl.concat(held)
+    return [*parts, store.put_frame(groups.folder, "pairs", rest, scope="pairs")] if rest.height else parts
 
 
 def numbered(known: UInt64s, keys: UInt64s) -> tuple[Indices, Indices]:
@@ -211,11 +223,7 @@ def _keys(store: Store, gathered: Sequence[Gathered]) -> tuple[UInt64s, npt.NDAr
         keys = store.frame(one.part, columns=["key"])["key"]
         there.append(keys.is_not_null().to_numpy())
         made = np.zeros((len(keys), 2), np.uint64)
-        given = keys.drop_nulls()
-        if (given.bin.size() == KEY_BYTES).all():
-            made[there[-1]] = np.frombuffer(b"".join(given.to_list()), ">u8").reshape(-1, 2)
-        else:
-            made[there[-1]] = words_of(row_hash([b"key", key]) for key in given.to_list())
+        made[there[-1]] = words_of(key if len(key) == KEY_BYTES else row_hash([b"key", key]) for key in keys.drop_nulls().to_list())
         words.append(made)
     return np.concatenate(words), np.concatenate(there)
 

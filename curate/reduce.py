@@ -89,9 +89,9 @@ def _sources(rule: Mix, evidence: pl.DataFrame) -> UInt64s:
 def kept_by(cut: Cut, rule: Rule, evidence: pl.DataFrame, uids: UInt64s, rows: npt.NDArray[np.int64], store: Store) -> Mask:
     """Which of the rows entering a global rule its cut keeps."""
     if cut.survivors is not None:
-        dropped = _dropped(cut.survivors, store)
-        first, last = np.searchsorted(dropped, rows[[0, -1]]) if rows.size else (0, -1)
-        return ~np.isin(rows.astype(np.uint64), dropped[first : last + 1])
+        dropped, numbers = _dropped(cut.survivors, store), rows.astype(np.uint64)  # of one type, else each search copies the list
+        first, last = np.searchsorted(dropped, numbers[[0, -1]]) if rows.size else (0, -1)
+        return ~np.isin(numbers, dropped[first : last + 1])
     if isinstance(rule, Mix) and cut.lasts is not None:
         numbers, kept = _sources(rule, evidence), np.zeros(len(rows), bool)
         tie = h("random", rule.seed, uids)

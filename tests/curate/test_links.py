@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.digest import words_of
-from curate.errors import SignalBugError
+from curate.errors import CeterisError, SignalBugError
 from curate.executor import InProcess
 from curate.grouping import LINK_SCHEMA, grouping
 from curate.links import Gathered, Linking, numbered, survivors
@@ -89,9 +89,6 @@ def test_ten_preferences_are_weighed_in_order(case):
     assert twins.dropped(twins.gathered([b"a", b"a"], [[0, 0]] * 2 + [[0, 1]] + [[0, 0]] * 6 + [[1, 0]])) == {1: (0, 1.0)}
 
 
-ALIKE = [[0] * 6] * 10
-
-
 @pytest.mark.parametrize(
     ("keys", "expected"),
     [
@@ -115,6 +112,18 @@ def test_links_reach_rows_through_their_keys_and_only_rows_that_are_here(case, t
     twins = case(links, threshold)
     twins.dropped(twins.gathered([b"z", b"y"], [[0] * 2] * 10))
     assert twins.dropped(twins.gathered([b"c", b"a", b"b", b"c"], [[0] * 4] * 10)) == expected
+
+
+def test_rows_without_a_key_need_none_of_the_links_known(case):
+    twins = case({(b"a", b"b"): 0.9})
+    assert twins.dropped(twins.gathered([b"a", b"b"], [[0] * 2] * 10)) == {1: (0, 0.9)}
+    assert twins.dropped(twins.gathered([None, None], [[0] * 2] * 10)) == {}
+
+
+def test_a_key_is_itself_beside_keys_of_any_length(case):
+    twins, long = case(), b"sixteen bytes..."
+    keys = [long, b"short", long, b"", b""]  # of three pieces the first holds a key of 16 bytes alone, the second two of several lengths
+    assert twins.dropped(twins.gathered(keys, [[0] * 5] * 10, pieces=3)) == {2: (0, 1.0), 4: (3, 1.0)}
 
 
 @given(st.permutations(range(6)), st.integers(1, 4))
@@ -143,6 +152,26 @@ def test_reserved_rows_stay_whatever_they_are_like_and_come_before_all_others(ca
     mine = twins.gathered([b"c", b"b", b"d"], [[0] * 3] * 10)
     held = twins.gathered([b"a", b"b", b"b"], rows=[0, 1, 2], reserved=True, offset=100)
     assert twins.dropped([*mine, *held]) == {0: (101, 0.85), 1: (101, 1.0)}
+
+
+@pytest.mark.parametrize(("at_once", "files"), [(1, 3), (2, 2), (10, 1)])
+def test_links_are_gathered_into_files(case, monkeypatch, at_once, files):
+    monkeypatch.setattr("curate.links.LINKS_A_FILE", at_once)
+    twins = case()
+    frames = [pl.DataFrame([(0, j, 0.9)], schema=LINK_SCHEMA, orient="row") for j in (1, 2, 3)]
+    object.__setattr__(twins.groups.grouping, "links", lambda *_, **__: iter(frames))
+    numbers, _ = twins.linking().number(twins.gathered([b"a", b"b", b"c", b"d"]))
+    assert len(twins.store.parts("links/twins")["pairs"]) == files
+    assert [column.tolist() for column in twins.linking().strong(numbers)[:2]] == [[0, 0, 0], [1, 2, 3]]
+
+
+def test_more_sketches_than_there_are_numbers_are_refused(case, monkeypatch):
+    monkeypatch.setattr("curate.links.NUMBERS", 3)
+    twins = case()
+    twins.linking().number(twins.gathered([b"a", b"b", b"c"]))
+    with pytest.raises(CeterisError, match="4 different sketches were linked here together; 3 can be") as raised:
+        twins.linking().number(twins.gathered([b"a", b"d"]))
+    assert raised.value.where.endswith("links/twins")
 
 
 @pytest.mark.parametrize("made", [[(1, 0, 0.9)], [(0, 0, 1.0)], pl.DataFrame(schema={"i": pl.UInt32, "j": pl.UInt32, "alike": pl.Float32})])
