@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from filters import _image
 from filters._image import ImageError, decode, shape
 
 Encode = Callable[..., bytes]
@@ -85,3 +86,67 @@ def test_too_many_pixels_are_refused_before_any_is_decoded(
     for read in (shape, decode):
         with pytest.raises(ImageError, match="too_large"):
             read(huge_png)
+
+
+def test_too_many_bytes_are_refused_before_they_are_opened(encoded: Encode, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encoded(Image.new("RGB", (4, 4)))
+    monkeypatch.setattr(_image, "BYTES_AT_MOST", len(data) - 1)
+    for read in (shape, decode):
+        with pytest.raises(ImageError, match="too_large"):
+            read(data)
+
+
+def _by_pillow(data: bytes) -> bytes | str:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_image, "simplejpeg", None)
+        return _answer(data)
+
+
+def _answer(data: bytes) -> bytes | str:
+    try:
+        return decode(data).tobytes()
+    except ImageError as error:
+        return error.code
+
+
+@pytest.fixture(scope="module")
+def photo() -> Image.Image:
+    """Smooth shapes under noise, of an odd size: neither flat nor only noise."""
+    rng = np.random.default_rng(3)
+    smooth = Image.fromarray(rng.integers(0, 256, (9, 7, 3), dtype=np.uint8)).resize((101, 131), Image.Resampling.BICUBIC)
+    return Image.fromarray((np.asarray(smooth).astype(int) + rng.integers(-9, 10, (131, 101, 3))).clip(0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("quality", [10, 75, 100])
+def test_jpegs_have_pillows_pixels(subsampling: str, progressive: bool, quality: int, photo: Image.Image, encoded: Encode) -> None:
+    pytest.importorskip("simplejpeg")
+    for image in (photo, photo.crop((0, 0, 1, 1)), photo.crop((0, 0, 17, 8))):
+        data = encoded(image, "JPEG", quality=quality, subsampling=subsampling, progressive=progressive)
+        assert _image._jpeg(data, _image._open(data)) is not None
+        assert _answer(data) == _by_pillow(data)
+
+
+def test_jpegs_of_every_colour_model_have_pillows_pixels(photo: Image.Image, encoded: Encode) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    files = [encoded(photo.convert(mode), "JPEG") for mode in ("L", "1", "CMYK")]
+    files += [encoded(photo, "JPEG", keep_rgb=True), encoded(photo, "JPEG", exif=exif), encoded(photo, "JPEG", icc_profile=b"x" * 200)]
+    files += [encoded(photo, "MPO", save_all=True, append_images=[photo.rotate(180)]), encoded(photo, "JPEG", restart_marker_rows=1)]
+    for data in files:
+        assert _answer(data) == _by_pillow(data) not in ("not_an_image", "broken_image", "truncated_image")
+
+
+def test_damaged_jpegs_are_what_pillow_makes_of_them(photo: Image.Image, encoded: Encode) -> None:
+    """Damage in headers and pixels, files cut short and files with more behind their end."""
+    whole = [np.frombuffer(encoded(photo, "JPEG", progressive=progressive), np.uint8) for progressive in (False, True)]
+    rng = np.random.default_rng(2)
+    read = 0
+    for turn in range(150):
+        broken = whole[turn % 2].copy()
+        broken[rng.integers(0, broken.size, rng.integers(1, 9))] = rng.integers(0, 256)
+        for data in (broken.tobytes(), broken[: rng.integers(2, broken.size)].tobytes(), whole[turn % 2].tobytes() + bytes(turn)):
+            assert _answer(data) == _by_pillow(data)
+            read += isinstance(_answer(data), bytes)
+    assert 150 < read < 450
