@@ -121,28 +121,28 @@ def made_weights(training: Mapping[str, Training], store: Store) -> tuple[dict[s
 
 
 def check_code(plan: Plan, catalogue: Catalogue, store: Store) -> list[str]:
-    """Adopt a signal's changed code or libraries if a sample of its stored rows of this pool still measures the same, and a grouping's
-    if a sample of its stored sketches is still linked the same; returns the names adopted.
+    """Adopt a signal's changed code or libraries if a sample of its stored rows of this pool, or of one that a stage's rows are held
+    against, still measures the same, and a grouping's if a sample of its stored sketches is still linked the same; returns the names.
 
     NondeterminismError asks for a version bump where it does not.
     """
     adopted = []
     linked = {groups.sketch.name: groups for groups in plan.groups.values()}
-    for measure in plan.measures.values():
-        name = measure.name.removesuffix(".sketch")
-        spec = plan.recipe.signals.get(name)
-        entry = catalogue.get(spec.kind if spec else name)
+    used = [(plan.pool, measure) for measure in plan.measures.values()]
+    used += [(reference.pool, reference.sketch) for reference in plan.references.values()]
+    for pool, measure in used:
+        entry = catalogue.get(measure.kind.removesuffix(".sketch"))
         code: dict[str, Any] = {"source": entry.source if entry else "engine", "versions": versions_of(measure.signal.uses)}
         if measure.kinds:  # a model's loader is part of what measures
             code["models"] = {kind: catalogue[kind].source for kind in measure.kinds}
-        now = {**code, "pool": pool_key(plan.pool)}
+        now = {**code, "pool": pool_key(pool)}
         known = [store.json(key) for key in store.storage.list(f"{measure.folder}/code/")]
         if now in known:
             continue
         before = [{**one, "pool": now["pool"]} for one in known]
         changed = any(one != now for one in before)
         links_differ = changed and measure.name in linked and _links_differ(linked[measure.name], store)
-        if links_differ or (changed and _sample_differs(plan.pool, measure, store)):
+        if links_differ or (changed and _sample_differs(pool, measure, store)):
             raise NondeterminismError(
                 f"{measure.kind} changed (code or libraries) and {'links' if links_differ else 'measures'} stored rows differently",
                 where=measure.folder,
@@ -172,8 +172,9 @@ def _links_differ(groups: Groups, store: Store) -> bool:
         return False
     first = parts["sketches"][0]
     sketches = store.frame(first).cast(pl.Schema({name: groups.sketch.signal.writes[name] for name in store.frame(first).columns}))
-    pairs = pl.concat([pl.DataFrame(schema=LINK_SCHEMA), *[store.frame(part) for part in parts.get("pairs", [])]]).unique()
-    inside = pairs.filter(pl.col("i").is_between(first.start, first.stop - 1) & pl.col("j").is_between(first.start, first.stop - 1))
+    both_inside = pl.col("i").is_between(first.start, first.stop - 1) & pl.col("j").is_between(first.start, first.stop - 1)
+    pairs = [store.frame(part).filter(both_inside) for part in parts.get("pairs", [])]
+    inside = pl.concat([pl.DataFrame(schema=LINK_SCHEMA), *pairs]).unique(maintain_order=True)
     some = pl.concat([inside["i"].head(SAMPLE // 4), inside["j"].head(SAMPLE // 4)]).cast(pl.Int64)
     numbers = pl.concat([some, pl.int_range(first.start, min(first.stop, first.start + SAMPLE // 2), eager=True)]).unique().sort()
     sample = Sketches.of(sketches[numbers.to_numpy() - first.start])

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from curate.audit import why
-from curate.errors import RecipeError
+from curate.errors import NondeterminismError, RecipeError
 from curate.grouping import grouping
 from curate.pool import Pool
 from curate.record import Run
@@ -84,3 +84,19 @@ def test_what_cannot_be_held_against_is_said_while_planning(do, store, later, fi
     catalogue = filters(pixels=grouping("pixels", version=1, sketch=pixels))
     with pytest.raises(RecipeError, match=r"pixels needs the role image, which .*later lacks"):
         do(RECIPE.replace("EARLIER", str(later.root)).replace("alike", "pixels"), pictured, store, catalogue)
+
+
+@pytest.mark.parametrize("column", ["text", "caption"])
+def test_changed_code_that_would_sketch_the_earlier_pool_otherwise_stops(do, store, later, filters, tmp_path, column):
+    @signal(version=1, reads=["text"], writes={"key": pl.Binary})
+    def letters(batch):
+        return batch.select(key=pl.col("text").str.to_uppercase().cast(pl.Binary))
+
+    earlier = pool_of(tmp_path / "earlier", **{column: ["abcd", "lorem"]})
+    recipe = RECIPE.replace("EARLIER", str(earlier.root)).replace("alike", "same")
+    do(recipe, later, store, filters())
+    more = pool_of(tmp_path / "more", text=["abcdx", "zzz"])
+    assert do(recipe, more, store, filters("2")).effort.measured == {"same.sketch": 2}, "adopted: it answers as it did"
+    another = pool_of(tmp_path / "another", text=["abcd"])
+    with pytest.raises(NondeterminismError, match=r"same\.sketch changed .* measures stored rows differently"):
+        do(recipe, another, store, filters("3", same=grouping("same", version=1, sketch=letters)))
