@@ -180,7 +180,7 @@ def last_within(frames: Callable[[], Iterator[pl.DataFrame]], budget: int, rows:
     """The largest (k0, tie0, tie1) such that all rows up to it have amounts of `budget` at most together, though no row may have just it;
     None where the first row has more. Over frames that are read again on every pass."""
     prefix: list[int] = []
-    inside = rows
+    inside, budget = rows, min(budget, int(LAST))
     while inside > IN_MEMORY and len(prefix) < 12:
         amounts, counts = np.zeros(1 << 16, np.uint64), np.zeros(1 << 16, np.int64)
         for frame in frames():
@@ -197,7 +197,7 @@ def last_within(frames: Callable[[], Iterator[pl.DataFrame]], budget: int, rows:
         prefix.append(digit)
     left = pl.concat([pl.DataFrame(schema=dict.fromkeys([*ORDER, "amount"], pl.UInt64)), *[_matching(f, prefix) for f in frames()]])
     left = left.sort(ORDER)
-    beyond = int(left["amount"].cum_sum().search_sorted(budget, side="right"))
+    beyond = int(np.searchsorted(left["amount"].cum_sum().to_numpy(), np.uint64(budget), side="right"))
     if beyond == left.height:
         return int(LAST), int(LAST), int(LAST)
     key, high, low = left.row(beyond)[:3]
