@@ -200,7 +200,7 @@ GNU = re.compile(
     r"(?:gnu )?(?:(affero |lesser |library )?(?:or (?:lesser |library ))?(general|free documentation)(?: public)? licen[cs]es?|\b(a|l)?(gpl|gfdl)(?=v?\d|\+| |$))"
     r"(?: (?:agpl|lgpl|gpl|gfdl))?"
 )
-VERSION_AFTER = re.compile(r"(?:\s?\w+){0,9}?\s?\bv(?:ersions?)?[ .]?(\d(?:\.\d+)?)\b|\s?v?(\d(?:\.\d)?)\b")
+VERSION_AFTER = re.compile(r"\s?(?:\w+\s){0,9}?v(?:ersions?)?[ .]?(\d(?:\.\d+)?)\b|\s?v?(\d(?:\.\d)?)\b")
 VERSION_BEFORE = re.compile(r"\bversions? (\d(?:\.\d)?)((?: \w+){0,7}?)(?: of)? the(?: terms of the)? $")
 LATER = re.compile(r"\+|\b(?:or|and) (?:at your option )?(?:any |a )?(?:later|newer|higher|greater)\b|\bor at your option any later\b")
 POINTER = re.compile(

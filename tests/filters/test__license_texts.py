@@ -3,6 +3,7 @@ from importlib.resources import files
 import polars as pl
 import pytest
 
+from filters._license_texts import recognise
 from filters.license import license as declared
 
 AS_IS = "THE SOFTWARE IS PROVIDED 'AS IS', WITHOUT WARRANTY OF ANY KIND."
@@ -104,3 +105,11 @@ def test_creative_commons_legal_code_is_read_by_its_terms() -> None:
 def test_either_of_two_licences_may_be_chosen_where_a_text_says_so() -> None:
     text = f"{BSD}{NAME}ALTERNATIVELY, this product may be distributed under the terms of the GNU General Public License, version 2."
     assert _of(text)[0] == "BSD-3-Clause OR GPL-2.0-only"
+
+
+def test_scripts_without_spaces_after_a_name_cost_no_more_than_others() -> None:
+    words = "著作権およびソフトウェアライセンスについて" * 60
+    (one,) = recognise(f"licensed under the GNU General Public License {words}、version 2")[0]
+    assert one.expression == "GPL-1.0-or-later"
+    (one,) = recognise("licensed under the GNU General Public License as published by the FSF version 2")[0]
+    assert one.expression == "GPL-2.0-only"
