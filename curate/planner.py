@@ -14,7 +14,8 @@ from curate.errors import PoolError, RecipeError, nearest
 from curate.grouping import Grouping
 from curate.mix import Mix
 from curate.model import Model
-from curate.plan import IN, POOL, UNSEEN, Groups, Measure, Node, Outside, Plan, Reason, Reference, Training
+from curate.nodes import node_of
+from curate.plan import POOL, UNSEEN, Groups, Measure, Outside, Plan, Reference, Training
 from curate.pool import Pool
 from curate.recipe import Part as Spec
 from curate.recipe import Recipe, Stage
@@ -32,7 +33,7 @@ def make_plan(recipe: Recipe, pool: Pool, catalogue: Catalogue, weights: Mapping
     builder = _Builder(recipe, pool, catalogue, weights)
     for name in recipe.models:
         builder.model(name)
-    nodes = {POOL: _node(pool.id, POOL, "pool", (), None, {})}
+    nodes = {POOL: node_of(pool.id, POOL, "pool", (), None, {})}
     trained = [training for training in builder.models.values() if training.rows]
     root = POOL
     if trained:
@@ -44,43 +45,17 @@ def make_plan(recipe: Recipe, pool: Pool, catalogue: Catalogue, weights: Mapping
         seen = f"{UNSEEN}.content"  # no filter can be called so
         builder.measures[seen] = _measure(seen, seen, content, {}, pool)
         rule = Outside(tuple(sorted(lists.get(t.id, f"pending:{t.id}") for t in trained)))
-        nodes[UNSEEN] = _node([pool.id, builder.measures[seen].fingerprint], UNSEEN, "after", (POOL,), rule, nodes)
+        nodes[UNSEEN] = node_of([pool.id, builder.measures[seen].fingerprint], UNSEEN, "after", (POOL,), rule, nodes)
         root = UNSEEN
     for name in recipe.order():
         stage = recipe.stages[name]
         if stage.rule is not None:
             builder.check(stage, stage.rule)
         parents = tuple(root if parent == POOL else parent for parent in stage.parents)
-        nodes[name] = _node(builder.identity(stage.rule, name), name, stage.combinator, parents, stage.rule, nodes)
+        nodes[name] = node_of(builder.identity(stage.rule, name), name, stage.combinator, parents, stage.rule, nodes)
     for spec in recipe.signals.values():
         builder.validate(spec)
     return Plan(recipe, pool, nodes, builder.measures, builder.groups, builder.models, builder.sources, builder.references)
-
-
-def _node(salt: Any, name: str, combinator: str, parents: tuple[str, ...], rule: Rule | Outside | None, nodes: Mapping[str, Node]) -> Node:
-    reasons: list[Reason] = [IN]
-    inherits = []
-    for parent in parents:
-        for reason in nodes[parent].reasons[1:]:
-            if reason not in reasons:
-                reasons.append(reason)
-        inherits.append(tuple(reasons.index(reason) for reason in nodes[parent].reasons))
-    reasons += [reason for reason in _own_reasons(name, combinator, parents, rule) if reason not in reasons]
-    canonical = rule.canonical() if rule is not None else None
-    identity = digest_of([salt, name, combinator, [nodes[parent].id for parent in parents], canonical])
-    return Node(name, identity, combinator, parents, rule, tuple(reasons), tuple(inherits))
-
-
-def _own_reasons(name: str, combinator: str, parents: Sequence[str], rule: Rule | Outside | None) -> list[Reason]:
-    own = []
-    if combinator == "minus":
-        own += [
-            Reason(kind, name, f"in {parent}" if kind == "dropped" else f"not known whether in {parent}")
-            for parent in parents[1:]
-            for kind in ("dropped", "no evidence")
-        ]
-    texts = [clause.text for clause in rule.clauses] if isinstance(rule, Expr) else [rule.text] if rule is not None else []
-    return own + [Reason(kind, name, text) for text in texts for kind in ("dropped", "no evidence", "quarantined")]
 
 
 def _measure(

@@ -1,0 +1,40 @@
+"""A stage as a node of the plan: which rows come in, every reason for which one leaves, and an id of all that decides it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from curate.digest import digest_of
+from curate.plan import IN, Node, Outside, Reason
+from curate.rule import Expr, Rule
+
+
+def node_of(
+    salt: Any, name: str, combinator: str, parents: tuple[str, ...], rule: Rule | Outside | None, nodes: Mapping[str, Node]
+) -> Node:
+    """A node whose parents are in `nodes`: its reasons are theirs, each once, and its own.
+
+    Its id is a digest of all that decides its rows; `salt` is what its rule's answer depends on besides the rule's text.
+    """
+    reasons: list[Reason] = [IN]
+    inherits = []
+    for parent in parents:
+        for reason in nodes[parent].reasons[1:]:
+            if reason not in reasons:
+                reasons.append(reason)
+        inherits.append(tuple(reasons.index(reason) for reason in nodes[parent].reasons))
+    reasons += [reason for reason in _own(name, combinator, parents, rule) if reason not in reasons]
+    canonical = rule.canonical() if rule is not None else None
+    identity = digest_of([salt, name, combinator, [nodes[parent].id for parent in parents], canonical])
+    return Node(name, identity, combinator, parents, rule, tuple(reasons), tuple(inherits))
+
+
+def _own(name: str, combinator: str, parents: Sequence[str], rule: Rule | Outside | None) -> list[Reason]:
+    found = []
+    if combinator == "minus":
+        found += [
+            Reason(kind, name, f"in {parent}" if kind == "dropped" else f"not known whether in {parent}")
+            for parent in parents[1:]
+            for kind in ("dropped", "no evidence")
+        ]
+    texts = [clause.text for clause in rule.clauses] if isinstance(rule, Expr) else [rule.text] if rule is not None else []
+    return found + [Reason(kind, name, text) for text in texts for kind in ("dropped", "no evidence", "quarantined")]
