@@ -1,7 +1,7 @@
 # ruff: noqa: T201  a benchmark prints
 """Licence recognition on real texts: what Debian's packagers and Python's authors wrote, held against what the same people declared.
 
-`python benchmarks/licenses.py [--half both] [--json FILE] [--wrong]`, on any Debian machine. Texts and their truths:
+`python -m benchmarks.licenses [--half both] [--wrong]`, on any Debian machine. Texts and their truths:
 - `debian text`: the words under each `License:` of machine-readable copyright files (DEP-5); truth is the short name above them.
 - `debian name`: those short names as a licence field; truth is the table here, made from DEP-5's list and not from the filter's.
 - `debian file`: whole such files without their `License:` lines; truth is the least open class of all names, and only the class is judged.
@@ -15,26 +15,24 @@ Precision: of the texts that got an answer (a class other than unknown), how man
 Recall: of the texts whose truth is known, how many got the right class. `worse`: a text whose truth is less open than the answer.
 """
 
-import argparse
 import collections
-import datetime
 import functools
 import hashlib
-import json
 import os
-import platform
 import re
 import time
 from collections.abc import Iterator
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 os.environ["POLARS_MAX_THREADS"] = "1"
 
 import polars as pl
 from license_expression import get_spdx_licensing
 
+from benchmarks._machine import machine
+from benchmarks._run import options, save
 from filters._licenses import CLASSES, expression
 from filters.license import license as declared
 
@@ -87,18 +85,19 @@ class Text(NamedTuple):
 
 def main() -> None:
     """Read the machine's texts, ask the filter, print what came out."""
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments = options("licenses", __doc__)
     arguments.add_argument("--half", choices=["both", "development", "held-out"], default="both")
-    arguments.add_argument("--json", type=Path)
     arguments.add_argument("--wrong", action="store_true", help="list every text not answered rightly")
     given = arguments.parse_args()
+    os.sched_setaffinity(0, {given.core})
+    before = os.getloadavg()
     texts = _once([*_debian(), *_common(), *_python()])
-    report: dict[str, object] = {"made": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), "machine": platform.platform()}
+    report: dict[str, object] = {**machine(), "load average": {"before": before, "after": before}}
     for half in ("development", "held-out"):
         if given.half in ("both", half):
-            report[half] = _judged([one for one in texts if one.held_out == (half == "held-out")], half, given.wrong)
-    if given.json:
-        given.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+            report[half] = judged([one for one in texts if one.held_out == (half == "held-out")], half, given.wrong)
+    report["load average"] = {"before": before, "after": os.getloadavg()}
+    save("licenses", given, report)
 
 
 def _held_out(name: str) -> bool:
@@ -124,7 +123,7 @@ def _debian() -> Iterator[Text]:
         truths = []
         for match in re.finditer(r"^License:[ \t]*(.*)\n((?:[ \t].*\n?)*)", content, re.MULTILINE):
             title, body = match[1].strip(), re.sub(r"^[ \t]\.?", "", match[2], flags=re.MULTILINE)
-            truth = _spdx(title)
+            truth = spdx(title)
             truths.append(truth)
             if len(body.split()) >= 8:
                 yield Text("debian text", f"{where}: {title}", body, truth, half)
@@ -141,7 +140,7 @@ def _debian() -> Iterator[Text]:
         )
 
 
-def _spdx(name: str) -> str | None:
+def spdx(name: str) -> str | None:
     """A DEP-5 licence field as SPDX, None if the table does not know all of it."""
     made = []
     words = re.sub(r",? and/or ", " unclear ", re.sub(r", (and|or) ", r" \1 ", name.strip()))
@@ -168,7 +167,7 @@ def _spdx(name: str) -> str | None:
 
 def _common() -> Iterator[Text]:
     for path in sorted(_COMMON.glob("*")):
-        truth = None if path.is_symlink() or path.name == "BSD" else _spdx(path.name)
+        truth = None if path.is_symlink() or path.name == "BSD" else spdx(path.name)
         yield Text("common", path.name, path.read_text("utf-8", "replace"), truth, _held_out(path.name))
 
 
@@ -197,7 +196,8 @@ def _licence_files(package: Distribution) -> list[Path]:
     return [path for path in paths if path.is_file()]
 
 
-def _judged(texts: list[Text], half: str, wrong: bool) -> dict[str, object]:
+def judged(texts: list[Text], half: str, wrong: bool) -> dict[str, Any]:
+    """Ask the filter about every text, print what came out and return it."""
     started = time.process_time()
     rows = pl.DataFrame({"license": [one.text for one in texts]})
     absent = [pl.lit(None, pl.String).alias(role) for role in declared.roles if role != "license"]

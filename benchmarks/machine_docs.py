@@ -1,5 +1,5 @@
 # ruff: noqa: T201  a benchmark prints
-"""A pool of the documents of a Debian machine: `PYTHONPATH=. python benchmarks/machine_docs.py FOLDER`.
+"""A pool of the documents of a Debian machine: `python -m benchmarks.machine_docs FOLDER`.
 
 Manual pages in all languages (without their roff requests), and HTML, plain text, change logs and copyright files of /usr/share/doc. The
 licence is that of the package as its copyright file writes it: its `License:` lines, or, where it has none, the whole file. Another machine

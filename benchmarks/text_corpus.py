@@ -1,11 +1,13 @@
 # ruff: noqa: T201  a benchmark prints
-"""A corpus with planted near-duplicates: `PYTHONPATH=. python benchmarks/text_corpus.py FOLDER [--documents 50000] [--seed 1]`.
+"""The corpus of the benchmarks: `python -m benchmarks.text_corpus FOLDER [--documents 50000] [--seed 1]`.
 
-Real sentences of this machine's Python (docstrings of its library, package descriptions) and manual pages, drawn anew into documents of
-lognormal length, mean about 3 KB. A tenth of the documents are copies of others: equal, or with words or one block replaced until the
-Jaccard similarity of their word 5-grams is near .95, .9, .8, .7 or .5; the exact one of every pair is written to truth.parquet. The same
-machine and seed give the same corpus; another machine gives another, so only ratios within one run compare. Technical prose, mostly
-English.
+text-*.parquet: real sentences of this machine's Python (docstrings of its library, package descriptions) and manual pages, drawn anew into
+documents of one language (`lang_true`) and lognormal length, mean about 3 KB. A tenth of the documents are copies of others: equal, or with
+words or one block replaced until the Jaccard similarity of their word 5-grams is near .95, .9, .8, .7 or .5; the exact one of every pair is
+written to truth.parquet. pages-*.parquet: the same sources as they are, with their line breaks, from 200 characters.
+
+The same machine and seed give the same corpus; another machine gives another, so only ratios within one run compare. Technical prose;
+languages are those whose manual pages are installed.
 """
 
 import argparse
@@ -16,6 +18,7 @@ import random
 import re
 import sysconfig
 from collections.abc import Iterator
+from math import sqrt
 from pathlib import Path
 
 import polars as pl
@@ -23,7 +26,10 @@ import polars as pl
 from pipelines.planted import varied
 
 LEVELS = {"exact": 1.0, "0.95": 0.95, "0.9": 0.9, "0.8": 0.8, "0.7": 0.7, "0.5": 0.5}
-SHORTEST, SHARDS = 400, 8
+SHORTEST, SHORT, PAGE = 400, 800, 200  # characters: the least of a copied document, of a document that shares nothing, of a page
+FEWEST, SHARDS = 500, 8  # sentences of a language; files
+ENGLISH = "en"
+Pools = dict[str, list[str]]
 
 
 def main() -> None:
@@ -33,27 +39,34 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=50_000)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    draw = random.Random(given.seed)
-    pool = sorted({sentence for text in sources() for sentence in sentences(text)})
-    rows = documents(pool, given.documents, draw)
-    given.folder.mkdir(parents=True, exist_ok=True)
-    size = -(-len(rows) // SHARDS)
-    for shard, part in enumerate(rows.select("id", "text").iter_slices(size)):
-        part.write_parquet(given.folder / f"text-{shard:05d}.parquet", row_group_size=4096)
-    rows.select("id", "orig_id", "jaccard_true", "level").write_parquet(given.folder / "truth.parquet")
-    print(f"{len(pool)} sentences, {len(rows)} documents, {rows['text'].str.len_bytes().sum() / 1e6:.1f} MB")
+    print(write(given.folder, list(sources()), given.documents, given.seed))
 
 
-def sources() -> Iterator[str]:
-    """Texts of this machine."""
+def write(folder: Path, read: list[tuple[str, str]], count: int, seed: int) -> str:
+    """Make the corpus of such sources; says how large it is."""
+    rows, pages = documents(pools_of(read), count, random.Random(seed)), pages_of(read)
+    folder.mkdir(parents=True, exist_ok=True)
+    for shard, part in enumerate(rows.select("id", "text", "lang_true").iter_slices(-(-len(rows) // SHARDS))):
+        part.write_parquet(folder / f"text-{shard:05d}.parquet", row_group_size=4096)
+    pages.write_parquet(folder / "pages-00000.parquet", row_group_size=4096)
+    rows.select("id", "orig_id", "jaccard_true", "level").write_parquet(folder / "truth.parquet")  # last: the corpus is whole
+    sizes = [f"{some['text'].str.len_bytes().sum() / 1_000_000:.1f} MB" for some in (rows, pages)]
+    return f"{len(rows)} documents, {sizes[0]} in {rows['lang_true'].n_unique()} languages; {len(pages)} pages, {sizes[1]}"
+
+
+def sources() -> Iterator[tuple[str, str]]:
+    """Language (ISO 639-1) and text of what this machine has."""
     for distribution in importlib.metadata.distributions():
-        yield distribution.read_text("METADATA") or ""
+        yield ENGLISH, distribution.read_text("METADATA") or ""
     for file in sorted(Path(sysconfig.get_paths()["stdlib"]).rglob("*.py")):
         if "site-packages" not in file.parts:
-            yield from docstrings(file)
-    for file in sorted(Path("/usr/share/man").rglob("*.gz")):
+            yield from ((ENGLISH, text) for text in docstrings(file))
+    manuals = Path("/usr/share/man")
+    for file in sorted(manuals.rglob("*.gz")):
         page = gzip.decompress(file.read_bytes()).decode("utf-8", "replace")
-        yield re.sub(r"\\f.|\\", "", re.sub(r"(?m)^[.'].*$", "\n", page))
+        place = file.relative_to(manuals).parts[0]
+        language = ENGLISH if place.startswith("man") else place.partition("_")[0].partition(".")[0]
+        yield language, re.sub(r"\\f.|\\", "", re.sub(r"(?m)^[.'].*$", "\n", page))
 
 
 def docstrings(file: Path) -> Iterator[str]:
@@ -67,6 +80,20 @@ def docstrings(file: Path) -> Iterator[str]:
             yield ast.get_docstring(node) or ""
 
 
+def pages_of(read: list[tuple[str, str]]) -> pl.DataFrame:
+    """Distinct texts, in an order that does not follow the files'."""
+    pages = pl.DataFrame({"text": [text for _, text in read if len(text) >= PAGE]})
+    return pages.unique("text", maintain_order=True).sample(fraction=1.0, shuffle=True, seed=0)
+
+
+def pools_of(read: list[tuple[str, str]]) -> Pools:
+    """Distinct sentences of each language that has enough of them."""
+    found: dict[str, set[str]] = {}
+    for language, text in read:
+        found.setdefault(language, set()).update(sentences(text))
+    return {language: sorted(some) for language, some in sorted(found.items()) if len(some) >= FEWEST or language == ENGLISH}
+
+
 def sentences(text: str) -> Iterator[str]:
     """Sentences of six words or more that are mostly letters."""
     for paragraph in text.split("\n\n"):
@@ -75,29 +102,46 @@ def sentences(text: str) -> Iterator[str]:
                 yield sentence
 
 
-def documents(pool: list[str], count: int, draw: random.Random) -> pl.DataFrame:
-    """Shuffled rows: id, text, orig_id (-1: no copy), jaccard_true, level (single, orig, or that of the copy)."""
+def documents(pools: Pools, count: int, draw: random.Random) -> pl.DataFrame:
+    """Shuffled rows: id, text, lang_true, orig_id (-1: no copy), jaccard_true, level (single, orig, or that of the copy).
+
+    Languages are drawn by the square root of what there is of each. Short documents share no sentence while there are enough, since two
+    of them with one long sentence in common would be alike by chance.
+    """
     copies = {level: count // 60 for level in LEVELS}
-    rows: list[tuple[str, int, float, str]] = []
-    for _ in range(count - sum(copies.values())):
-        length, parts = min(max(draw.lognormvariate(7.45, 1.05), 60), 150_000), [draw.choice(pool)]
+    rows: list[tuple[str, str, int, float, str]] = []
+    weights = [sqrt(len(pool)) for pool in pools.values()]
+    unused = {language: iter(draw.sample(pool, len(pool))) for language, pool in pools.items()}
+    for language in draw.choices(list(pools), weights, k=count - sum(copies.values())):
+        pool, length = pools[language], min(max(draw.lognormvariate(7.45, 1.05), 60), 150_000)
+        parts: list[str] = []
         while sum(map(len, parts)) < length:
-            parts += draw.choices(pool, k=max(1, int(length - sum(map(len, parts))) // 200))
-        rows.append((" ".join(parts), -1, 1.0, "single"))
+            if length < SHORT:
+                parts.append(next(unused[language], None) or draw.choice(pool))
+            else:
+                parts += draw.choices(pool, k=max(1, int(length - sum(map(len, parts))) // 200))
+        rows.append((" ".join(parts), language, -1, 1.0, "single"))
     originals = iter(draw.sample([i for i, row in enumerate(rows) if len(row[0]) > SHORTEST], sum(copies.values())))
     for level, number in copies.items():
         for original in (next(originals) for _ in range(number)):
-            text = rows[original][0]
-            rows[original] = (text, -1, 1.0, "orig")
-            fresh = " ".join(draw.choices(pool, k=1 + len(text) // 100))
+            text, language, *_ = rows[original]
+            rows[original] = (text, language, -1, 1.0, "orig")
+            fresh = " ".join(draw.choices(pools[language], k=1 + len(text) // 100))
             copy = varied(text, fresh, LEVELS[level], block=draw.random() < 0.5, draw=draw)
             own, new = grams(text.split()), grams(copy.split())
-            rows.append((copy, original, len(own & new) / len(own | new), level))
+            rows.append((copy, language, original, len(own & new) / len(own | new), level))
     order = draw.sample(range(len(rows)), len(rows))
     place = {old: new for new, old in enumerate(order)}
     return pl.DataFrame(
-        [(new, rows[old][0], place.get(rows[old][1], -1), *rows[old][2:]) for new, old in enumerate(order)],
-        schema={"id": pl.Int64, "text": pl.String, "orig_id": pl.Int64, "jaccard_true": pl.Float64, "level": pl.String},
+        [(new, *rows[old][:2], place.get(rows[old][2], -1), *rows[old][3:]) for new, old in enumerate(order)],
+        schema={
+            "id": pl.Int64,
+            "text": pl.String,
+            "lang_true": pl.String,
+            "orig_id": pl.Int64,
+            "jaccard_true": pl.Float64,
+            "level": pl.String,
+        },
         orient="row",
     )
 
