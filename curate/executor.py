@@ -192,7 +192,7 @@ class Ray:
     def map(self, function: Callable[[Any], Any], tasks: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         """(index, result or Crashed), as they finish; at most two tasks per CPU are under way."""
         ray = self._started()
-        remote = ray.remote(num_cpus=1, max_retries=0, max_calls=0)(function)
+        remote = ray.remote(num_cpus=1, num_gpus=self._gpu_each(ray, tasks), max_retries=0, max_calls=0)(function)
         attempts = [0] * len(tasks)
         waiting = list(range(len(tasks)))[::-1]
         running: dict[Any, tuple[int, float | None]] = {}
@@ -227,6 +227,15 @@ class Ray:
         finally:
             for reference in running:
                 ray.cancel(reference, force=True)
+
+    def _gpu_each(self, ray: Any, tasks: Sequence[Any]) -> float:
+        """The share of a GPU that each task asks for, so that as many run as there are CPUs. Without one Ray shows a task no GPU."""
+        if not any(getattr(task, "gpu", False) for task in tasks):
+            return 0.0
+        gpus = ray.cluster_resources().get("GPU", 0.0)
+        if not gpus:
+            raise CeterisError("the plan is for a GPU and Ray has none", where=self.address, fix="add GPU nodes, or set device: cpu")
+        return max(int(min(gpus / self.workers, 1.0) * 1000) / 1000, 0.001)
 
     def _overdue(self, ray: Any, running: dict[Any, tuple[int, float | None]]) -> list[tuple[int, str]]:
         """End the tasks that outlived the deadline. Clocks start for the oldest `workers` tasks only: the others wait for a CPU."""

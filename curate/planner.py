@@ -65,13 +65,15 @@ def _measure(
 
     Signals of a fixed batch shape give other last bits on another kind of device; all others answer alike everywhere.
     """
+    if signal.device:
+        parameters = {**parameters, "device": signal.device(parameters["device"]) or device_kind()}
     how = [kind, signal.version, parameters, {k: str(v) for k, v in signal.schema.items()}, device_kind() if signal.batch else ""]
     how += [{role: pool.roles.get(role) for role in signal.roles}, [[one.kind, one.model.version] for one in models]]
     return Measure(name, kind, signal, parameters, digest_of(how), tuple(dict.fromkeys(one.kind for one in models)), pending)
 
 
 def device_kind() -> str:
-    """What a float model's last bits depend on: `cpu-` and the widest vector instructions (as torch counts them)."""
+    """What a float model's last bits depend on, on a processor: `cpu-` and the widest vector instructions (as torch counts them)."""
     flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split() if Path("/proc/cpuinfo").exists() else []
     wide = {"avx512f", "avx512bw", "avx512dq", "avx512vl"}.issubset(flags)
     return f"cpu-{platform.machine()}-" + ("AVX512" if wide else "AVX2" if "avx2" in flags else "DEFAULT")

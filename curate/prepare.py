@@ -195,7 +195,7 @@ def _sample_differs(pool: Pool, measure: Measure, store: Store) -> bool:
             stored = stored.with_columns(row=np.arange(part.start, part.stop)).filter("measured").head(SAMPLE)
             fresh = measure_rows(Contents(pool, shard), measure, stored["row"].to_numpy())
             for name, dtype in measure.signal.schema.items():
-                same = (stored[name] - fresh[name]).abs() <= FLOAT_TOLERANCE if dtype.is_float() else stored[name] == fresh[name]
+                same = (stored[name] - fresh[name]).abs() <= measure.signal.tolerance if dtype.is_float() else stored[name] == fresh[name]
                 if not (same.fill_null(False) | (stored[name].is_null() & fresh[name].is_null())).all():
                     return True
             return False

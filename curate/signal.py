@@ -38,6 +38,8 @@ class Signal:
     function: Callable[..., pl.DataFrame]
     defaults: dict[str, Any]
     models: dict[str, tuple[str, ...]]
+    device: Callable[[str], str] | None = None
+    tolerance: float = 1e-5
 
     def __call__(self, rows: pl.DataFrame, **parameters: Any) -> pl.DataFrame:
         """Measure rows: the plain function, for use without an engine."""
@@ -108,9 +110,15 @@ def signal(
     optional: Sequence[str] = (),
     uses: Sequence[str] = (),
     batch: int | None = None,
+    device: Callable[[str], str] | None = None,
+    tolerance: float = 1e-5,
 ) -> Callable[[Callable[..., pl.DataFrame]], Signal]:
     """Declare a signal: the roles it reads (`optional` ones arrive as null columns where a pool lacks them), the columns it writes,
     the packages whose release may change its answers, and, for float models, the fixed batch shape.
+
+    `tolerance` is how far floats may move when code or packages change, and the stored evidence still stand. A signal that can use
+    a GPU has a parameter `device`, and `device` says what a value of that means on this machine: "" for the processor, or `cuda-` and the
+    compute capability. The plan puts the kind of device in the parameter's place, so that it is in the fingerprint and reaches workers.
 
     The function's keyword-only parameters are the signal's parameters; each has a default, except those annotated `ModelRef`.
     Raises TypeError at import when the function's signature says otherwise.
@@ -131,6 +139,8 @@ def signal(
             function,
             defaults,
             models,
+            device,
+            tolerance,
         )
 
     return declare

@@ -45,6 +45,11 @@ class Task:
     shelf: Shelf
     sketches: dict[str, Measure]
 
+    @property
+    def gpu(self) -> bool:
+        """Whether a signal that it may ask was planned for a GPU."""
+        return any(str(measure.parameters.get("device", "")).startswith("cuda-") for measure in self.measures.values())
+
 
 @dataclass
 class Receipt:

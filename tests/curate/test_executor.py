@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -155,3 +155,19 @@ def test_crashes_and_errors_cross_process_borders_whole():
     assert pickle.loads(pickle.dumps(Crashed(3, "detail"))) == Crashed(3, "detail")
     error = pickle.loads(pickle.dumps(CeterisError("what", where="where", fix="fix")))
     assert (type(error), str(error)) == (CeterisError, "where: what\n  fix: fix")
+
+
+@dataclass
+class OnGpu:
+    """A task planned for a GPU."""
+
+    gpu: bool = True
+
+
+@pytest.mark.ray
+def test_ray_without_a_gpu_says_so_instead_of_waiting_for_one(ray_of_two):
+    if ray_of_two._started().cluster_resources().get("GPU"):
+        pytest.skip("this Ray has a GPU")
+    with pytest.raises(CeterisError, match="Ray has none") as caught:
+        list(ray_of_two.map(lambda task: task, [OnGpu()]))
+    assert caught.value.fix == "add GPU nodes, or set device: cpu"

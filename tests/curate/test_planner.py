@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from typing import Literal
 
 import polars as pl
@@ -195,3 +196,18 @@ def test_the_engines_own_content_key_never_hides_a_filter_of_that_name(planned, 
 
     plan = planned(NET + 'stages: {a: {keep: "content.words > 1"}}\nsubsets: [a]', catalogue=filters(content=content))
     assert plan.measures["content"].signal is content
+
+
+def test_the_kind_of_device_is_part_of_how_and_reaches_the_workers(planned, filters):
+    there = {"auto": "", "cpu": "", "cuda": "cuda-9.0"}
+
+    @signal(version=1, reads=["text"], writes={"value": pl.Float32}, device=there.__getitem__)
+    def felt(batch, *, device: str = "auto"):
+        return batch.select(value=pl.lit(1.0, pl.Float32))
+
+    text = 'signals: {f: {felt: {device: WHERE}}}\nstages: {a: {keep: "f.value > 0"}}'
+    entries = {**filters(), "felt": replace(filters()["length"], found=felt)}
+    plans = {name: planned(text.replace("WHERE", name), catalogue=entries).measures["f"] for name in there}
+    assert plans["auto"].fingerprint == plans["cpu"].fingerprint != plans["cuda"].fingerprint
+    assert plans["cuda"].parameters == {"device": "cuda-9.0"}
+    assert plans["cpu"].parameters["device"].startswith("cpu-")

@@ -285,3 +285,18 @@ def test_changed_code_of_a_signal_with_a_model_is_checked_in_a_process_that_neve
     loaded.cache_clear()
     _SHELF.clear()
     assert do(recipe, texts, store, filters("2", net=net, scored=scored)).effort.measured == {}
+
+
+def test_floats_may_move_as_far_as_the_signal_declares(do, store, texts, filters):
+    def moved(by, tolerance):
+        @signal(version=1, reads=["text"], writes={"share": pl.Float32}, tolerance=tolerance)
+        def size(batch):
+            return batch.select(share=(pl.col("text").str.len_chars() / 7 + by).cast(pl.Float32))
+
+        return size
+
+    recipe = SIZE.replace("chars > 2", "share > 0.3")
+    do(recipe, texts, store, filters("one", size=moved(0.0, 1e-3)))
+    assert do(recipe, texts, store, filters("two", size=moved(5e-4, 1e-3))).effort.measured == {}
+    with pytest.raises(NondeterminismError, match="size changed"):
+        do(recipe, texts, store, filters("three", size=moved(5e-4, 1e-5)))
