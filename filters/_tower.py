@@ -14,8 +14,6 @@ import xxhash
 from PIL import Image
 from torch import Tensor, nn
 
-from filters._image import decode
-
 VOCABULARY = 4096
 CONTEXT = 16
 TEMPERATURE_AT_MOST = 100.0
@@ -85,9 +83,8 @@ def tokenize(texts: list[str]) -> Tensor:
     return torch.tensor([row + [0] * (CONTEXT - len(row)) for row in rows], dtype=torch.int64).reshape(len(texts), CONTEXT)
 
 
-def pixels_of(data: bytes, resolution: int) -> npt.NDArray[np.uint8]:
-    """The decoded image squeezed to (3, resolution, resolution) bytes, reduced by area. Raises ImageError."""
-    image = decode(data)
+def pixels_of(image: Image.Image, resolution: int) -> npt.NDArray[np.uint8]:
+    """The image squeezed to (3, resolution, resolution) bytes, reduced by area."""
     if image.size != (resolution, resolution):
         image = image.resize((resolution, resolution), Image.Resampling.BOX)
     return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))

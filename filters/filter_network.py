@@ -9,8 +9,8 @@ import polars as pl
 from curate.digest import row_hash
 from curate.errors import PoolError
 from curate.model import Made, Weights, model
-from filters._image import ImageError
-from filters._matcher import Matcher
+from filters._image import ImageError, decode
+from filters._matcher import Matcher, whole
 from filters._torch import steady
 
 if TYPE_CHECKING:
@@ -88,10 +88,9 @@ def load(weights: Weights, card: dict[str, Any]) -> Matcher:
     towers.load_state_dict({**state, **counters})
     towers.eval().requires_grad_(False)
 
-    def preprocess(data: bytes) -> "Tensor":
-        return scaled(torch.from_numpy(pixels_of(data, shape["resolution"])))
-
-    return Matcher(towers, preprocess, tokenize)
+    side = shape["resolution"]
+    seeing = {"squeezed": side}
+    return Matcher(towers, (3, side, side), seeing, lambda image: pixels_of(image, side), scaled, tokenize, whole, towers.encode_text)
 
 
 def _trusted(rows: pl.DataFrame, resolution: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.bool_], int]:
@@ -103,7 +102,7 @@ def _trusted(rows: pl.DataFrame, resolution: int) -> tuple[npt.NDArray[np.uint8]
         if image is None or text is None:
             continue
         try:
-            images.append(pixels_of(image, resolution))
+            images.append(pixels_of(decode(image), resolution))
         except ImageError:
             continue
         texts.append(text)

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 from safetensors import SafetensorError
 
 from curate.errors import CeterisError, RecipeError, nearest
 from curate.model import Made, Weights, model
-from filters._image import decode
-from filters._matcher import Matcher
+from filters._matcher import Matcher, Pixels
+from filters._short_texts import texts_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,19 +69,27 @@ def load(weights: Weights, card: dict[str, Any]) -> Matcher:
 
     with torch.random.fork_rng(devices=[]):
         made, transform = _built(card["architecture"])
+    *shaping, _, normalize = transform.transforms  # the last two make floats of one image; here that is done for a batch
     tokenizer = _tokenizer(card["architecture"])
     made.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in weights.items()})
     made.eval().requires_grad_(False)
 
-    def preprocess(data: bytes) -> "Tensor":
-        pixels: Tensor = transform(decode(data))
-        return pixels
+    def pixels(image: Image.Image) -> Pixels:
+        for step in shaping:
+            image = step(image)
+        return np.asarray(image)
+
+    def scaled(batch: "Tensor") -> "Tensor":
+        floats: Tensor = normalize(batch.permute(0, 3, 1, 2).to(torch.float32).div(255))
+        return floats
 
     def tokenize(texts: list[str]) -> "Tensor":
         tokens: Tensor = tokenizer([text[:CHARACTERS_AT_MOST] for text in texts])
         return tokens
 
-    return Matcher(made, preprocess, tokenize)
+    seeing = {key: made.visual.preprocess_cfg[key] for key in ("size", "interpolation", "resize_mode", "fill_color")}
+    shape = (*(seeing["size"] if isinstance(seeing["size"], tuple | list) else (seeing["size"],) * 2), 3)
+    return Matcher(made, shape, seeing, pixels, scaled, tokenize, *texts_of(made))
 
 
 def _architecture(name: str, config: str | None) -> dict[str, Any]:

@@ -72,6 +72,7 @@ def parameters(tmp_path_factory: pytest.TempPathFactory, fasttext_file: Path, fr
     texts.write_parquet(sets)
     others = pl.DataFrame({"text": [f"word {i}" for i in range(96)]})
     small: dict[str, Callable[[], str]] = {
+        "clip_embedding": lambda: frozen(filter_network.filter_network, pairs, samples=128),
         "clip_score": lambda: frozen(filter_network.filter_network, pairs, samples=128),
         "contamination": lambda: frozen(evaluation_ngrams.evaluation_ngrams, sets=str(sets), fields=["text"], n=5, least=3),
         "language_fasttext": lambda: frozen(fasttext.fasttext, file=str(fasttext_file)),
