@@ -25,11 +25,12 @@ PUBLISH_EVERY = 2.0
 
 @dataclass
 class Effort:
-    """What a run cost: rows measured and seconds by signal, keys newly linked by grouping."""
+    """What a run cost: rows measured and seconds by signal, keys newly linked by grouping, rows held against by stage."""
 
     measured: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     linked: dict[str, int] = field(default_factory=dict)
+    held: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -185,7 +186,7 @@ class Passes:
         return Cut(entering, entering - dropped.height, survivors=part)
 
     def _held(self, node: Node, rule: OnePer) -> list[Gathered]:
-        """The rows of the pool that a stage's rows are held against: all of them that have a sketch."""
+        """The rows of the pool that a stage's rows are held against: all that can be measured. CeterisError where too many cannot."""
         reference = self.plan.references[node.name]
         pool, sketch = reference.pool, reference.sketch
         bare = replace(rule, prefer=())
@@ -212,6 +213,15 @@ class Passes:
         for index, receipt in self._mapped(f"{node.name}: {rule.against}", tasks, pieces, pool):
             receipts[index] = receipt
         held = [receipts[piece.number].candidates[node.name] for piece in pieces]
+        self.effort.held[node.name] = sum(part.rows for part in held)
+        failed, at_most = pool.rows - self.effort.held[node.name], float(self.plan.recipe.errors_at_most)
+        if pool.rows and failed / pool.rows > at_most:
+            raise CeterisError(
+                f"stage {node.name}: nothing can be held against {failed:,} of {pool.rows:,} rows ({failed / pool.rows:.1%}) of "
+                f"{rule.against}, which cannot be measured; at most {at_most:.1%} may",
+                where=node.name,
+                fix="look at that pool, or set errors_at_most in the recipe",
+            )
         return [
             Gathered(piece, pool.shards[piece.shard].digest, sketch, part, offset=self.plan.pool.rows, reserved=True)
             for piece, part in zip(pieces, held, strict=True)

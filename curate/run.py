@@ -133,7 +133,8 @@ def _record(
     for name, groups in plan.groups.items():
         facts.record("grouping", name=name, links=groups.folder, threshold=groups.threshold, linked=effort.linked.get(name, 0))
     for stage, reference in plan.references.items():
-        facts.record("against", stage=stage, pool=reference.pool.id, rows=reference.pool.rows)
+        held = {"held": effort.held[stage]} if stage in effort.held else {}  # not where the stage was decided before
+        facts.record("against", stage=stage, pool=reference.pool.id, rows=reference.pool.rows, **held)
     for line in funnel(plan.nodes, decided):
         facts.record("stage", id=plan.nodes[line["stage"]].id, **line)
     for name, digest in subsets.items():

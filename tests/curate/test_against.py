@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from curate.audit import why
-from curate.errors import NondeterminismError, RecipeError
+from curate.errors import CeterisError, NondeterminismError, RecipeError
 from curate.grouping import grouping
 from curate.pool import Pool
 from curate.record import Run
@@ -51,7 +51,8 @@ def test_rows_like_one_of_the_earlier_pool_leave_for_it_and_the_earlier_pool_is_
     assert (near["survivor_original"], near["similarity"]) == ("second", round(5 / 6, 4))
     assert {path: path.read_bytes() for path in earlier.root.iterdir()} == before
     facts = [json.loads(line) for line in store.storage.get(f"{outcome.folder}/ledger.jsonl").splitlines()]
-    assert [(fact["stage"], fact["pool"], fact["rows"]) for fact in facts if fact["what"] == "against"] == [("new", earlier.id, 3)]
+    told = [(fact["stage"], fact["pool"], fact["rows"], fact["held"]) for fact in facts if fact["what"] == "against"]
+    assert told == [("new", earlier.id, 3, 3)]
 
 
 def test_the_earlier_pool_is_sketched_once_and_new_shards_measure_only_themselves(do, store, earlier, later, tmp_path):
@@ -100,3 +101,20 @@ def test_changed_code_that_would_sketch_the_earlier_pool_otherwise_stops(do, sto
     another = pool_of(tmp_path / "another", text=["abcd"])
     with pytest.raises(NondeterminismError, match=r"same\.sketch changed .* measures stored rows differently"):
         do(recipe, another, store, filters("3", same=grouping("same", version=1, sketch=letters)))
+
+
+def test_rows_of_the_earlier_pool_that_cannot_be_measured_are_told_and_may_not_be_many(do, store, filters, tmp_path):
+    @signal(version=1, reads=["text"], writes={"key": pl.Binary})
+    def letters(batch):
+        return batch.select(key=pl.col("text").cast(pl.Binary), error=pl.when(pl.col("text") == "!").then(pl.lit("shouted")))
+
+    known = filters(same=grouping("same", version=1, sketch=letters))
+    earlier = pool_of(tmp_path / "earlier", text=["a", "!", "b", "c"])
+    later = pool_of(tmp_path / "later", text=["a", "d"])
+    recipe = RECIPE.replace("EARLIER", str(earlier.root)).replace("alike", "same")
+    outcome = do(recipe.replace("stages", "errors_at_most: 0.25, stages"), later, store, known)
+    assert (outcome.effort.held, outcome.decided["new"].kept) == ({"new": 3}, 1)
+    fewer = recipe.replace("stages", "errors_at_most: 0.2, stages")
+    with pytest.raises(CeterisError, match=r"nothing can be held against 1 of 4 rows \(25.0%\) of .*earlier") as raised:
+        do(fewer, pool_of(tmp_path / "more", text=["a"]), store, known)
+    assert (raised.value.where, bool(raised.value.fix)) == ("new", True)
