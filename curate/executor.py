@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from curate.errors import CeterisError
+from curate.threads import SHARE, share
 
 ATTEMPTS = 3
 
@@ -69,7 +70,7 @@ class Processes:
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:
             self._others = active_children()
-            pool = ProcessPoolExecutor(self.workers, mp_context=get_context("spawn"), initializer=_begin)
+            pool = ProcessPoolExecutor(self.workers, mp_context=get_context("spawn"), initializer=_begin, initargs=(self.workers,))
             try:
                 pool.submit(os.getpid).result()
             except BrokenProcessPool as error:
@@ -140,8 +141,9 @@ class Processes:
             self._pool = None
 
 
-def _begin() -> None:
-    """In a worker: leave Ctrl-C to the driver, and end when the driver is gone."""
+def _begin(workers: int) -> None:
+    """In a worker: leave Ctrl-C to the driver, end when the driver is gone, and decode on no more than a share of the cores."""
+    os.environ.setdefault(SHARE, str(share() // workers))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
 

@@ -1,6 +1,5 @@
 """Images and texts through an image-text model: decoded, resized and tokenised in threads beside the model's own work."""
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +12,7 @@ import numpy.typing as npt
 import xxhash
 
 from curate.model import loaded
+from curate.threads import share
 from filters._image import ImageError, decode
 from filters._matcher import Matcher, Pixels
 from filters._torch import device_kind, placed, steady
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 ROWS_ON_CPU, ROWS_ON_GPU = 16, 256
 """Rows of every call of a model: fixed, since last bits depend on it. 16 are as fast as 64 on a processor, and fewer are padded."""
 _AHEAD, _CHUNK = 3, 8  # batches under way; images that a thread takes at a time
-_THREADS = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 16)
 _HELD_BYTES = 512 << 20
 
 Indices = npt.NDArray[np.int64]
@@ -54,7 +53,7 @@ def encoded(model: str, images: Sequence[bytes | None], texts: Sequence[str | No
     place = placed(kind)
     size = ROWS_ON_GPU if place.type == "cuda" else ROWS_ON_CPU
     matcher.model.to(place)
-    with ThreadPoolExecutor(_THREADS) as pool, steady(), torch.inference_mode(), _precision(kind):
+    with ThreadPoolExecutor(share()) as pool, steady(), torch.inference_mode(), _precision(kind):
         said = np.array([row for row, text in enumerate(texts) if text is not None], np.int64)
         tokens = pool.submit(matcher.tokenize, [text for text in texts if text is not None]) if said.size else None
         shown = np.array([row for row, image in enumerate(images) if image is not None], np.int64)
