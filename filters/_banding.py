@@ -32,7 +32,7 @@ def linked(sketches: Sketches, bands: int, rows: int, floor: float) -> Iterator[
     share, shares = sketches.share
     mine = np.arange(share, bands, shares)
     at_once = max(1, CODES // max(sketches.count, 1))
-    held = np.empty(0, np.uint64)
+    held, settled = [np.empty(0, np.uint64)], 0  # pairs that agree in a band before this one were verified, here or in another share
     for first in range(0, mine.size, at_once):
         some = mine[first : first + at_once]
         codes = np.empty((some.size, sketches.count), np.uint32)
@@ -40,11 +40,11 @@ def linked(sketches: Sketches, bands: int, rows: int, floor: float) -> Iterator[
             band_codes(_signatures(frame, bands, rows), some, rows, codes[:, start : start + frame.height])
         for band in range(some.size):
             for found in candidates(codes[band], sketches.fresh):
-                held = np.unique(np.concatenate([held, found]))
-                if held.size > PAIRS:
-                    yield from _verified(sketches, held, floor)
-                    held = np.empty(0, np.uint64)
-    yield from _verified(sketches, held, floor)
+                held.append(found[unequal(codes[:band], found)])
+                if sum(part.size for part in held) > PAIRS:
+                    yield from _verified(sketches, np.unique(np.concatenate(held)), floor, settled, rows)
+                    held, settled = held[:1], int(some[band])
+    yield from _verified(sketches, np.unique(np.concatenate(held)), floor, settled, rows)
 
 
 def candidates(codes: Halves, fresh: int) -> Iterator[Words]:
@@ -57,22 +57,23 @@ def candidates(codes: Halves, fresh: int) -> Iterator[Words]:
         yield out[:count].copy()
 
 
-def _verified(sketches: Sketches, pairs: Words, floor: float) -> Iterator[pl.DataFrame]:
+def _verified(sketches: Sketches, pairs: Words, floor: float, settled: int, rows: int) -> Iterator[pl.DataFrame]:
+    """The links among the pairs, but for those that agree in one of the first `settled` bands."""
     for first in range(0, pairs.size, TAKEN):
         some = pairs[first : first + TAKEN]
         i, j = (some >> np.uint64(32)).astype(np.int64), (some & np.uint64(0xFFFFFFFF)).astype(np.int64)
         numbers, place = np.unique(np.concatenate([i, j]), return_inverse=True)
-        alike = _similarities(sketches.take(numbers, ["signature", "shingles"]), place[: i.size], place[i.size :])
+        texts = sketches.take(numbers, ["signature", "shingles"])
+        signatures = _signatures(texts, settled, rows)
+        unsettled = apart(signatures, place[: i.size], place[i.size :], settled, rows)
+        i, j, one, other = i[unsettled], j[unsettled], place[: i.size][unsettled], place[i.size :][unsettled]
+        if texts["shingles"].null_count():
+            alike = shares_of(signatures, one, other)
+        else:
+            packed, stops = flat(texts["shingles"])
+            alike = jaccards_of(packed[stops[0] : stops[-1]].view("<u4"), (stops - stops[0]) // 4, one, other)
         strong = alike >= np.float32(floor)
         yield pl.DataFrame({"i": i[strong], "j": j[strong], "similarity": alike[strong]}, schema=LINK_SCHEMA)
-
-
-def _similarities(texts: pl.DataFrame, i: Indices, j: Indices) -> Similarities:
-    if texts["shingles"].null_count():
-        data, offsets = flat(texts["signature"])
-        return shares_of(data[offsets[0] : offsets[-1]].view("<u4").reshape(texts.height, -1), i, j)
-    packed, stops = flat(texts["shingles"])
-    return jaccards_of(packed[stops[0] : stops[-1]].view("<u4"), (stops - stops[0]) // 4, i, j)
 
 
 def _signatures(texts: pl.DataFrame, bands: int, rows: int) -> Halves:
@@ -120,6 +121,34 @@ def next_pairs(packed: Words, fresh: np.uint64, state: Indices, out: Words) -> i
         other = 0
     state[0], state[1] = one, other
     return count
+
+
+@kernel
+def unequal(codes: Halves, pairs: Words) -> npt.NDArray[np.bool_]:
+    """Whether the two of each pair have no equal code in any of the bands of `codes`, which had them already."""
+    found = np.ones(pairs.size, np.bool_)
+    for pair in range(pairs.size):
+        i, j = pairs[pair] >> np.uint64(32), pairs[pair] & np.uint64(0xFFFFFFFF)
+        for band in range(codes.shape[0]):
+            if codes[band, i] == codes[band, j]:
+                found[pair] = False
+                break
+    return found
+
+
+@kernel
+def apart(signatures: Halves, i: Indices, j: Indices, bands: int, rows: int) -> npt.NDArray[np.bool_]:
+    """Whether signatures i and j agree in none of the first bands."""
+    found = np.ones(i.size, np.bool_)
+    for pair in range(i.size):
+        band = 0
+        while found[pair] and band < bands:
+            equal = 0
+            while equal < rows and signatures[i[pair], band * rows + equal] == signatures[j[pair], band * rows + equal]:
+                equal += 1
+            found[pair] = equal < rows
+            band += 1
+    return found
 
 
 @kernel
