@@ -241,5 +241,5 @@ def _best(runs: list[dict[str, Any]], size: Callable[[Any], int]) -> dict[str, A
         **rates,
         "peak MiB": max(run["peak MiB"] for run in runs),
         "rounds": len(runs),
-        **runs[-1]["notes"],
+        **{note: min(run["notes"][note] for run in runs) for note in runs[0]["notes"]},
     }

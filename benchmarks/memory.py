@@ -3,7 +3,7 @@
 `python -m benchmarks.memory FOLDER [--documents 1000000]`. FOLDER has text-*.parquet. The larger corpus is made of distinct copies: a
 letter is appended to every word of three letters or more, another one for each copy, so copies are not alike and each has the duplicates
 planted in it. It is kept in FOLDER/grown-N (1.7 GB for a million documents of 3 KB). One process, an empty store each time; memory is the
-proportional set size of all processes, looked at four times a second. Its ratio is the figure; seconds are of one run.
+proportional set size of all processes, looked at twice a second. Its ratio is the figure; seconds are of one run.
 """
 
 import os
