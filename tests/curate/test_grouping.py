@@ -111,3 +111,11 @@ def test_a_grouping_says_at_import_what_it_lacks():
         grouping("g", version=1, sketch=key, links=floorless)
     with pytest.raises(TypeError, match="parameter floor must be keyword-only"):
         grouping("g", version=1, sketch=key, links=positional)
+
+
+def test_one_chain_of_all_rows_in_any_order_is_one_component():
+    chain = np.random.default_rng(0).permutation(100_000)
+    links = chain[:-1], chain[1:], np.full(chain.size - 1, 0.9, np.float32)
+    survivor, similarity = keep_one(np.arange(chain.size), links, 0.8, "components")
+    assert not survivor.any()
+    assert similarity.tolist() == [1.0] + [np.float32(0.9)] * (chain.size - 1)
