@@ -51,9 +51,10 @@ def encoded(model: str, images: Sequence[bytes | None], texts: Sequence[str | No
     _HELD.users.add((user, model))
     kind = device_kind(device) if device in ("auto", "cuda") else device
     place = placed(kind)
-    size = ROWS_ON_GPU if place.type == "cuda" else ROWS_ON_CPU
-    matcher.model.to(place)
-    with ThreadPoolExecutor(share()) as pool, steady(), torch.inference_mode(), _precision(kind):
+    gpu = place.type == "cuda"
+    matcher.model.to(place).requires_grad_(gpu)  # autocast keeps the cast of a weight only where it could have a gradient
+    size = ROWS_ON_GPU if gpu else ROWS_ON_CPU
+    with ThreadPoolExecutor(share()) as pool, steady(strict=not gpu), torch.inference_mode(), _precision(kind):
         said = np.array([row for row, text in enumerate(texts) if text is not None], np.int64)
         tokens = pool.submit(matcher.tokenize, [text for text in texts if text is not None]) if said.size else None
         shown = np.array([row for row, image in enumerate(images) if image is not None], np.int64)
@@ -122,13 +123,15 @@ def _batches(
             try:
                 into[place] = see(images[row] or b"")
             except ImageError as error:
+                into[place] = 0
                 broken.append((row, error.code))
         return broken
 
     for start in range(0, shown.size, size):
         rows = shown[start : start + size]
-        pixels = torch.zeros((size, *matcher.shape), dtype=torch.uint8, pin_memory=place.type == "cuda")
+        pixels = torch.empty((size, *matcher.shape), dtype=torch.uint8, pin_memory=place.type == "cuda")
         array = pixels.numpy()
+        array[rows.size :] = 0
         chunks = [slice(first, first + _CHUNK) for first in range(0, rows.size, _CHUNK)]
         waiting.append((rows, pixels, [pool.submit(fill, rows[chunk], array[chunk]) for chunk in chunks]))
         if len(waiting) > _AHEAD:

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def steady() -> Iterator[None]:
-    """Within it torch uses one thread, so that sums have one order, and refuses kernels that are not deterministic.
+def steady(strict: bool = True) -> Iterator[None]:
+    """Within it torch uses one thread, so that sums have one order, and deterministic kernels: it refuses others, or, where not `strict`,
+    warns of them (on a GPU it has none for sums of whole numbers, which have one answer in any order).
 
     The settings found are restored: they belong to the process, not to a filter.
     """
@@ -24,7 +25,7 @@ def steady() -> Iterator[None]:
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     warn_only, fill = torch.is_deterministic_algorithms_warn_only_enabled(), torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
+    torch.use_deterministic_algorithms(True, warn_only=not strict)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a pass over memory for each tensor
     try:
         yield
