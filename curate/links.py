@@ -1,7 +1,7 @@
 """`one_per`: keys are numbered once, sketches of new keys laid down by number, links sought among them, survivors chosen.
 
-Rows, sketches and links stay in files; the driver holds about 60 bytes for every row that enters, 40 for every key ever linked there, and
-90 for every link that counts.
+Rows, sketches and links stay in files; the driver holds about 90 bytes for every row that enters, for every key ever linked there, and for
+every link that counts.
 """
 
 import itertools
