@@ -91,8 +91,13 @@ def _texts(matcher: Matcher, said: Indices, tokens: "Tensor", size: int, place: 
         rows = np.flatnonzero(lengths == length)
         for some in (rows[start : start + size] for start in range(0, rows.size, size)):
             padded = np.pad(some, (0, size - some.size), mode="edge")
-            made.append((said[some], _unit(matcher.encode_text(tokens[padded, : int(length)].to(place)))))
+            made.append((said[some], _unit(matcher.encode_text(_sent(tokens[padded, : int(length)], place)))))
     return made
+
+
+def _sent(tokens: "Tensor", place: "torch.device") -> "Tensor":
+    """On the device, without waiting for what it is at."""
+    return tokens.pin_memory().to(place, non_blocking=True) if place.type == "cuda" else tokens
 
 
 def _unit(features: "Tensor") -> "Tensor":

@@ -1,5 +1,6 @@
 """Any image-text model of open_clip: published weights by their tag, or a checkpoint of one's own."""
 
+import functools
 import json
 import logging
 import pickle
@@ -80,8 +81,12 @@ def load(weights: Weights, card: dict[str, Any]) -> Matcher:
         return np.asarray(image)
 
     def scaled(batch: "Tensor") -> "Tensor":
-        floats: Tensor = normalize(batch.permute(0, 3, 1, 2).to(torch.float32).div(255))
-        return floats
+        mean, std = constants(batch.device)
+        return batch.permute(0, 3, 1, 2).to(torch.float32).div_(255).sub_(mean).div_(std)
+
+    @functools.cache
+    def constants(device: "torch.device") -> "list[Tensor]":
+        return [torch.tensor(values, device=device).view(-1, 1, 1) for values in (normalize.mean, normalize.std)]
 
     def tokenize(texts: list[str]) -> "Tensor":
         tokens: Tensor = tokenizer([text[:CHARACTERS_AT_MOST] for text in texts])
