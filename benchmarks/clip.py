@@ -16,12 +16,10 @@ Goals: on a processor ours >= .9 bare and >= the loop; on a GPU ours >= .85 of t
 
 import argparse
 import functools
-import hashlib
 import io
 import json
 import os
 import platform
-import random
 import subprocess
 import sys
 import time
@@ -32,38 +30,15 @@ from pathlib import Path
 from typing import Any
 
 import curate  # noqa: F401  one thread, set before numpy and torch are imported
+from benchmarks.clip_pool import NAME, WEIGHTS, prepare
 
 ROOT = Path(__file__).parents[1]
-SHARD, WARM = 2048, 64
-NAME = "ViT-B-32"
 RECIPE = """
 models: {{b32: {{open_clip: {{name: {name}, weights: {weights}}}}}}}
 signals: {{match: {{clip_score: {{model: b32}}}}}}
 stages: {{kept: {{keep: {{top: match.score, fraction: 0.3}}}}}}
 subsets: [kept]
 """
-_COLOURS = ("red", "green", "blue", "yellow", "black", "white", "purple", "orange")
-_SHAPES = ("circle", "square", "triangle", "hexagon", "star", "line")
-_WORDS = (
-    "on",
-    "beside",
-    "under",
-    "above",
-    "a",
-    "the",
-    "small",
-    "large",
-    "old",
-    "new",
-    "photo",
-    "of",
-    "with",
-    "sunny",
-    "quiet",
-    "view",
-    "from",
-    "home",
-)
 
 
 def main() -> None:
@@ -85,7 +60,7 @@ def main() -> None:
     cores = len(os.sched_getaffinity(0))
     given.rows = given.rows or (65_536 if gpu["gpu"] else 128)
     given.workers = given.workers or (sorted({max(cores // 4, 1), max(cores // 2, 1), cores}) if gpu["gpu"] else [0])
-    _prepare(given.folder, given.rows, cores)
+    prepare(given.folder, given.rows, (2 * max(given.workers), 64) if gpu["gpu"] else (1, 16), cores)
     decoding = ["decode:1", f"decode:{cores}"] if gpu["gpu"] else ["decode:1"]
     wanted = ["bare", *decoding, "loop", *[f"ours:{number}" for number in given.workers]]
     found: dict[str, Any] = {}
@@ -137,57 +112,6 @@ def _cpu() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def _prepare(folder: Path, rows: int, cores: int) -> None:
-    """FOLDER/warm and FOLDER/pool of Parquet shards, and the checkpoint; what is there already is kept."""
-    import open_clip
-    import torch
-    from safetensors.torch import save_file
-
-    if not (folder / "b32.safetensors").exists():
-        torch.manual_seed(0)
-        save_file(open_clip.create_model(NAME, pretrained=None).state_dict(), folder / "b32.safetensors")
-    wanted = [(folder / "pool" / f"{start:08d}.parquet", start, min(SHARD, rows - start)) for start in range(0, rows, SHARD)]
-    wanted += [(folder / "warm" / f"{number:08d}.parquet", 10**9 + number * WARM, min(WARM, rows)) for number in range(2 * cores)]
-    for place in ("pool", "warm"):
-        for path in (folder / place).glob("*.parquet"):
-            path.unlink()
-        (folder / place).mkdir(exist_ok=True)
-    with ProcessPoolExecutor(cores, mp_context=get_context("spawn")) as pool:
-        list(pool.map(_write, wanted))
-
-
-def _write(shard: tuple[Path, int, int]) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    path, start, count = shard
-    made = [_scene(random.Random(number)) for number in range(start, start + count)]
-    uids = [hashlib.sha256(str(number).encode()).hexdigest()[:32] for number in range(start, start + count)]
-    table = pa.table({"uid": uids, "image": pa.array([image for image, _ in made], pa.binary()), "text": [text for _, text in made]})
-    pq.write_table(table, path, compression="none", row_group_size=SHARD)
-
-
-def _scene(rng: random.Random) -> tuple[bytes, str]:
-    """Figures on a textured ground, as a JPEG of 20 to 90 kB; of ten captions seven have 3 to 11 words, two 12 to 25, one 40 to 80."""
-    import numpy as np
-    from PIL import Image, ImageDraw
-
-    width, height = rng.randint(224, 512), rng.randint(224, 512)
-    noise = np.random.default_rng(rng.getrandbits(32))
-    coarse = Image.fromarray(noise.integers(40, 216, (height // 24 + 2, width // 24 + 2, 3), dtype=np.uint8))
-    ground = np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC)).astype(np.int16)
-    grain = noise.integers(-10, 11, (height, width, 1), dtype=np.int16)
-    image = Image.fromarray((ground + grain).clip(0, 255).astype(np.uint8))
-    draw, colour, shape = ImageDraw.Draw(image), rng.choice(_COLOURS), rng.choice(_SHAPES)
-    for _ in range(rng.randint(1, 6)):
-        x, y, radius = rng.randrange(width), rng.randrange(height), rng.randint(15, 80)
-        draw.regular_polygon((x, y, radius), 3 + _SHAPES.index(shape), rng.randrange(90), fill=colour)
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=rng.choice((80, 85, 90, 95)))
-    words = rng.choice(((3, 11),) * 7 + ((12, 25),) * 2 + ((40, 80),))
-    return buffer.getvalue(), " ".join([colour, shape, *rng.choices(_WORDS, k=rng.randint(*words) - 2)])
-
-
 def _machine(_given: argparse.Namespace, _number: int) -> dict[str, Any]:
     import open_clip
     import torch
@@ -230,7 +154,7 @@ def _rate(work: Callable[[], Any], rows: int) -> dict[str, Any]:
 def _model(folder: Path, device: str) -> tuple[Any, Any, Any]:
     import open_clip
 
-    model, _, preprocess = open_clip.create_model_and_transforms(NAME, pretrained=str(folder / "b32.safetensors"), device=device)
+    model, _, preprocess = open_clip.create_model_and_transforms(NAME, pretrained=str(folder / WEIGHTS), device=device)
     return model.eval(), preprocess, open_clip.get_tokenizer(NAME)
 
 
@@ -370,7 +294,7 @@ def _ours(given: argparse.Namespace, workers: int) -> dict[str, Any]:
 
     device = _device()
     executor = Processes(workers) if device == "cuda" else InProcess()
-    recipe = Recipe.parse(RECIPE.format(name=NAME, weights=given.folder / "b32.safetensors"), where="clip.yaml", base=given.folder)
+    recipe = Recipe.parse(RECIPE.format(name=NAME, weights=given.folder / WEIGHTS), where="clip.yaml", base=given.folder)
     with tempfile.TemporaryDirectory(dir=given.folder) as place:
         store = Store.open(Path(place) / "store")
         try:
