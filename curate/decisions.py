@@ -133,6 +133,7 @@ def funnel(nodes: Mapping[str, Node], decided: Mapping[str, Decided]) -> list[di
                 "kept": one.kept,
                 "reasons": [{**asdict(reason), "rows": count} for reason, count in own if count],
                 "cut": None if one.cut is None else one.cut.value,
+                "note": None if one.cut is None else one.cut.note,
             }
         )
     return lines

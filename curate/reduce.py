@@ -29,6 +29,7 @@ class Cut:
     value: float | None = None
     survivors: Part | None = None
     lasts: tuple[tuple[int, int, int] | None, ...] | None = None
+    note: str | None = None
 
 
 TEXT_WORDS = 4
@@ -173,7 +174,9 @@ def _mixed(rule: Mix, parts: Sequence[Part], store: Store) -> Cut:
         last = last_within(mine, quotas[name], rows[number])
         lasts.append(last)
         kept += sum(int(_at_most(frame, last).sum()) for frame in mine()) if last is not None else 0
-    return Cut(sum(rows), kept, lasts=tuple(lasts))
+    absent = [name for number, (name, _) in enumerate(rule.shares) if not there[number]]
+    note = f"nothing entering has {' or '.join(absent)} as {rule.by}, so its share is 0 and all others' too" if absent else None
+    return Cut(sum(rows), kept, lasts=tuple(lasts), note=note)
 
 
 def last_within(frames: Callable[[], Iterator[pl.DataFrame]], budget: int, rows: int) -> tuple[int, int, int] | None:

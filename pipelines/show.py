@@ -161,6 +161,7 @@ def funnel(lines: Sequence[Mapping[str, Any]]) -> None:
     for at in lines:
         rows.append([at["stage"], at["in"], at["kept"], "" if at["cut"] is None else f"cut at {at['cut']:.4g}"])
         rows += [["", "", "", f"{reason['rows']:,} {reason['kind']}: {reason['text']}"] for reason in at["reasons"]]
+        rows += [["", "", "", at["note"]]] if at.get("note") else []
     table("funnel", ["stage", "in", "kept", "why not"], rows, right=(1, 2))
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from curate import reduce
 from curate.digest import h, words_of
+from curate.mix import Mix
 from curate.reduce import Cut, candidates, cut_of, kept_by, last_within, nth_smallest, order_key, order_keys, value_of
 from curate.rule import OnePer, Random, Top
 from curate.store import Store
@@ -193,3 +194,11 @@ def test_dropped_rows_are_read_once_for_all_pieces(tmp_path, monkeypatch):
     kept = [kept_by(cut, rule, pl.DataFrame(), UIDS[: len(rows)], rows, store).tolist() for rows in pieces]
     assert kept == [[True, True, True, False], [], [False, True, True, True, True, False], [True, False, True]]
     assert len(reads) == 1
+
+
+def test_a_mix_says_which_of_its_sources_no_row_has(store):
+    rule = Mix("pool.source", (("boks", Fraction(1, 2)), ("web", Fraction(1, 2))), None, None, 0)
+    evidence = pl.DataFrame({"pool.source": ["web", "books", "web"]})
+    part = store.put_frame("tmp/x", "c", candidates(rule, evidence, UIDS[:3], np.arange(3)))
+    cut = cut_of(rule, None, [part], store)
+    assert (cut.kept, cut.note) == (0, "nothing entering has boks as pool.source, so its share is 0 and all others' too")
