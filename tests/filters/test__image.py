@@ -150,3 +150,62 @@ def test_damaged_jpegs_are_what_pillow_makes_of_them(photo: Image.Image, encoded
             assert _answer(data) == _by_pillow(data)
             read += isinstance(_answer(data), bytes)
     assert 150 < read < 450
+
+
+@pytest.fixture(scope="module")
+def harmed(photo: Image.Image, encoded: Encode, huge_png: bytes) -> dict[str, bytes]:
+    """Files that are no whole image, by what is wrong with them."""
+    jpeg, png, gif, webp, tiff = (encoded(photo, form) for form in ("JPEG", "PNG", "GIF", "WEBP", "TIFF"))
+    cmyk, alpha = encoded(photo.convert("CMYK"), "JPEG"), encoded(photo.convert("RGBA"))
+    sos = jpeg.index(b"\xff\xda")
+    idat = png.index(b"IDAT")
+    huge_jpeg = jpeg[: (at := jpeg.index(b"\xff\xc0") + 5)] + b"\xff\xff\xff\xff" + jpeg[at + 4 :]
+    return {
+        "empty": b"",
+        "one byte": b"\xff",
+        "zeros": bytes(1000),
+        "text": b"404 not found",
+        "html": b"<!doctype html><img src=x>",
+        "svg": b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>',
+        "json": b'{"error": "gone"}',
+        "pdf": b"%PDF-1.4\n%%EOF",
+        "zip": b"PK\x03\x04" + bytes(40),
+        "eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+        "heic": b"\0\0\0\x18ftypheic" + bytes(60),
+        "avif header": b"\0\0\0\x1cftypavif" + bytes(60),
+        "mp4": b"\0\0\0\x18ftypmp42" + bytes(60),
+        "psd": b"8BPS\0\1" + bytes(40),
+        "jpeg magic only": jpeg[:3],
+        "jpeg header only": jpeg[:sos],
+        "jpeg half": jpeg[: len(jpeg) // 2],
+        "jpeg without its end": jpeg[:-2],
+        "jpeg with no tables": jpeg.replace(b"\xff\xdb", b"\xff\xe3"),
+        "jpeg of a huge size": huge_jpeg,
+        "cmyk jpeg half": cmyk[: len(cmyk) // 2],
+        "base64 of a jpeg": b"/9j/4AAQSkZJRgABAQ==",
+        "png magic only": png[:8],
+        "png half": png[: len(png) // 2],
+        "alpha png half": alpha[: len(alpha) // 2],
+        "png of a huge size": huge_png,
+        "png with no pixels": png[: idat - 4] + png[-12:],
+        "png with broken pixels": png[: idat + 9] + bytes(200) + png[idat + 209 :],
+        "png of no height": png[:20] + bytes(4) + png[24:],
+        "gif magic only": gif[:6],
+        "gif half": gif[: len(gif) // 2],
+        "webp half": webp[: len(webp) // 2],
+        "webp header only": webp[:12],
+        "tiff half": tiff[: len(tiff) // 2],
+        "tiff magic only": tiff[:4],
+        "bmp magic only": b"BM",
+    }
+
+
+def test_each_of_three_dozen_kinds_of_broken_files_has_its_code(harmed: dict[str, bytes]) -> None:
+    answers = {kind: _answer(data) for kind, data in harmed.items()}
+    assert len(answers) >= 36
+    assert {kind: answer for kind, answer in answers.items() if isinstance(answer, bytes)} == {}
+    assert {kind for kind, answer in answers.items() if answer == "too_large"} == {"jpeg of a huge size", "png of a huge size"}
+    assert {kind for kind, answer in answers.items() if answer == "truncated_image"} >= {"jpeg half", "cmyk jpeg half", "png half"}
+    never = ("empty", "zeros", "text", "html", "svg", "json", "pdf", "zip", "eps", "mp4", "psd", "base64 of a jpeg")
+    assert {answers[kind] for kind in never} == {"not_an_image"}
+    assert all(answers[kind] == _by_pillow(data) for kind, data in harmed.items())
