@@ -46,7 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.clip", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rows", type=int, help="128 on a processor, 65,536 on a GPU unless given")
-    parser.add_argument("--workers", type=int, nargs="*", help="of ours on a GPU, each number tried: a quarter, half and all of the cores")
+    parser.add_argument("--workers", type=int, nargs="*", help="of ours on a GPU, each number tried: half and all of the cores")
     parser.add_argument("--out", type=Path, help="the JSON; FOLDER/clip.json unless given")
     parser.add_argument("--engine", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -59,7 +59,7 @@ def main() -> None:
     gpu = json.loads(_called(given, "machine").splitlines()[-1])
     cores = len(os.sched_getaffinity(0))
     given.rows = given.rows or (65_536 if gpu["gpu"] else 128)
-    given.workers = given.workers or (sorted({max(cores // 4, 1), max(cores // 2, 1), cores}) if gpu["gpu"] else [0])
+    given.workers = given.workers or (sorted({max(cores // 2, 1), cores}) if gpu["gpu"] else [0])
     prepare(given.folder, given.rows, (2 * max(given.workers), 64) if gpu["gpu"] else (1, 16), cores)
     decoding = ["decode:1", f"decode:{cores}"] if gpu["gpu"] else ["decode:1"]
     wanted = ["bare", *decoding, "loop", *[f"ours:{number}" for number in given.workers]]
