@@ -54,8 +54,10 @@ def _card(run: Run, name: str) -> dict[str, Any]:
     """The card of the model that a signal used."""
     digest = run.facts["measures"][name]["parameters"]["model"]
     made = [run.store.json(f"{model['folder']}/model.json") for model in run.facts["models"].values()]
-    card: dict[str, Any] = next(one["card"] for one in made if one["weights"] == digest)
-    return card
+    found: list[dict[str, Any]] = [one["card"] for one in made if one and one["weights"] == digest]
+    if not found:
+        raise CeterisError(f"the model that {name} used is no longer in the store", where=run.folder, fix="run the recipe again")
+    return found[0]
 
 
 def _named(hits: pl.Series, tasks: list[tuple[str, int]]) -> pl.DataFrame:

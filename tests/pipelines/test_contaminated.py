@@ -134,3 +134,11 @@ def test_a_run_that_did_not_look_says_so(folder: Path, tmp_path: Path) -> None:
     run = verbs.run(recipe, folder / "one", store=tmp_path / "store", executor=InProcess())
     with pytest.raises(CeterisError, match="this run did not look for evaluation items"):
         contaminated(run)
+
+
+def test_a_model_that_is_gone_is_named(folder: Path, tmp_path: Path) -> None:
+    run = verbs.run(Recipe.load(folder / "decontaminated.yaml"), folder / "one", store=tmp_path / "store", executor=InProcess())
+    for model in run.facts["models"].values():
+        run.store.storage.delete(f"{model['folder']}/model.json")
+    with pytest.raises(CeterisError, match="the model that contamination used is no longer in the store"):
+        contaminated(run)
