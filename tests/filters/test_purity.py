@@ -42,6 +42,7 @@ def test_no_filter_imports_a_public_filter_or_more_of_the_engine_than_the_contra
                 "curate.signal",
                 "curate.grouping",
                 "curate.sketches",
+                "curate.threads",
                 "curate.model",
                 "curate.digest",
                 "curate.errors",
