@@ -62,7 +62,10 @@ _EVERYDAY = frozenset({"fair", "intel", "doc", "cube", "glide"})  # SPDX identif
 _LATER = re.compile(
     r",? ?\b(?:or|and)\s+\(?(?:at\s+your\s+option,?\s+)?(?:any\s+)?(?:later|newer|higher|greater)(?:\s+versions?)?\)?", re.IGNORECASE
 )
-_LABEL = re.compile(r"^\s*(?:licen[cs]e\s*::(?:.*::)?|(?:spdx[- ])?licen[cs]e(?:[- ](?:identifier|expression))?\s*[:=])\s*", re.IGNORECASE)
+_LABEL = re.compile(
+    r"^\s*(?:licen[cs]e\s*::(?:[^;,|\n]*::)?|(?:spdx[- ])?licen[cs]e(?:[- ](?:identifier|expression))?\s*[:=])\s*",
+    re.IGNORECASE,
+)
 _OPERATORS = (
     (re.compile(r"\s*,\s+and\s+", re.IGNORECASE), "AND"), (re.compile(r"\s*,\s+or\s+", re.IGNORECASE), "OR"),
     (re.compile(r"\s+or\s+", re.IGNORECASE), "OR"), (re.compile(r"\s+and(?:/or)?\s+|\s*&\s*|\s+\+\s+", re.IGNORECASE), "AND"),

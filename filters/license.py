@@ -17,6 +17,7 @@ from filters._licenses import CLASSES, UNKNOWN, Found, compound, conjunction, em
 _NAME_AT_MOST, _LIST_AT_MOST, _TEXT_AT_MOST = 400, 1000, 1_000_000  # characters: a longer field is no name, no list, nothing anybody wrote
 _END_OF_TEXT = 4000  # characters at either end of a document, where a document speaks of itself
 _MARKUP = re.compile(r"<\s*(?:a|link|meta|span|p|div|img)\b[^>]*>?|</\s*\w+\s*>", re.IGNORECASE)
+_CLASSIFIER = re.compile(r"\blicense\s*::[^;,|\n]*", re.IGNORECASE)  # PyPI's
 _COPYRIGHT = re.compile(r"\(c\)", re.IGNORECASE)
 _SEPARATORS = re.compile(r"[;|\n\r,<>()\[\]\"]+|\s/\s|\.\s|\.$")
 _SLASHED = re.compile(r"(?<=\S)/(?=[A-Za-z])")
@@ -52,7 +53,7 @@ class _Claim(NamedTuple):
 
 
 @signal(
-    version=2,
+    version=3,
     reads=[],
     optional=["license", "license_url", "html", "headers", "text", "observed"],
     writes=_WRITES,
@@ -128,6 +129,10 @@ def _declared(text: str) -> _Claim:
     if len(text) > _TEXT_AT_MOST:
         return _Claim((), False, True, "field", scope)
     text = _COPYRIGHT.sub("©", text)
+    classifiers, rest = _CLASSIFIER.findall(text), _CLASSIFIER.sub(" ; ", text)
+    if classifiers and rest.strip(" ;,|\n"):
+        own, listed = _declared(rest.strip(" ;,|\n")), _declared(" ; ".join(classifiers))
+        return _Claim(tuple(sharpest([*own.found, *listed.found])), own.understood and listed.understood, False, "field", scope)
     whole = compound(text) if len(text) <= _NAME_AT_MOST else None
     if whole:
         return _Claim((whole,), True, True, "field", scope)

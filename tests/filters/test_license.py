@@ -263,3 +263,28 @@ HOSTILE = [
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_texts_take_no_time_and_are_not_open(text: str) -> None:
     assert _row(license=text, text=text)["class"] in ("unknown", "copyleft")
+
+
+GPL, MIT, CLOSED = (
+    f"License :: {name}"
+    for name in ("OSI Approved :: GNU General Public License v3 (GPLv3)", "OSI Approved :: MIT License", "Other/Proprietary License")
+)
+
+
+@pytest.mark.parametrize("between", ["; ", ", ", " | ", "\n", "\n; "])
+@pytest.mark.parametrize(
+    ("first", "second", "kind"),
+    [(GPL, MIT, "copyleft"), (MIT, GPL, "copyleft"), (CLOSED, MIT, "proprietary"), (MIT, CLOSED, "proprietary")],
+)
+def test_of_several_classifiers_none_is_lost(between: str, first: str, second: str, kind: str) -> None:
+    (row,) = declared(
+        pl.DataFrame({"license": [f"{first}{between}{second}"], **{role: [None] for role in declared.optional[1:]}})
+    ).to_dicts()
+    assert row["class"] == kind
+    assert row["conflict"] is not None
+
+
+@pytest.mark.parametrize("field", [f"MIT; {MIT}", f"{MIT}; {MIT}", f"License :: OSI Approved; {MIT}"])
+def test_classifiers_that_repeat_the_field_are_no_conflict(field: str) -> None:
+    (row,) = declared(pl.DataFrame({"license": [field], **{role: [None] for role in declared.optional[1:]}})).to_dicts()
+    assert (row["expression"], row["class"], row["conflict"]) == ("MIT", "permissive", None)
