@@ -30,7 +30,7 @@ IN = Reason("in", "", "")
 
 @dataclass(frozen=True)
 class Outside:
-    """The rule that keeps rows whose content and uid are in none of the stored lists of training rows."""
+    """The rule that keeps rows whose content and uid are among the trusted rows of none of the stored lists of training rows."""
 
     lists: tuple[str, ...]
     columns: tuple[str, ...] = (f"{UNSEEN}.content.key",)

@@ -64,7 +64,7 @@ def make_model(task: MakeTask) -> dict[str, Any]:
     made: Made = training.model(*streams, *frames, **training.parameters)
     rows = None
     if frames:
-        seen = pl.concat([_contents(pool) for pool in training.rows])
+        seen = pl.concat([_contents(pool).with_columns(pool=pl.lit(number, pl.UInt8)) for number, pool in enumerate(training.rows)])
         rows = asdict(store.put_frame(training.folder, "rows", seen))
         made.card["training_rows"] = sum(frame.height for frame in frames)
     weights, card = pack(made)

@@ -11,7 +11,7 @@ from typing import Any, NewType, get_args
 
 import polars as pl
 
-from curate.errors import SignalBugError
+from curate.errors import CeterisError, SignalBugError
 
 ModelRef = NewType("ModelRef", str)
 """Annotates a signal parameter that names a model of the recipe; the signal receives the weights' digest.
@@ -63,7 +63,8 @@ class Signal:
         """Evidence for `rows` (one column per role in `roles`): `schema`'s columns, same rows, same order.
 
         With a fixed batch shape every call sees exactly `batch` rows, the last one repeated, so that a row's floats never depend on how
-        many mates it has. NaN and infinity become null with error `not_finite`. Anything the function raises is a bug: SignalBugError.
+        many mates it has. NaN and infinity become null with error `not_finite`. What the function
+        raises is a bug (SignalBugError), but for a CeterisError: parameters or a model that cannot be.
         """
         frame = rows.select(self.roles)
         size = self.batch or ROWS_PER_CALL
@@ -76,6 +77,8 @@ class Signal:
             given = pl.concat([frame, *[frame.tail(1)] * (self.batch - frame.height)], rechunk=True)
         try:
             made = self.function(given, **parameters)
+        except CeterisError:
+            raise  # a parameter or a model that cannot be, said by the signal itself
         except Exception as error:
             raised = f"signal {self.name} raised {type(error).__name__}: {error}"
             raise SignalBugError(f"{raised} (at {_line(error, self.function.__code__.co_filename)})") from error

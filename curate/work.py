@@ -8,7 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from curate.digest import UInt64s
-from curate.errors import SignalBugError
+from curate.errors import RecipeError, SignalBugError
 from curate.evidence import Contents, aligned, measure_rows
 from curate.expression import Clause
 from curate.failpoint import reach
@@ -74,8 +74,8 @@ def work(task: Task) -> Receipt:
         for node in nodes:
             try:
                 act(node)
-            except SignalBugError as error:
-                raise SignalBugError(error.what, where=f"stage {node.name}, {error.where}", fix=error.fix) from error
+            except (SignalBugError, RecipeError) as error:
+                raise type(error)(error.what, where=f"stage {node.name}, {error.where}", fix=error.fix) from error
     return view.finish()
 
 
@@ -160,7 +160,7 @@ class View:
         alive = codes == 0
         frame, errors = self.ask(rule.columns, alive)
         rows = np.flatnonzero(alive)
-        lists = pl.concat([self.store.frame(Part(**self.store.json(key))) for key in rule.lists])
+        lists = pl.concat([self.store.frame(Part(**self.store.json(key))).filter(pl.col("pool") == 0) for key in rule.lists])
         same_content = frame[rule.columns[0]].is_in(lists["key"].drop_nulls().implode()).fill_null(False).to_numpy()
         uids = pl.DataFrame({"high": self.uids[rows, 0], "low": self.uids[rows, 1]})
         same_uid = (

@@ -24,11 +24,12 @@ def quality_classifier(
     """Logistic regression on the mean of hashed words and pairs of words: fastText's bag (Joulin et al., arXiv 1607.01759) without a layer
     between.
 
-    `trusted`: texts one wants more of; `others`: a sample of those to choose from, such as one shard of the pool. All of both leave the
-    pool. Case and punctuation do not count, characters of scripts without spaces stand alone; words and pairs share 2^`bits` places. Nine
-    tenths of the texts are learned `epochs` times in a seeded order by AdaGrad (Duchi et al., JMLR 12, 2011) at `rate`, the smaller side as
-    often as the larger; a text of both sides is trusted, and repeated ones count once. The card holds, for the tenth kept aside by hash of
-    its text: the AUC, its standard error (DeLong et al., Biometrics 44, 1988) and 95% interval. Raises PoolError if fewer than 64 texts of
+    `trusted`: texts one wants more of; `others`: a sample of those to choose from, such as one shard of the pool, or all of it. The trusted
+    leave the pool; the others stay, scored a little low for having been learned. Case and punctuation do not count, characters of scripts
+    without spaces stand alone; words and pairs share 2^`bits` places. Nine tenths of the texts are learned `epochs` times in a seeded order
+    by AdaGrad (Duchi et al., JMLR 12, 2011) at `rate`, the smaller side as often as the larger; a text of both sides is trusted, and
+    repeated ones count once. The card holds, for the tenth kept aside by hash of its text: the AUC, its standard error (DeLong et al.,
+    Biometrics 44, 1988) and 95% interval. Raises PoolError if fewer than 64 texts of
     either side are left to learn from.
     """
     from filters import _ngrams  # loads a compiler, which no plan needs

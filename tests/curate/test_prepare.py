@@ -76,7 +76,7 @@ def test_trusted_rows_in_the_pool_leave_first(trusted, store, texts, do):
     assert again.effort.measured == {}
 
 
-def test_a_model_of_two_pools_takes_both_and_both_leave_the_pool(trusted, store, texts, filters, do):
+def test_a_model_of_two_pools_takes_both_and_the_trusted_one_leaves_the_pool(trusted, store, texts, filters, do):
     @model(version=1, reads=["text"], rows=["trusted", "others"])
     def apart(good, rest):
         return Made({"sizes": np.array([good.height, rest.height])}, {})
@@ -85,7 +85,7 @@ def test_a_model_of_two_pools_takes_both_and_both_leave_the_pool(trusted, store,
     text = "{errors_at_most: 1.0, models: {m: {apart: {trusted: trusted, others: rest.parquet}}}, stages: {a: {}}, subsets: [a]}"
     recipe = Recipe.parse(text, where="recipe.yaml", base=trusted)
     outcome = do(recipe, texts, store, filters(apart=apart))
-    assert outcome.decided["unseen"].counts[:2] == (7, 5)
+    assert outcome.decided["unseen"].counts[:2] == (9, 3)
     receipt = store.json(f"{resolve(recipe, texts, filters(apart=apart), store).models['m'].folder}/model.json")
     assert receipt["card"] == {"training_rows": 6}
     assert len(Run(store, outcome.folder).facts["models"]["m"]["rows"]) == 2

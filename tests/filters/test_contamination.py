@@ -5,7 +5,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from curate.errors import SignalBugError
+from curate.errors import RecipeError
 from filters.contamination import contamination
 from filters.evaluation_ngrams import evaluation_ngrams
 from filters.passage_counts import passage_counts
@@ -72,5 +72,5 @@ def test_shorter_grams_are_a_parameter_of_the_model(sets: Path, frozen: Callable
 
 def test_a_model_of_another_kind_is_refused(frozen: Callable[..., str]) -> None:
     other = frozen(passage_counts, [pl.DataFrame({"text": ["some words"]})])
-    with pytest.raises(SignalBugError, match="this model holds no evaluation sets"):
+    with pytest.raises(RecipeError, match="this model holds no evaluation sets"):
         _of(other, "text")

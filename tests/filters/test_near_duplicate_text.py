@@ -12,7 +12,7 @@ from datasketch import MinHash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.errors import RecipeError, SignalBugError
+from curate.errors import RecipeError
 from filters.near_duplicate_text import near_duplicate_text, recall, sketch
 
 SEED, DOCUMENTS = 11, 60
@@ -306,7 +306,7 @@ def test_more_bands_and_rows_than_permutations_are_refused() -> None:
 
 @pytest.mark.parametrize("wrong", [{"words": 0}, {"characters": 0}, {"permutations": 0}, {"unicode": "NFX"}])
 def test_what_cannot_be_measured_is_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(SignalBugError, match="cannot be"):
+    with pytest.raises(RecipeError, match="cannot be"):
         _sketched(["a"], **wrong)
 
 

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import polars as pl
 import pytest
 
-from curate.errors import SignalBugError
+from curate.errors import CeterisError
 from filters.quality_classifier import quality_classifier
 from filters.quality_score import quality_score
 
@@ -29,5 +29,5 @@ def test_scores_are_log_odds_in_the_order_of_likeness(digest: str) -> None:
 
 
 def test_without_its_model_at_hand_it_says_so() -> None:
-    with pytest.raises(SignalBugError, match="no model 0000000000000000 is at hand"):
+    with pytest.raises(CeterisError, match="no model 0000000000000000 is at hand"):
         quality_score(pl.DataFrame({"text": ["a"]}), model="0" * 64)

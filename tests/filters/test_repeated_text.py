@@ -4,7 +4,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from curate.errors import SignalBugError
+from curate.errors import RecipeError
 from filters import evaluation_ngrams, passage_counts
 from filters.repeated_text import repeated_text
 
@@ -57,5 +57,5 @@ def test_a_pool_without_repetition_repeats_nothing(frozen: Frozen) -> None:
 def test_a_model_of_another_kind_is_refused(frozen: Frozen, tmp_path: Path) -> None:
     pl.DataFrame({"q": ["some words"]}).write_parquet(tmp_path / "task.parquet")
     other = frozen(evaluation_ngrams.evaluation_ngrams, sets=str(tmp_path), fields=["q"])
-    with pytest.raises(SignalBugError, match="this model counts no passages"):
+    with pytest.raises(RecipeError, match="this model counts no passages"):
         repeated_text(ROWS, model=other)
