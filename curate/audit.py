@@ -223,4 +223,7 @@ def _role(run: Run, role: str) -> pl.DataFrame:
 
 def trusted_dropped(run: Run) -> int:
     """How many rows of the pool left every arm because a model was trained on them."""
-    return 0 if UNSEEN not in run.facts["nodes"] else run.pool.rows - run.decided(UNSEEN).kept
+    if UNSEEN not in run.facts["nodes"]:
+        return 0
+    unseen = run.decided(UNSEEN)
+    return sum(count for reason, count in zip(unseen.reasons, unseen.counts, strict=True) if reason.kind == "dropped")

@@ -1,6 +1,7 @@
 """A stage as a node of the plan: which rows come in, every reason for which one leaves, and an id of all that decides it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from curate.digest import digest_of
@@ -37,4 +38,5 @@ def _own(name: str, combinator: str, parents: Sequence[str], rule: Rule | Outsid
             for kind in ("dropped", "no evidence")
         ]
     texts = [clause.text for clause in rule.clauses] if isinstance(rule, Expr) else [rule.text] if rule is not None else []
-    return found + [Reason(kind, name, text) for text in texts for kind in ("dropped", "no evidence", "quarantined")]
+    own = [Reason(kind, name, text) for text in texts for kind in ("dropped", "no evidence", "quarantined")]
+    return found + [replace(one, text=rule.unread) if isinstance(rule, Outside) and one.kind == "quarantined" else one for one in own]

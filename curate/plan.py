@@ -35,6 +35,7 @@ class Outside:
     lists: tuple[str, ...]
     columns: tuple[str, ...] = (f"{UNSEEN}.content.key",)
     text: str = "trusted: a model was trained on it"
+    unread: str = "its content cannot be read"
 
     def canonical(self) -> Any:
         """What decides its identity."""

@@ -170,7 +170,7 @@ class View:
             .fill_null(False)
             .to_numpy()
         )
-        codes[rows[errors.to_numpy()]] = node.code("quarantined", rule.text)
+        codes[rows[errors.to_numpy()]] = node.code("quarantined", rule.unread)
         codes[rows[(same_content | same_uid) & ~errors.to_numpy()]] = node.code("dropped", rule.text)
 
     def entering(self, node: Node, codes: Codes) -> Mask:

@@ -178,3 +178,15 @@ def test_trusted_rows_leave_every_stage_and_every_count(do, store, texts, tmp_pa
     assert why(run, uid_of(run, 1))["subsets"] == ["pool", "a"]
     assert mix(run, "source").select(pl.exclude("source").sum()).row(0) == (9, 9)
     assert audit.trusted_dropped(Run(store, do("{stages: {a: {}}, subsets: [a]}", texts, store).folder)) == 0
+
+
+def test_rows_that_cannot_be_read_are_not_counted_as_trusted(do, store, tmp_path):
+    pl.DataFrame({"text": ["abc"]}).write_parquet(tmp_path / "trusted.parquet")
+    (tmp_path / "pool").mkdir()
+    (tmp_path / "pool" / "a.jsonl").write_text('{"text": "abc"}\n{"text": \n{"text": "other"}\n', encoding="utf-8")
+    text = "{errors_at_most: 1.0, models: {m: {net: {trusted: trusted.parquet, width: 1}}}, stages: {a: {}}, subsets: [a]}"
+    run = Run(store, do(Recipe.parse(text, base=tmp_path), Pool.open(tmp_path / "pool"), store).folder)
+    unseen = run.decided("unseen")
+    told = {(reason.kind, reason.text): count for reason, count in zip(unseen.reasons, unseen.counts, strict=True) if count}
+    assert told == {("in", ""): 1, ("dropped", "trusted: a model was trained on it"): 1, ("quarantined", "its content cannot be read"): 1}
+    assert trusted_dropped(run) == 1
