@@ -20,7 +20,7 @@ from curate.errors import StoreError
 from curate.failpoint import reach
 from curate.storage import ExistsError, LocalStorage, MemoryStorage, Storage, open_storage
 
-FORMAT = "ceteris-store 1"
+FORMAT = "ceteris-store 2"
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,9 @@ class Store:
         found = store._format()
         if found != FORMAT:
             raise StoreError(
-                f"this store has format {found!r}; this Ceteris reads {FORMAT!r}", where=store.address, fix="name another --store"
+                f"this store has format {found!r}; this Ceteris reads {FORMAT!r}",
+                where=store.address,
+                fix="name another --store; runs of this one have to be made again",
             )
         return store
 

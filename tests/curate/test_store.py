@@ -24,7 +24,7 @@ def test_a_store_of_another_format_is_refused(store):
     assert Store.open(store.address).address == store.address
     store.storage.delete("FORMAT")
     store.storage.put("FORMAT", b"ceteris-store 9")
-    with pytest.raises(StoreError, match="has format 'ceteris-store 9'; this Ceteris reads 'ceteris-store 1'") as raised:
+    with pytest.raises(StoreError, match="has format 'ceteris-store 9'; this Ceteris reads 'ceteris-store 2'") as raised:
         Store.open(store.address)
     assert raised.value.where == store.address
     assert raised.value.fix
