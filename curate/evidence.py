@@ -1,6 +1,7 @@
 """Evidence of one piece: rows measured, and stored parts laid over the rows they speak of."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -51,31 +52,48 @@ class Contents:
             self._bytes += size
 
 
-def measure_rows(contents: Contents, measure: Measure, rows: npt.NDArray[np.int64]) -> pl.DataFrame:
+class Given(NamedTuple):
+    """The evidence that a signal's parameters name, a column each, aligned to the rows asked; `fault`: why a row has none (null: fine)."""
+
+    columns: list[pl.Series]
+    fault: pl.Series
+
+
+def given(values: Mapping[str, tuple[pl.Series, pl.Series | None]], rows: int) -> Given:
+    """From values and error codes by parameter."""
+    fault = pl.Series("fault", [None] * rows, dtype=pl.String)
+    for name, (_, codes) in values.items():
+        if codes is not None and codes.null_count() < rows:
+            fault = pl.select(pl.coalesce(fault, pl.format(name + ":{}", codes))).to_series()
+    return Given([column.alias(name) for name, (column, _) in values.items()], fault)
+
+
+def measure_rows(contents: Contents, measure: Measure, rows: npt.NDArray[np.int64], inputs: Given | None = None) -> pl.DataFrame:
     """Read the roles of a shard's `rows`, one readable group at a time, and measure them; unreadable roles become errors."""
-    made, start = [], 0
+    made, start, there = [], 0, inputs or given({}, rows.size)
     for height in contents.shard.groups:
-        inside = rows[(rows >= start) & (rows < start + height)]
-        if inside.size:
-            made.append(_measure_group(contents, measure, inside, start))
+        places = np.flatnonzero((rows >= start) & (rows < start + height))
+        if places.size:
+            inside = Given([column.gather(places) for column in there.columns], there.fault.gather(places))
+            made.append(_measure_group(contents, measure, rows[places], start, inside))
         start += height
     return pl.concat(made)
 
 
-def _measure_group(contents: Contents, measure: Measure, rows: npt.NDArray[np.int64], group: int) -> pl.DataFrame:
-    read = contents.read(measure.signal.roles, rows, group)
-    broken = pl.Series("fault", [None] * rows.size, dtype=pl.String)
+def _measure_group(contents: Contents, measure: Measure, rows: npt.NDArray[np.int64], group: int, inputs: Given) -> pl.DataFrame:
+    read, broken = contents.read(measure.signal.roles, rows, group), inputs.fault
     for role, fault in read.faults.items():
         broken = pl.select(pl.coalesce(broken, pl.format(role + ":{}", fault))).to_series()
     good = broken.is_null()
+    whole = pl.DataFrame([*(read.frame.get_columns() if measure.signal.roles else []), *inputs.columns])
     try:
-        found = measure.signal.measure(read.frame.filter(good), measure.parameters)
+        found = measure.signal.measure(whole.filter(good), measure.parameters)
     except SignalBugError as error:
         where = f"{contents.shard.path}, rows {int(rows[0])} to {int(rows[-1])}"
         raise SignalBugError(error.what, where=where, fix=error.fix or f"this is a bug in {measure.signal.module}") from error
     found = found.with_columns(row=pl.Series(rows[good.to_numpy()]))
-    whole = pl.DataFrame({"row": rows, "fault": broken}).join(found, on="row", how="left", maintain_order="left")
-    return whole.select(pl.col("row").cast(pl.UInt64), *measure.signal.writes, pl.coalesce("error", "fault").alias("error"))
+    laid = pl.DataFrame({"row": rows, "fault": broken}).join(found, on="row", how="left", maintain_order="left")
+    return laid.select(pl.col("row").cast(pl.UInt64), *measure.signal.writes, pl.coalesce("error", "fault").alias("error"))
 
 
 def aligned(

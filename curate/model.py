@@ -16,7 +16,7 @@ import safetensors.numpy
 
 from curate.digest import canonical_json, sha256
 from curate.errors import CeterisError
-from curate.signal import by_path
+from curate.signal import by_path, evidence_of
 
 Weights = dict[str, npt.NDArray[Any]]
 
@@ -31,7 +31,8 @@ class Made(NamedTuple):
 @dataclass
 class Model:
     """A way to make a model and to load it. `rows` are the recipe keys that name its training pools, trusted rows first; `files` the keys
-    that may name files or folders. `over` is "pool" where it is made from the pool that the recipe selects from.
+    that may name files or folders. `over` is "pool" where it is made from the pool that the recipe selects from. `evidence` are the
+    parameters that name evidence: its frames hold such a column beside the roles. `trusts`: rows of its first training pool leave the pool.
     """
 
     name: str
@@ -44,6 +45,8 @@ class Model:
     defaults: dict[str, Any]
     required: tuple[str, ...]
     over: Literal["", "pool"] = ""
+    evidence: tuple[str, ...] = ()
+    trusts: bool = True
     load: Callable[[Weights, dict[str, Any]], Any] | None = None
 
     def loader(self, function: Callable[[Weights, dict[str, Any]], Any]) -> Callable[[Weights, dict[str, Any]], Any]:
@@ -61,21 +64,33 @@ class Model:
 
 
 def model(
-    *, version: int, reads: Sequence[str] = (), rows: Sequence[str] = (), files: Sequence[str] = (), over: Literal["", "pool"] = ""
+    *,
+    version: int,
+    reads: Sequence[str] = (),
+    rows: Sequence[str] = (),
+    files: Sequence[str] = (),
+    over: Literal["", "pool"] = "",
+    trusts: bool = True,
 ) -> Callable[[Callable[..., Made]], Model]:
     """Declare a model. For each of `rows` the function takes a frame of the roles in `reads`, in uid order; all else are keywords.
 
     With `over="pool"` its first argument is an iterator of frames of those roles, with nulls, that brings every row of the pool once, some
     thousands at a time. What is made must not depend on their order or on where one frame ends, and must not need them all in memory.
     Such a model counts, it trusts nothing: no row leaves the pool for having been seen.
+
+    A keyword annotated `Evidence` names evidence of the rows; every frame then has a column called like it, and the function gets no such
+    keyword. Rows of the first training pool leave the pool that is judged, unless `trusts` is False. Where a model over the pool has a
+    keyword `sample`, the rows it is brought are drawn by their uids, that share of the pool: no others are measured for it.
     """
 
     def declare(function: Callable[..., Made]) -> Model:
-        keywords = [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+        evidence = evidence_of(function)
+        every = inspect.signature(function).parameters.values()
+        keywords = [p for p in every if p.kind is p.KEYWORD_ONLY and p.name not in evidence]
         defaults = {p.name: p.default for p in keywords if p.default is not p.empty}
         required = tuple(p.name for p in keywords if p.default is p.empty)
         names = (tuple(reads), tuple(rows), tuple(files))
-        return Model(function.__name__, function.__module__, version, *names, function, defaults, required, over)
+        return Model(function.__name__, function.__module__, version, *names, function, defaults, required, over, evidence, trusts)
 
     return declare
 

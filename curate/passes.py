@@ -1,7 +1,7 @@
 """The passes over a pool: every node that can be decided is, global rules gather, one reduction gives their cut, and again."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from curate.links import Gathered, Linking, survivors
 from curate.mix import Mix
 from curate.model import Model
 from curate.pieces import Piece, pieces_of, pool_key
-from curate.plan import IN, POOL, Node, Plan, Reason
+from curate.plan import IN, POOL, Fed, Measure, Node, Plan, Reason
 from curate.pool import Pool
 from curate.reduce import Cut, cut_of
 from curate.rule import OnePer, Random, Top
@@ -86,7 +86,7 @@ class Passes:
     def _pass(self, decide: list[Node], gather: list[Node]) -> list[Receipt]:
         label = ", ".join(node.name for node in [*decide, *gather])
         used = list(dict.fromkeys(name for node in [*decide, *gather] for name in self.plan.asked(node)))
-        evidence = {name: self.store.parts(self.plan.measures[name].folder) for name in used}
+        evidence = self._parts({name: self.plan.measures[name] for name in used})
         tasks = [self._task(piece, decide, gather, used, evidence) for piece in self.pieces]
         receipts = dict(self._mapped(label, tasks, self.pieces, self.plan.pool))
         return [receipts[index] for index in range(len(tasks))]
@@ -185,6 +185,34 @@ class Passes:
         entering = sum(part.rows for part in parts)
         return Cut(entering, entering - dropped.height, survivors=part)
 
+    def feed(self, fed: Fed, share: float, label: str) -> None:
+        """Measure what a model is to be made from: that evidence of the rows drawn, as stored as any other."""
+        stored, pieces = self._parts(fed.measures), pieces_of(fed.pool)
+        tasks = [
+            Task(
+                store=self.store.address,
+                pool_key=pool_key(fed.pool),
+                run=self.run,
+                piece=piece,
+                decide=(),
+                gather=(),
+                measures=fed.measures,
+                evidence={name: _near(parts, fed.pool, piece) for name, parts in stored.items()},
+                decided={},
+                cuts={},
+                shelf=self.shelf,
+                sketches={},
+                ask=fed.columns,
+                share=share,
+            )
+            for piece in pieces
+        ]
+        for _ in self._mapped(label, tasks, pieces, fed.pool):
+            pass  # evidence is published as it comes
+
+    def _parts(self, measures: Mapping[str, Measure]) -> dict[str, dict[str, list[Part]]]:
+        return {name: self.store.parts(measure.folder) for name, measure in measures.items()}
+
     def _held(self, node: Node, rule: OnePer) -> list[Gathered]:
         """The rows of the pool that a stage's rows are held against: all that can be measured. CeterisError where too many cannot."""
         reference = self.plan.references[node.name]
@@ -192,7 +220,7 @@ class Passes:
         bare = replace(rule, prefer=())
         reasons = (IN, *(Reason(kind, node.name, bare.text) for kind in ("dropped", "no evidence", "quarantined")))
         asks = Node(node.name, node.id, "pool", (), bare, reasons, ())
-        stored, pieces, receipts = self.store.parts(sketch.folder), pieces_of(pool), dict[int, Receipt]()
+        stored, pieces, receipts = self._parts(reference.measures), pieces_of(pool), dict[int, Receipt]()
         tasks = [
             Task(
                 store=self.store.address,
@@ -201,8 +229,8 @@ class Passes:
                 piece=piece,
                 decide=(),
                 gather=(asks,),
-                measures={sketch.name: sketch},
-                evidence={sketch.name: _near(stored, pool, piece)},
+                measures=reference.measures,
+                evidence={name: _near(parts, pool, piece) for name, parts in stored.items()},
                 decided={},
                 cuts={},
                 shelf=self.shelf,

@@ -1,6 +1,6 @@
 """A plan: everything about a recipe on a pool that can be known before a row is read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,7 +45,7 @@ class Outside:
 @dataclass(frozen=True)
 class Measure:
     """A signal as this recipe uses it; `folder` holds its evidence. `kind` names the filter: its own name, or GROUPING.sketch; `kinds` the
-    filters of its models."""
+    filters of its models; `inputs` the evidence that its parameters name, as `measure.column` or `pool.COLUMN`."""
 
     name: str
     kind: str
@@ -54,6 +54,7 @@ class Measure:
     fingerprint: str
     kinds: tuple[str, ...] = ()
     pending: bool = False
+    inputs: dict[str, str] = field(default_factory=dict)
 
     @property
     def folder(self) -> str:
@@ -82,15 +83,36 @@ class Groups:
 
 @dataclass(frozen=True)
 class Reference:
-    """The pool that a stage's rows are held against, and the grouping's sketch as that pool's columns give it."""
+    """The pool that a stage's rows are held against, and the grouping's sketch, with all it asks for, as that pool's columns give it."""
 
     pool: Pool
     sketch: Measure
+    measures: dict[str, Measure]
+
+
+@dataclass(frozen=True)
+class Fed:
+    """A pool that a model is made from, and the evidence of its rows that the model asks for: `inputs` by parameter, `measures` by name."""
+
+    pool: Pool
+    inputs: dict[str, str] = field(default_factory=dict)
+    measures: dict[str, Measure] = field(default_factory=dict)
+
+    @property
+    def pending(self) -> bool:
+        """Whether that evidence waits for another model."""
+        return any(measure.pending for measure in self.measures.values())
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What must be measured."""
+        return tuple(column for column in self.inputs.values() if not column.startswith(f"{POOL}."))
 
 
 @dataclass(frozen=True)
 class Training:
-    """A model as this recipe names it. `id` is the fingerprint of how it is made; `over` the pool itself, where it is made from that."""
+    """A model as this recipe names it. `id` is the fingerprint of how it is made; `over` the pool itself, where it is made from that; `fed`
+    the evidence of each of these pools, `over` first."""
 
     name: str
     kind: str
@@ -99,11 +121,22 @@ class Training:
     rows: tuple[Pool, ...]
     id: str
     over: Pool | None = None
+    fed: tuple[Fed, ...] = ()
 
     @property
     def folder(self) -> str:
         """models/ID."""
         return f"models/{self.id[:16]}"
+
+    @property
+    def pending(self) -> bool:
+        """Whether it waits for another model."""
+        return any(fed.pending for fed in self.fed)
+
+    @property
+    def sample(self) -> float:
+        """The share of the pool that it is brought."""
+        return float(self.parameters.get("sample", 1.0)) if self.over else 1.0
 
 
 @dataclass(frozen=True)
@@ -128,6 +161,24 @@ class Node:
         return self.rule is not None and not isinstance(self.rule, Expr | Outside)
 
 
+def parted(reference: str) -> tuple[str, str]:
+    """The name of a measure, or `pool`, and a column of it."""
+    name, _, column = reference.partition(".") if reference.startswith(f"{POOL}.") else reference.rpartition(".")
+    return name, column
+
+
+def reached(names: Sequence[str], measures: Mapping[str, Measure]) -> tuple[str, ...]:
+    """The measures named and those whose evidence they ask for."""
+    found = dict.fromkeys(names)
+    waiting = list(found)
+    while waiting:
+        inputs = [parted(reference)[0] for reference in measures[waiting.pop()].inputs.values()]
+        new = [name for name in inputs if name != POOL and name not in found]
+        found |= dict.fromkeys(new)
+        waiting += new
+    return tuple(found)
+
+
 @dataclass(frozen=True)
 class Plan:
     """Nodes in order, and the evidence, groups and models they ask for; `references` by stage."""
@@ -148,7 +199,7 @@ class Plan:
         names = [column.rsplit(".", 1)[0] for column in node.rule.columns if not column.startswith(f"{POOL}.")]
         if isinstance(node.rule, OnePer):
             names.append(self.groups[node.rule.grouping].sketch.name)
-        return tuple(dict.fromkeys(names))
+        return reached(names, self.measures)
 
     @property
     def id(self) -> str:

@@ -1,7 +1,9 @@
 """Planning: a recipe's names resolved against catalogue and pool, everything checked before a row is read."""
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from curate.grouping import Grouping
 from curate.mix import Mix
 from curate.model import Model
 from curate.nodes import node_of
-from curate.plan import POOL, UNSEEN, Groups, Measure, Outside, Plan, Reference, Training
+from curate.plan import POOL, UNSEEN, Fed, Groups, Measure, Outside, Plan, Reference, Training, parted, reached
 from curate.pool import Pool
 from curate.recipe import Part as Spec
 from curate.recipe import Recipe, Stage
@@ -34,7 +36,7 @@ def make_plan(recipe: Recipe, pool: Pool, catalogue: Catalogue, weights: Mapping
     for name in recipe.models:
         builder.model(name)
     nodes = {POOL: node_of(pool.id, POOL, "pool", (), None, {})}
-    trained = [training for training in builder.models.values() if training.rows]
+    trained = [training for training in builder.models.values() if training.rows and training.model.trusts]
     root = POOL
     if trained:
         if UNSEEN in recipe.stages:
@@ -59,17 +61,27 @@ def make_plan(recipe: Recipe, pool: Pool, catalogue: Catalogue, weights: Mapping
 
 
 def _measure(
-    name: str, kind: str, signal: Signal, parameters: dict[str, Any], pool: Pool, models: Sequence[Training] = (), pending: bool = False
+    name: str,
+    kind: str,
+    signal: Signal,
+    parameters: dict[str, Any],
+    pool: Pool,
+    models: Sequence[Training] = (),
+    pending: bool = False,
+    inputs: Mapping[str, Any] | None = None,
 ) -> Measure:
     """The fingerprint holds the columns that play its roles: evidence belongs to a shard, and another pool may read other columns there.
 
+    `inputs` are the fingerprints behind the evidence that parameters name: a recipe's own names are no part of a measure's identity.
     Signals of a fixed batch shape give other last bits on another kind of device; all others answer alike everywhere.
     """
     if signal.device:
         parameters = {**parameters, "device": signal.device(parameters["device"]) or device_kind()}
-    how = [kind, signal.version, parameters, {k: str(v) for k, v in signal.schema.items()}, device_kind() if signal.batch else ""]
+    how = [kind, signal.version, {**parameters, **(inputs or {})}, {k: str(v) for k, v in signal.schema.items()}]
+    how += [device_kind() if signal.batch else ""]
     how += [{role: pool.roles.get(role) for role in signal.roles}, [[one.kind, one.model.version] for one in models]]
-    return Measure(name, kind, signal, parameters, digest_of(how), tuple(dict.fromkeys(one.kind for one in models)), pending)
+    named_inputs = {key: str(parameters[key]) for key in signal.evidence}
+    return Measure(name, kind, signal, parameters, digest_of(how), tuple(dict.fromkeys(one.kind for one in models)), pending, named_inputs)
 
 
 def device_kind() -> str:
@@ -82,25 +94,50 @@ def device_kind() -> str:
 class _Builder:
     """Resolves the recipe's names against catalogue and pool, once each."""
 
-    def __init__(self, recipe: Recipe, pool: Pool, catalogue: Catalogue, weights: Mapping[str, str]) -> None:
-        self.recipe, self.pool, self.catalogue, self.weights = recipe, pool, catalogue, weights
+    def __init__(
+        self, recipe: Recipe, pool: Pool, catalogue: Catalogue, weights: Mapping[str, str], root: "_Builder | None" = None
+    ) -> None:
+        """`root` resolves for the pool that is selected from, where `pool` is another one: models are its."""
+        self.recipe, self.pool, self.catalogue, self.weights, self.root = recipe, pool, catalogue, weights, root or self
         self.measures: dict[str, Measure] = {}
         self.groups: dict[str, Groups] = {}
         self.models: dict[str, Training] = {}
-        self.sources: dict[str, str] = {}
+        self.sources: dict[str, str] = self.root.sources if root else {}
         self.references: dict[str, Reference] = {}
+        self.resolving: list[str] = []
 
-    def model(self, name: str) -> None:
+    def beside(self, pool: Pool) -> "_Builder":
+        """The same names on another pool."""
+        return _Builder(self.recipe, pool, self.catalogue, self.weights, self.root)
+
+    @contextmanager
+    def _once(self, name: str, where: str) -> Iterator[None]:
+        """A name that needs itself is an error."""
+        if name in self.resolving:
+            circle = " -> ".join([*self.resolving[self.resolving.index(name) :], name])
+            raise RecipeError(f"evidence in a circle: {circle}", where=where, fix="one of them must read something else")
+        self.resolving.append(name)
+        yield
+        self.resolving.pop()
+
+    def model(self, name: str) -> Training:
+        if name not in self.models:
+            with self._once(f"models.{name}", self.recipe.models[name].where):
+                self.models[name] = self._training(name)
+        return self.models[name]
+
+    def _training(self, name: str) -> Training:
         spec = self.recipe.models[name]
         made = self._filter(spec.kind, spec.where)
         if not isinstance(made, Model):
             raise RecipeError(f"{spec.kind} is not a model", where=spec.where, fix="put signals under `signals:`")
-        known = {**made.defaults, **dict.fromkeys(made.required), **dict.fromkeys(made.rows)}
+        known = {**made.defaults, **dict.fromkeys(made.required), **dict.fromkeys(made.rows), **dict.fromkeys(made.evidence)}
         _known_parameters(spec, known)
         missing = [key for key in (*made.required, *made.rows) if key not in spec.parameters]
         if missing:
             raise RecipeError(f"{spec.kind} needs {', '.join(missing)}", where=spec.where, fix=f"add `{missing[0]}: ...`")
         parameters = {**made.defaults, **spec.parameters}
+        references = {key: parameters.pop(key, None) for key in made.evidence}
         rows = tuple(self._training_pool(made, key, parameters.pop(key), spec) for key in made.rows)
         how: dict[str, Any] = dict(parameters)
         for key in made.files:
@@ -110,8 +147,33 @@ class _Builder:
         if made.over:
             self._needs(spec, made.reads)
         over = self.pool if made.over else None
-        identity = digest_of([made.name, made.version, how, [pool.id for pool in rows], *([over.id] if over else [])])
-        self.models[name] = Training(name, spec.kind, made, parameters, rows, identity, over)
+        fed, identities = [], []
+        for pool in (*([over] if over else []), *rows):
+            builder = self if pool is over else self.beside(pool)
+            inputs = {key: builder.input(key, reference, spec) for key, reference in references.items()}
+            names = [parted(str(reference))[0] for reference in references.values()]
+            used = reached([each for each in names if each != POOL], builder.measures)
+            fed.append(Fed(pool, {key: str(one) for key, one in references.items()}, {each: builder.measures[each] for each in used}))
+            identities.append(inputs)
+        asked = [identities] if references else []
+        identity = digest_of([made.name, made.version, how, [pool.id for pool in rows], *([over.id] if over else []), *asked])
+        return Training(name, spec.kind, made, parameters, rows, identity, over, tuple(fed))
+
+    def input(self, key: str, reference: Any, spec: Spec) -> Any:
+        """The identity of the evidence that a parameter names, resolved on this pool."""
+        name, _, column = str(reference).partition(".")
+        if not isinstance(reference, str) or not column:
+            fix = f"write `{key}: SIGNAL.column`, or `{key}: pool.COLUMN`"
+            raise RecipeError(f"{spec.kind} needs the evidence `{key}`", where=spec.where, fix=fix)
+        if name == POOL:
+            if column not in self.pool.columns:
+                raise RecipeError(f"unknown column {reference}", where=spec.where, fix=nearest(column, self.pool.columns))
+            return [POOL, column]
+        measure = self.measure(name, spec.where)
+        if column not in measure.signal.writes:
+            written = [f"{name}.{each}" for each in measure.signal.writes]
+            raise RecipeError(f"unknown column {reference}", where=spec.where, fix=nearest(reference, written))
+        return [measure.fingerprint, column]
 
     def _training_pool(self, made: Model, key: str, path: Any, spec: Spec) -> Pool:
         try:
@@ -168,9 +230,11 @@ class _Builder:
         if missing:
             fix = f"it has {', '.join(pool.roles)}; name its column as this layout does"
             raise RecipeError(f"{rule.grouping} needs the role {missing[0]}, which {pool.root} lacks", where=where, fix=fix)
-        models = [one for one in self.models.values() if one.kind in sketch.kinds]
-        name = f"{rule.grouping}.sketch of {against}"
-        return Reference(pool, _measure(name, sketch.kind, sketch.signal, sketch.parameters, pool, models, sketch.pending))
+        builder = self.beside(pool)
+        sketch = builder.group(rule.grouping, where).sketch
+        names = {each: f"{each} of {against}" for each in reached([sketch.name], builder.measures)}
+        measures = {names[each]: _renamed(builder.measures[each], names) for each in names}
+        return Reference(pool, measures[names[sketch.name]], measures)
 
     def measure(self, name: str, where: str) -> Measure:
         if name not in self.measures:
@@ -182,7 +246,8 @@ class _Builder:
                 )
             if not isinstance(found, Signal):
                 raise RecipeError(f"{name} is a model, not a signal", where=where, fix="name it under `models:` and give it to a signal")
-            self.measures[name] = self._resolved(name, spec.kind, found, spec, spec.parameters)
+            with self._once(name, spec.where):
+                self.measures[name] = self._resolved(name, spec.kind, found, spec, spec.parameters)
         return self.measures[name]
 
     def group(self, name: str, where: str) -> Groups:
@@ -196,9 +261,8 @@ class _Builder:
                     fix="one_per takes exact_duplicate, near_duplicate_image, near_duplicate_text ...",
                 )
             links, threshold = _of_grouping(found, spec)
-            sketch_only = {
-                key: value for key, value in spec.parameters.items() if key in found.sketch.defaults or key in found.sketch.models
-            }
+            own = {*found.sketch.defaults, *found.sketch.models, *found.sketch.evidence}
+            sketch_only = {key: value for key, value in spec.parameters.items() if key in own}
             sketch = self._resolved(
                 f"{name}.sketch", f"{spec.kind}.sketch", found.sketch, Spec(spec.kind, sketch_only, spec.where), sketch_only
             )
@@ -208,12 +272,16 @@ class _Builder:
         return self.groups[name]
 
     def _resolved(self, name: str, kind: str, signal: Signal, spec: Spec, given: Mapping[str, Any]) -> Measure:
-        _known_parameters(spec, {**signal.defaults, **dict.fromkeys(signal.models)})
+        _known_parameters(spec, _parameters(signal))
         models = self._models(signal, spec)
         found = {key: self.weights.get(one.id, f"pending:{one.id}") for key, one in models.items()}
         self._needs(spec, signal.reads)
+        inputs = {key: self.input(key, given.get(key), spec) for key in signal.evidence}
+        sources = [parted(str(given[key]))[0] for key in signal.evidence]
         pending = any(one.id not in self.weights for one in models.values())
-        return _measure(name, kind, signal, {**signal.defaults, **given, **found}, self.pool, tuple(models.values()), pending)
+        pending |= any(self.measures[source].pending for source in sources if source != POOL)
+        parameters = {**signal.defaults, **given, **found}
+        return _measure(name, kind, signal, parameters, self.pool, tuple(models.values()), pending, inputs)
 
     def _needs(self, spec: Spec, roles: Sequence[str]) -> None:
         missing = [role for role in roles if role not in self.pool.roles]
@@ -229,10 +297,10 @@ class _Builder:
         found = {}
         for key, built_in in signal.models.items():
             model = spec.parameters.get(key, signal.defaults.get(key))
-            if isinstance(model, str) and model in self.models:
-                found[key] = self.models[model]
+            if isinstance(model, str) and model in self.recipe.models:
+                found[key] = self.root.model(model)
             elif model not in built_in:
-                known = [*built_in, *self.models]
+                known = [*built_in, *self.recipe.models]
                 fix = f"add `{key}: NAME` with one of: {', '.join(known)}" if known else "name a model under `models:`"
                 raise RecipeError(f"{spec.kind} needs a model for `{key}`", where=spec.where, fix=fix)
         return found
@@ -247,7 +315,7 @@ class _Builder:
         if isinstance(found, Grouping):
             _of_grouping(found, spec)
         else:
-            _known_parameters(spec, {**found.defaults, **dict.fromkeys(found.models)})
+            _known_parameters(spec, _parameters(found))
         self._models(found.sketch if isinstance(found, Grouping) else found, spec)
 
     def _filter(self, name: str, where: str) -> Any:
@@ -270,9 +338,20 @@ class _Builder:
         return how
 
 
+def _renamed(measure: Measure, names: Mapping[str, str]) -> Measure:
+    """A measure of another pool beside those of this one."""
+    inputs = {key: f"{names.get(parted(one)[0], POOL)}.{parted(one)[1]}" for key, one in measure.inputs.items()}
+    return replace(measure, name=names[measure.name], inputs=inputs)
+
+
+def _parameters(signal: Signal) -> dict[str, Any]:
+    """Every parameter of a signal, with its default where it has one."""
+    return {**signal.defaults, **dict.fromkeys((*signal.models, *signal.evidence))}
+
+
 def _of_grouping(found: Grouping, spec: Spec) -> tuple[dict[str, Any], float]:
     """The parameters of a grouping's links, and its threshold. One without links has none: its duplicates are equal."""
-    known = {**found.sketch.defaults, **dict.fromkeys(found.sketch.models), **found.defaults}
+    known = {**_parameters(found.sketch), **found.defaults}
     _known_parameters(spec, {**known, "threshold": found.threshold} if found.links else known)
     links = {key: spec.parameters.get(key, value) for key, value in found.defaults.items()}
     threshold = float(spec.parameters.get("threshold", found.threshold))

@@ -12,15 +12,16 @@ from curate.catalogue import Catalogue, versions_of
 from curate.content import content
 from curate.digest import UInt64s
 from curate.errors import NondeterminismError, SignalBugError, StoreError
-from curate.evidence import Contents, aligned, measure_rows
+from curate.evidence import Contents, Given, aligned, given, measure_rows
 from curate.executor import Crashed, Executor
 from curate.grouping import LINK_SCHEMA
 from curate.model import Made, Model, digest_of_model, pack
-from curate.pieces import Piece, pieces_of, pool_key
-from curate.plan import Groups, Measure, Plan, Training
+from curate.pieces import Piece, pieces_of, pool_key, read_uids
+from curate.plan import POOL, Fed, Groups, Measure, Plan, Reference, Training, parted
 from curate.pool import Pool
 from curate.sketches import Sketches
 from curate.store import Store
+from curate.work import Shelf, drawn, shelve_all
 
 SAMPLE = 64
 FLOAT_TOLERANCE = 1e-5
@@ -32,16 +33,23 @@ class MakeTask:
 
     store: str
     training: Training
+    shelf: Shelf
+
+
+def missing_models(plan: Plan, store: Store) -> list[Training]:
+    """Those that can be made now: none of the evidence that they are made from waits for another model."""
+    return [one for one in plan.models.values() if not one.pending and store.json(f"{one.folder}/model.json") is None]
 
 
 def make_models(training: Mapping[str, Training], store: Store, executor: Executor) -> list[str]:
     """Make the models that the store lacks, those of equal making once; returns the names of those made now."""
     ids: dict[str, Training] = {}
     for one in training.values():
-        if store.json(f"{one.folder}/model.json") is None:
+        if not one.pending and store.json(f"{one.folder}/model.json") is None:
             ids.setdefault(one.id, one)
     missing = list(ids.values())
-    for index, receipt in executor.map(make_model, [MakeTask(store.address, one) for one in missing]):
+    shelf = shelf_of(training, store)
+    for index, receipt in executor.map(make_model, [MakeTask(store.address, one, shelf) for one in missing]):
         if isinstance(receipt, Crashed):
             name = missing[index].name
             raise SignalBugError(
@@ -59,8 +67,10 @@ def make_models(training: Mapping[str, Training], store: Store, executor: Execut
 def make_model(task: MakeTask) -> dict[str, Any]:
     """Make one model, write its weights, card and list of training rows, and say where they are. Runs in a worker."""
     store, training = Store.open(task.store), task.training
-    frames = [training_rows(pool, training.model.reads)[0] for pool in training.rows]
-    streams = [_stream(training.over, training.model.reads)] if training.over else []
+    shelve_all(task.shelf, store)
+    reads, given = training.model.reads, training.fed[-len(training.rows) :] if training.rows else ()
+    frames = [training_rows(fed, reads, store)[0] for fed in given]
+    streams = [_stream(training.fed[0], reads, store, training.sample)] if training.over else []
     made: Made = training.model(*streams, *frames, **training.parameters)
     rows = None
     if frames:
@@ -82,18 +92,49 @@ def make_model(task: MakeTask) -> dict[str, Any]:
     }
 
 
-def _stream(pool: Pool, roles: tuple[str, ...]) -> Iterator[pl.DataFrame]:
-    """Every row of a pool, a piece at a time."""
-    for piece in pieces_of(pool):
-        yield pool.read(pool.shards[piece.shard], roles=roles, start=piece.start, stop=piece.stop).frame
+def _stream(fed: Fed, roles: tuple[str, ...], store: Store, share: float) -> Iterator[pl.DataFrame]:
+    """The rows drawn of the pool, a piece at a time."""
+    for piece in pieces_of(fed.pool):
+        frame = _rows(fed, roles, piece, store)
+        if share < 1:
+            uids = read_uids(store, pool_key(fed.pool), piece.shard)[piece.start : piece.stop]
+            frame = frame.filter(pl.Series(drawn(uids, share)))
+        yield frame
 
 
-def training_rows(pool: Pool, roles: tuple[str, ...]) -> tuple[pl.DataFrame, UInt64s]:
+def _rows(fed: Fed, roles: tuple[str, ...], piece: Piece, store: Store) -> pl.DataFrame:
+    """Roles and evidence of a piece; null where evidence has an error."""
+    shard = fed.pool.shards[piece.shard]
+    read = fed.pool.read(shard, roles=roles, start=piece.start, stop=piece.stop).frame if roles else pl.DataFrame()
+    found = stored_inputs(fed.pool, piece, fed.inputs, fed.measures, store)
+    return pl.DataFrame([*read.get_columns(), *found.columns])
+
+
+def stored_inputs(pool: Pool, piece: Piece, inputs: Mapping[str, str], measures: Mapping[str, Measure], store: Store) -> Given:
+    """The evidence that parameters name, as the pool and the store have it."""
+    shard = pool.shards[piece.shard]
+    found: dict[str, tuple[pl.Series, pl.Series | None]] = {}
+    for key, reference in inputs.items():
+        name, column = parted(reference)
+        if name == POOL:
+            read = pool.read(shard, columns=[column], start=piece.start, stop=piece.stop)
+            found[key] = read.frame[reference], read.faults.get(reference)
+        else:
+            near = [p for p in store.parts(measures[name].folder).get(shard.digest, []) if p.start < piece.stop and p.stop > piece.start]
+            frames = [store.frame(part, columns=["row", column, "error"]) for part in near]
+            known = aligned(frames, measures[name], piece, None, [column, "error"])
+            found[key] = known[column], known["error"]
+    return given(found, piece.rows)
+
+
+def training_rows(fed: Fed, roles: tuple[str, ...], store: Store) -> tuple[pl.DataFrame, UInt64s]:
     """The complete rows of a training pool in uid order, so that file order does not matter."""
-    frames = [pool.read(shard, roles=roles).frame for shard in pool.shards]
+    pool = fed.pool
+    frames = [_rows(fed, roles, piece, store) for piece in pieces_of(pool)]
     words = np.concatenate([pool.uids(shard)[0] for shard in pool.shards])
-    frame = pl.concat(frames).with_columns(high=words[:, 0], low=words[:, 1]).drop_nulls(list(roles)).sort("high", "low")
-    return frame.select(roles), frame.select("high", "low").to_numpy()
+    columns = [*roles, *fed.inputs]
+    frame = pl.concat(frames).with_columns(high=words[:, 0], low=words[:, 1]).drop_nulls(columns).sort("high", "low")
+    return frame.select(columns), frame.select("high", "low").to_numpy()
 
 
 def _contents(pool: Pool) -> pl.DataFrame:
@@ -128,9 +169,12 @@ def check_code(plan: Plan, catalogue: Catalogue, store: Store) -> list[str]:
     """
     adopted = []
     linked = {groups.sketch.name: groups for groups in plan.groups.values()}
-    used = [(plan.pool, measure) for measure in plan.measures.values()]
-    used += [(reference.pool, reference.sketch) for reference in plan.references.values()]
-    for pool, measure in used:
+    used = [(plan.pool, measure, plan.measures) for measure in plan.measures.values()]
+    fed: list[Reference | Fed] = [*plan.references.values(), *(fed for one in plan.models.values() for fed in one.fed)]
+    used += [(one.pool, measure, one.measures) for one in fed for measure in one.measures.values()]
+    for pool, measure, measures in used:
+        if measure.pending:
+            continue
         entry = catalogue.get(measure.kind.removesuffix(".sketch"))
         code: dict[str, Any] = {"source": entry.source if entry else "engine", "versions": versions_of(measure.signal.uses)}
         if measure.kinds:  # a model's loader is part of what measures
@@ -142,7 +186,7 @@ def check_code(plan: Plan, catalogue: Catalogue, store: Store) -> list[str]:
         before = [{**one, "pool": now["pool"]} for one in known]
         changed = any(one != now for one in before)
         links_differ = changed and measure.name in linked and _links_differ(linked[measure.name], store)
-        if links_differ or (changed and _sample_differs(pool, measure, store)):
+        if links_differ or (changed and _sample_differs(pool, measure, measures, store)):
             raise NondeterminismError(
                 f"{measure.kind} changed (code or libraries) and {'links' if links_differ else 'measures'} stored rows differently",
                 where=measure.folder,
@@ -187,13 +231,18 @@ def _links_differ(groups: Groups, store: Store) -> bool:
     )
 
 
-def _sample_differs(pool: Pool, measure: Measure, store: Store) -> bool:
+def _sample_differs(pool: Pool, measure: Measure, measures: Mapping[str, Measure], store: Store) -> bool:
     by_shard = store.parts(measure.folder)
     for number, shard in enumerate(pool.shards):
         for part in by_shard.get(shard.digest, [])[:1]:
-            stored = aligned([store.frame(part)], measure, Piece(0, number, part.start, part.stop, 0), None)
+            piece = Piece(0, number, part.start, part.stop, 0)
+            stored = aligned([store.frame(part)], measure, piece, None)
             stored = stored.with_columns(row=np.arange(part.start, part.stop)).filter("measured").head(SAMPLE)
-            fresh = measure_rows(Contents(pool, shard), measure, stored["row"].to_numpy())
+            rows = stored["row"].to_numpy()
+            inputs = stored_inputs(pool, piece, measure.inputs, measures, store)
+            places = rows - part.start
+            some = Given([column.gather(places) for column in inputs.columns], inputs.fault.gather(places))
+            fresh = measure_rows(Contents(pool, shard), measure, rows, some)
             for name, dtype in measure.signal.schema.items():
                 same = (stored[name] - fresh[name]).abs() <= measure.signal.tolerance if dtype.is_float() else stored[name] == fresh[name]
                 if not (same.fill_null(False) | (stored[name].is_null() & fresh[name].is_null())).all():

@@ -19,7 +19,7 @@ from curate.pieces import index_pool, pieces_of, pool_key, read_uids, remember_p
 from curate.plan import POOL, UNSEEN, Outside, Plan
 from curate.planner import make_plan
 from curate.pool import Pool
-from curate.prepare import check_code, made_weights, make_models, shelf_of
+from curate.prepare import check_code, made_weights, make_models, missing_models, shelf_of
 from curate.recipe import Recipe
 from curate.store import Store, named
 from curate.subset import Subset
@@ -47,24 +47,31 @@ def run(recipe: Recipe, pool: Pool, catalogue: Catalogue, store: Store, executor
         facts = ledger.Ledger()
         started = time.perf_counter()
         index_pool(pool, store, executor, progress)
-        plan = resolve(recipe, pool, catalogue, store)
+        effort, made, adopted = Effort(), list[str](), list[str]()
+        while missing := missing_models(plan := resolve(recipe, pool, catalogue, store), store):
+            adopted += check_code(plan, catalogue, store)
+            passes = Passes(plan, store, executor, epoch, "models", shelf_of(plan.models, store), progress, effort=effort)
+            for trained in missing:
+                for fed in trained.fed:
+                    remember_place(fed.pool, store)
+                    if fed.columns:
+                        passes.feed(fed, trained.sample if fed.pool is trained.over else 1.0, f"rows for the model {trained.name}")
+            made += make_models(plan.models, store, executor)
         for trained in plan.models.values():
-            for rows in trained.rows:
-                remember_place(rows, store)
-        made = make_models(plan.models, store, executor)
-        if made:
-            plan = resolve(recipe, pool, catalogue, store)
+            for fed in trained.fed:
+                remember_place(fed.pool, store)
         for reference in plan.references.values():
             index_pool(reference.pool, store, executor, progress)
         shelf = shelf_of(plan.models, store)
         shelve_all(shelf, store)
-        adopted = check_code(plan, catalogue, store)
+        adopted += check_code(plan, catalogue, store)
         undecided = {folder(node.id) for node in plan.nodes.values() if load(store, node.id) is None}
         evidence = {measure.folder for measure in plan.measures.values()} | {groups.folder for groups in plan.groups.values()}
-        evidence |= {reference.sketch.folder for reference in plan.references.values()}
+        evidence |= {measure.folder for reference in plan.references.values() for measure in reference.measures.values()}
+        evidence |= {measure.folder for trained in plan.models.values() for fed in trained.fed for measure in fed.measures.values()}
         store.sweep(sorted(evidence | undecided))
         name = named(recipe.name, digest_of([plan.id, recipe.digest, asdict(recipe.evaluate) if recipe.evaluate else None]))
-        passes = Passes(plan, store, executor, epoch, name, shelf, progress)
+        passes = Passes(plan, store, executor, epoch, name, shelf, progress, effort=effort)
         decided = passes.decide_all()
         root = UNSEEN if UNSEEN in plan.nodes else POOL
         wanted = {POOL: root, **{stage: stage for stage in recipe.subsets if stage != POOL}}
@@ -85,8 +92,12 @@ def run(recipe: Recipe, pool: Pool, catalogue: Catalogue, store: Store, executor
 
 def resolve(recipe: Recipe, pool: Pool, catalogue: Catalogue, store: Store) -> Plan:
     """The plan with every model that the store already holds; the others stay pending."""
-    draft = make_plan(recipe, pool, catalogue, {}, {})
-    return make_plan(recipe, pool, catalogue, *made_weights(draft.models, store)) if draft.models else draft
+    known: tuple[dict[str, str], dict[str, str]] = ({}, {})
+    plan = make_plan(recipe, pool, catalogue, *known)
+    while (found := made_weights(plan.models, store)) != known:  # what a model is made from may be another one's evidence
+        known = found
+        plan = make_plan(recipe, pool, catalogue, *known)
+    return plan
 
 
 def subset_of(store: Store, plan: Plan, decided: Decided) -> Subset:

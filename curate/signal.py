@@ -19,6 +19,13 @@ ModelRef = NewType("ModelRef", str)
 `Literal["a", "b"] | ModelRef`, with a default: what is built in has these names, and the signal receives them as they are.
 """
 
+Evidence = NewType("Evidence", str)
+"""Annotates a parameter that names evidence, `SIGNAL.column` of the recipe or `pool.COLUMN`.
+
+The function receives no such keyword, but finds the values in a column of its frame that is called like the parameter. Vectors are Binary
+there: little-endian float16.
+"""
+
 ROWS_PER_CALL = 4096
 NOT_FINITE = "not_finite"
 
@@ -38,6 +45,7 @@ class Signal:
     function: Callable[..., pl.DataFrame]
     defaults: dict[str, Any]
     models: dict[str, tuple[str, ...]]
+    evidence: tuple[str, ...] = ()
     device: Callable[[str], str] | None = None
     tolerance: float = 1e-5
 
@@ -55,18 +63,24 @@ class Signal:
         return (*self.reads, *self.optional)
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column of the frame that the function sees: roles, then evidence."""
+        return (*self.roles, *self.evidence)
+
+    @property
     def schema(self) -> dict[str, pl.DataType]:
         """The declared columns and `error`."""
         return {**self.writes, "error": pl.String()}
 
     def measure(self, rows: pl.DataFrame, parameters: Mapping[str, Any]) -> pl.DataFrame:
-        """Evidence for `rows` (one column per role in `roles`): `schema`'s columns, same rows, same order.
+        """Evidence for `rows` (the columns named by `columns`): `schema`'s columns, same rows, same order.
 
         With a fixed batch shape every call sees exactly `batch` rows, the last one repeated, so that a row's floats never depend on how
         many mates it has. NaN and infinity become null with error `not_finite`. What the function
         raises is a bug (SignalBugError), but for a CeterisError: parameters or a model that cannot be.
         """
-        frame = rows.select(self.roles)
+        frame = rows.select(self.columns)
+        parameters = {name: value for name, value in parameters.items() if name not in self.evidence}
         size = self.batch or ROWS_PER_CALL
         parts = [self._call(frame.slice(start, size), parameters) for start in range(0, frame.height, size)]
         return pl.concat(parts) if parts else pl.DataFrame(schema=self.schema)
@@ -123,7 +137,7 @@ def signal(
     a GPU has a parameter `device`, and `device` says what a value of that means on this machine: "" for the processor, or `cuda-` and the
     compute capability. The plan puts the kind of device in the parameter's place, so that it is in the fingerprint and reaches workers.
 
-    The function's keyword-only parameters are the signal's parameters; each has a default, except those annotated `ModelRef`.
+    The function's keyword-only parameters are the signal's parameters; each has a default, except those annotated `ModelRef` or `Evidence`.
     Raises TypeError at import when the function's signature says otherwise.
     """
 
@@ -142,6 +156,7 @@ def signal(
             function,
             defaults,
             models,
+            evidence_of(function),
             device,
             tolerance,
         )
@@ -160,12 +175,18 @@ def parameters_of(function: Callable[..., Any], positional: int = 1) -> tuple[di
         choices = get_args(parameter.annotation)
         if parameter.annotation is ModelRef or ModelRef in choices:
             models[parameter.name] = tuple(name for choice in choices for name in get_args(choice))
-        if parameter.annotation is ModelRef:
+        if parameter.annotation in (ModelRef, Evidence):
             continue
         if parameter.default is parameter.empty:
             raise TypeError(f"{function.__module__}.{function.__name__}: parameter {parameter.name} needs a default")
         defaults[parameter.name] = parameter.default
     return defaults, models
+
+
+def evidence_of(function: Callable[..., Any]) -> tuple[str, ...]:
+    """The keyword-only parameters that name evidence."""
+    every = inspect.signature(function).parameters.values()
+    return tuple(one.name for one in every if one.annotation is Evidence and one.kind is one.KEYWORD_ONLY)
 
 
 def by_path(module: str, name: str) -> tuple[object, tuple[str, ...]]:

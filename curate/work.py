@@ -7,15 +7,15 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from curate.digest import UInt64s
+from curate.digest import UInt64s, h
 from curate.errors import RecipeError, SignalBugError
-from curate.evidence import Contents, aligned, measure_rows
+from curate.evidence import Contents, Given, aligned, given, measure_rows
 from curate.expression import Clause
 from curate.failpoint import reach
 from curate.membership import inherited
 from curate.model import Model, shelve
 from curate.pieces import Piece, open_pool, read_uids
-from curate.plan import POOL, Measure, Node, Outside
+from curate.plan import POOL, Measure, Node, Outside, parted
 from curate.pool import Pool, Shard
 from curate.reduce import Cut, candidates, kept_by
 from curate.rule import Expr
@@ -30,7 +30,8 @@ MERGE_AT = 8
 
 @dataclass(frozen=True)
 class Task:
-    """Addresses, fingerprints and rules: everything a worker needs, and no rows."""
+    """Addresses, fingerprints and rules: everything a worker needs, and no rows. `ask` is evidence that a model is to be made from, of a
+    `share` of the rows."""
 
     store: str
     pool_key: str
@@ -44,6 +45,8 @@ class Task:
     cuts: dict[str, Cut]
     shelf: Shelf
     sketches: dict[str, Measure]
+    ask: tuple[str, ...] = ()
+    share: float = 1.0
 
     @property
     def gpu(self) -> bool:
@@ -76,7 +79,15 @@ def work(task: Task) -> Receipt:
                 act(node)
             except (SignalBugError, RecipeError) as error:
                 raise type(error)(error.what, where=f"stage {node.name}, {error.where}", fix=error.fix) from error
+    if task.ask:
+        view.ask(task.ask, drawn(view.uids, task.share) if task.share < 1 else np.ones(view.piece.rows, bool))
     return view.finish()
+
+
+def drawn(uids: UInt64s, share: float) -> Mask:
+    """Which rows are in the sample that models over a pool are made from: the same of every pool that has them."""
+    mask: Mask = h("model", 0, uids)[:, 0] < np.uint64(min(int(share * 2.0**64), 2**64 - 1))
+    return mask
 
 
 def shelve_all(shelf: Shelf, store: Store) -> None:
@@ -234,13 +245,29 @@ class View:
         known = self.known[measure.folder]
         missing = np.flatnonzero(alive & ~known["measured"].to_numpy())
         if missing.size:
+            inputs = self._inputs(measure, missing)
             begun = time.perf_counter()
-            fresh = measure_rows(self.contents, measure, self.piece.start + missing)
+            fresh = measure_rows(self.contents, measure, self.piece.start + missing, inputs)
             self.receipt.measured[measure.name] = self.receipt.measured.get(measure.name, 0) + missing.size
             self.receipt.seconds[measure.name] = self.receipt.seconds.get(measure.name, 0.0) + time.perf_counter() - begun
             self.fresh.setdefault(measure.name, []).append(fresh)
             self.known[measure.folder] = known = aligned([fresh], measure, self.piece, known, self._asked(measure))
         return known
+
+    def _inputs(self, measure: Measure, rows: npt.NDArray[np.int64]) -> Given:
+        """The evidence that its parameters name, measured where it is missing."""
+        alive = np.zeros(self.piece.rows, bool)
+        alive[rows] = True
+        found: dict[str, tuple[pl.Series, pl.Series | None]] = {}
+        for key, reference in measure.inputs.items():
+            name, column = parted(reference)
+            if name == POOL:
+                read = self.pool.read(self.shard, columns=[column], rows=self.piece.start + rows)
+                found[key] = read.frame[reference], read.faults.get(reference)
+            else:
+                known = self._measured(self.task.measures[name], alive)[rows]
+                found[key] = known[column], known["error"]
+        return given(found, rows.size)
 
     def _stored(self, measure: Measure) -> pl.DataFrame:
         """What the store has of the columns that this task's rules ask for."""
@@ -251,6 +278,7 @@ class View:
         names = {name for name, one in self.task.measures.items() if one.folder == measure.folder}
         sketches = [f"{sketch.name}.key" for sketch in self.task.sketches.values()]
         columns = [column for node in (*self.task.decide, *self.task.gather) if node.rule for column in node.rule.columns]
+        columns += [*self.task.ask, *(column for one in self.task.measures.values() for column in one.inputs.values())]
         return ["error", *{column.rsplit(".", 1)[1]: None for column in (*columns, *sketches) if column.rsplit(".", 1)[0] in names}]
 
     def _write(self, node: Node, codes: Codes) -> None:

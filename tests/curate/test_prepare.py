@@ -9,6 +9,7 @@ from curate.errors import CeterisError, NondeterminismError, RecipeError, Signal
 from curate.executor import Crashed, InProcess
 from curate.grouping import grouping
 from curate.model import _SHELF, Made, loaded, model
+from curate.plan import Fed
 from curate.pool import Pool
 from curate.prepare import made_weights, make_models, shelf_of, training_rows
 from curate.recipe import Recipe
@@ -32,13 +33,13 @@ def trusted(tmp_path):
     return tmp_path
 
 
-def test_training_rows_are_complete_and_in_uid_order_whatever_the_files(trusted, tmp_path):
-    rows, uids = training_rows(Pool.open(trusted / "trusted"), ("text",))
+def test_training_rows_are_complete_and_in_uid_order_whatever_the_files(trusted, store, tmp_path):
+    rows, uids = training_rows(Fed(Pool.open(trusted / "trusted")), ("text",), store)
     assert sorted(rows["text"]) == ["a", "abc", "abc", "abcd"]
     assert uids.tolist() == sorted(uids.tolist())
     (tmp_path / "turned").mkdir()
     pl.DataFrame({"text": ["abcd", "abc", "a", "abc"]}).write_parquet(tmp_path / "turned" / "0.parquet")
-    assert training_rows(Pool.open(tmp_path / "turned"), ("text",))[0].equals(rows)
+    assert training_rows(Fed(Pool.open(tmp_path / "turned")), ("text",), store)[0].equals(rows)
 
 
 def test_models_are_made_once_and_equal_ones_are_one(trusted, store, texts, filters):
