@@ -60,7 +60,7 @@ class Model:
 
     def __call__(self, *rows: pl.DataFrame | Iterable[pl.DataFrame], **parameters: Any) -> Made:
         """Make it: the plain function, for use without an engine."""
-        return self.make(*rows, **parameters)
+        return self.make(*rows, **parameters, **{name: name for name in self.evidence})
 
 
 def model(
@@ -78,9 +78,9 @@ def model(
     thousands at a time. What is made must not depend on their order or on where one frame ends, and must not need them all in memory.
     Such a model counts, it trusts nothing: no row leaves the pool for having been seen.
 
-    A keyword annotated `Evidence` names evidence of the rows; every frame then has a column called like it, and the function gets no such
-    keyword. Rows of the first training pool leave the pool that is judged, unless `trusts` is False. Where a model over the pool has a
-    keyword `sample`, the rows it is brought are drawn by their uids, that share of the pool: no others are measured for it.
+    A keyword annotated `Evidence` names evidence of the rows: every frame then has a column called like it. Rows of the first training pool
+    leave the pool that is judged, unless `trusts` is False. Where a model over the pool has a keyword `sample`, the rows it is brought are
+    drawn by their uids, that share of the pool: no others are measured for it.
     """
 
     def declare(function: Callable[..., Made]) -> Model:

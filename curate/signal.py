@@ -22,8 +22,8 @@ ModelRef = NewType("ModelRef", str)
 Evidence = NewType("Evidence", str)
 """Annotates a parameter that names evidence, `SIGNAL.column` of the recipe or `pool.COLUMN`.
 
-The function receives no such keyword, but finds the values in a column of its frame that is called like the parameter. Vectors are Binary
-there: little-endian float16.
+The function's frame holds the values in a column called like the parameter, and the parameter is that column's name: `batch[features]`.
+Vectors are Binary there: little-endian float16.
 """
 
 ROWS_PER_CALL = 4096
@@ -80,7 +80,7 @@ class Signal:
         raises is a bug (SignalBugError), but for a CeterisError: parameters or a model that cannot be.
         """
         frame = rows.select(self.columns)
-        parameters = {name: value for name, value in parameters.items() if name not in self.evidence}
+        parameters = {**parameters, **{name: name for name in self.evidence}}
         size = self.batch or ROWS_PER_CALL
         parts = [self._call(frame.slice(start, size), parameters) for start in range(0, frame.height, size)]
         return pl.concat(parts) if parts else pl.DataFrame(schema=self.schema)
