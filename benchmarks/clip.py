@@ -220,16 +220,17 @@ def _meet(barrier: Any) -> None:
 def _decode_on(given: tuple[Path, int]) -> float:
     """Rows a processor second of this core; of a wall second where there is a GPU."""
     from filters._image import decode
-    from filters.open_clip import _built
+    from filters._open_clip import matcher, started
 
     folder, core = given
     os.sched_setaffinity(0, {core})
-    *shaping, _, _ = _built({"name": NAME, "config": None})[1].transforms
+    made, described, _, _ = started(NAME, None, None, 0)
+    pixels = matcher(made, described).pixels
     images = _frame(folder, 256)["image"].to_list()
 
     def run(turns: int) -> None:
         for data in images * turns:
-            functools.reduce(lambda image, step: step(image), shaping, decode(data))
+            pixels(decode(data))
 
     run(1)
     _barriers[0].wait()

@@ -1,12 +1,21 @@
+import io
+import json
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import open_clip
 import polars as pl
 import pytest
 import torch
+from PIL import Image
+from safetensors.numpy import save_file
 
-from curate.errors import PoolError
+from curate.errors import CeterisError, PoolError, RecipeError
 from curate.model import Made, digest_of_weights
+from filters._open_clip import folder_of
+from filters._training import Pairs
 from filters.filter_network import filter_network, load
 
 World = Callable[[int, int], pl.DataFrame]
@@ -115,3 +124,127 @@ def test_the_held_out_tenth_goes_by_the_image_alone(world: World) -> None:
     whole = filter_network(rows, samples=64).card["rows"]["held_out"]
     parts = [filter_network(pl.concat([part, part]), samples=64).card["rows"]["held_out"] // 2 for part in (rows[:50], rows[50:])]
     assert sum(parts) == whole
+
+
+ARCHITECTURE = {
+    "embed_dim": 32,
+    "vision_cfg": {"image_size": 32, "layers": 2, "width": 64, "head_width": 32, "patch_size": 8},
+    "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A small architecture in open_clip's own format."""
+    path = tmp_path_factory.mktemp("configs") / "mine.json"
+    path.write_text(json.dumps(ARCHITECTURE))
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def transformer(world: World, config: str) -> Made:
+    """A small vision and a small text transformer of open_clip's, trained for some seconds."""
+    return filter_network(world(600, 1), architecture="mine", config=config, samples=6_400, rate=2e-3)
+
+
+def test_an_architecture_of_open_clip_learns_too_and_its_card_says_from_what(transformer: Made) -> None:
+    card = transformer.card
+    assert card["held_out"]["auc_matched_vs_shuffled"] > 0.8, "chance is .5"
+    assert (card["training"]["initial"], card["training"]["rate"], card["training"]["device"]) == ("random weights", 2e-3, "cpu")
+    assert card["architecture"]["config"] == ARCHITECTURE
+    assert card["parameters"] == sum(w.size for w in transformer.weights.values())
+
+
+def test_it_leaves_as_a_folder_that_open_clip_loads_with_equal_features(transformer: Made, world: World, tmp_path: Path) -> None:
+    for name, data in folder_of(json.loads(json.dumps(transformer.card["architecture"])), transformer.weights).items():
+        (tmp_path / name).write_bytes(data)
+    model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{tmp_path}")
+    tokens = open_clip.get_tokenizer(f"local-dir:{tmp_path}")(world(20, 7)["text"].to_list())
+    matcher = load(transformer.weights, transformer.card)
+    with torch.inference_mode():
+        images = torch.stack([preprocess(Image.open(io.BytesIO(image)).convert("RGB")) for image in world(20, 7)["image"]])
+        ours = torch.stack([matcher.preprocess(image) for image in world(20, 7)["image"]])
+        assert torch.allclose(model.eval().encode_image(images), matcher.model.encode_image(ours), atol=1e-5)
+        assert torch.allclose(model.encode_text(tokens), matcher.model.encode_text(tokens), atol=1e-6)
+    assert {name: tensor.shape for name, tensor in model.state_dict().items()} == {n: w.shape for n, w in transformer.weights.items()}
+
+
+def test_a_tiny_network_is_not_open_clips(trained: Made) -> None:
+    with pytest.raises(CeterisError, match="none of open_clip's architectures"):
+        folder_of(trained.card["architecture"], trained.weights)
+
+
+def test_open_clips_architectures_train_to_the_same_bits_in_parts_to_the_same_numbers(world: World, config: str) -> None:
+    rows = world(100, 3)
+    one, again, parts, other = (
+        filter_network(rows, architecture="mine", config=config, samples=192, **how) for how in ({}, {}, {"at_once": 24}, {"seed": 1})
+    )
+    assert digest_of_weights(one.weights) == digest_of_weights(again.weights)
+    assert one.card == again.card
+    assert digest_of_weights(other.weights) != digest_of_weights(one.weights)
+    assert all(np.allclose(parts.weights[name], value, atol=2e-4) for name, value in one.weights.items())
+    assert max(float(abs(other.weights[name] - value).max()) for name, value in one.weights.items()) > 0.05
+
+
+def test_training_goes_on_from_a_checkpoint(world: World, config: str, transformer: Made, tmp_path: Path) -> None:
+    path = tmp_path / "begun.safetensors"
+    save_file(transformer.weights, path)
+    rows, how = world(200, 8), {"architecture": "mine", "config": config, "samples": 64, "rate": 1e-6}
+    gone_on, anew = filter_network(rows, initial=str(path), **how), filter_network(rows, **how)
+    assert gone_on.card["held_out"]["auc_matched_vs_shuffled"] > anew.card["held_out"]["auc_matched_vs_shuffled"] + 0.1
+    assert gone_on.card["training"]["initial"] == str(path)
+
+
+def test_pixels_that_are_not_held_are_decoded_again_to_the_same_ones(world: World) -> None:
+    rows = world(90, 2)
+    images, texts = [b"<html>", *rows["image"]], ["a page", *rows["text"]]
+    matcher = load(*_tiny())
+    held, fleeting = Pairs(matcher, images, texts), Pairs(matcher, images, texts, held=0)
+    assert held.pixels is not None
+    assert fleeting.pixels is None
+    order = [np.arange(start, 90, 9) for start in range(9)]
+    for (rows_a, a), (rows_b, b) in zip(held.batches(order), fleeting.batches(order), strict=True):
+        assert np.array_equal(rows_a, rows_b)
+        assert torch.equal(a, b)
+    assert torch.equal(held.tokens, fleeting.tokens)
+    assert len(held.images) == 90
+
+
+def test_evaluation_images_among_trusted_rows_are_refused_by_file_and_by_pixels(world: World, tmp_path: Path) -> None:
+    rows = world(100, 3)
+    again = io.BytesIO()
+    Image.open(io.BytesIO(rows["image"][7])).save(again, "BMP")
+    (tmp_path / "aside").mkdir()
+    pl.DataFrame({"image": [*world(5, 9)["image"], rows["image"][3]]}).write_parquet(tmp_path / "aside" / "set.parquet")
+    (tmp_path / "aside" / "seven.bmp").write_bytes(again.getvalue())
+    with pytest.raises(PoolError, match=r"2 trusted rows show evaluation images") as raised:
+        filter_network(rows, samples=64, refuse=str(tmp_path / "aside"))
+    assert "row 3" in raised.value.where
+    assert "set.parquet row 5" in raised.value.where
+    assert "row 7" in raised.value.where
+    assert "seven.bmp" in raised.value.where
+    others = rows.filter(~pl.col("image").is_in([rows["image"][3], rows["image"][7]]))
+    made = filter_network(others, samples=64, refuse=str(tmp_path / "aside"))
+    assert made.card["rows"]["given"] == 98
+    (tmp_path / "empty").mkdir()
+    for place, message in ((tmp_path / "empty", "no evaluation images"), (tmp_path / "gone", "no such place")):
+        with pytest.raises(RecipeError, match=message):
+            filter_network(others, samples=64, refuse=str(place))
+    pl.DataFrame({"picture": [b"x"]}).write_parquet(tmp_path / "odd.parquet")
+    with pytest.raises(RecipeError, match="no column image"):
+        filter_network(others, samples=64, refuse=str(tmp_path / "odd.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"initial": "x.pt"}, "tiny architecture takes neither"),
+        ({"architecture": "ViT-B-33"}, "no architecture ViT-B-33"),
+        ({"batch": 0}, "batch cannot be"),
+        ({"rate": "fast"}, "rate cannot be"),
+        ({"resolution": 30}, "resolution cannot be"),
+    ],
+)
+def test_parameters_that_cannot_be_are_refused(world: World, how: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        filter_network(world(70, 4), **how)
