@@ -17,7 +17,7 @@ from PIL import Image
 
 from curate.grouping import Grouping
 from curate.signal import Signal
-from filters import evaluation_ngrams, fasttext, filter_network, passage_counts, quality_classifier
+from filters import evaluation_ngrams, fasttext, feature_clusters, filter_network, passage_counts, quality_classifier
 from pipelines.catalog import catalogue
 
 _LOADED = {name: entry.load() for name, entry in catalogue().items()}
@@ -57,8 +57,16 @@ OPTIONAL = {re.match(r"[\w-]+", line)[0] for extra, lines in _EXTRAS.items() if 
 _VALUES = {"image": pl.Series(_images(), dtype=pl.Binary), "license": pl.Series(_LICENCES, dtype=pl.String)}
 
 
+def _vectors() -> pl.Series:
+    """Evidence of 16 numbers, little-endian float16; of some rows there is none."""
+    drawn = np.random.default_rng(8).normal(size=(ROWS, 16)).astype("<f2")
+    drawn[3], drawn[4] = 0, drawn[5]
+    return pl.Series([None if row in (2, 13) else vector.tobytes() for row, vector in enumerate(drawn)], dtype=pl.Binary)
+
+
 def _rows(signal: Signal) -> pl.DataFrame:
-    return pl.DataFrame({role: _VALUES.get(role, pl.Series(_TEXTS, dtype=pl.String)) for role in signal.roles})
+    roles = {role: _VALUES.get(role, pl.Series(_TEXTS, dtype=pl.String)) for role in signal.roles}
+    return pl.DataFrame({**roles, **dict.fromkeys(signal.evidence, _vectors())})
 
 
 @pytest.fixture(scope="session")
@@ -71,9 +79,11 @@ def parameters(tmp_path_factory: pytest.TempPathFactory, fasttext_file: Path, fr
     sets = tmp_path_factory.mktemp("sets") / "task.parquet"
     texts.write_parquet(sets)
     others = pl.DataFrame({"text": [f"word {i}" for i in range(96)]})
+    vectors = pl.DataFrame({"features": _vectors()})
     small: dict[str, Callable[[], str]] = {
         "clip_embedding": lambda: frozen(filter_network.filter_network, pairs, samples=128),
         "clip_score": lambda: frozen(filter_network.filter_network, pairs, samples=128),
+        "cluster": lambda: frozen(feature_clusters.feature_clusters, [vectors], vectors[::2], k=3),
         "contamination": lambda: frozen(evaluation_ngrams.evaluation_ngrams, sets=str(sets), fields=["text"], n=5, least=3),
         "language_fasttext": lambda: frozen(fasttext.fasttext, file=str(fasttext_file)),
         "quality_score": lambda: frozen(quality_classifier.quality_classifier, pairs, others, bits=10),
@@ -115,7 +125,7 @@ def test_no_rows_and_only_nulls_still_give_the_declared_columns(name: str, param
     how = parameters(name)
     empty = signal(_rows(signal).clear(), **how)
     assert (dict(empty.schema), empty.height) == (signal.schema, 0)
-    nothing = signal(pl.DataFrame({role: pl.Series([None] * 3, dtype=_rows(signal)[role].dtype) for role in signal.roles}), **how)
+    nothing = signal(pl.DataFrame({role: pl.Series([None] * 3, dtype=_rows(signal)[role].dtype) for role in signal.columns}), **how)
     assert (dict(nothing.schema), nothing.height) == (signal.schema, 3)
     assert nothing["error"].null_count() == 3, "a value that is not there is not an error"
     assert len(set(_bits(nothing))) == 1
