@@ -115,5 +115,13 @@ def words_of_hex(texts: Iterable[str]) -> UInt64s:
 
 
 def order_of(words: UInt64s) -> npt.NDArray[np.int64]:
-    """Indices that sort (n, 2) words ascending."""
-    return np.lexsort((words[:, 1], words[:, 0]))
+    """Indices that sort (n, 2) words ascending; equal ones stay in order."""
+    high = np.ascontiguousarray(words[:, 0])
+    order = np.argsort(high)  # quick, not stable: rows whose high words meet are few, and sorted again
+    high = high[order]
+    same = np.flatnonzero(high[1:] == high[:-1])
+    if same.size:
+        places = np.union1d(same, same + 1)
+        mine = np.sort(order[places])
+        order[places] = mine[np.lexsort((words[mine, 1], words[mine, 0]))]
+    return order

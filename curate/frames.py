@@ -12,9 +12,13 @@ from curate.errors import StoreError
 
 def to_bytes(frame: pl.DataFrame) -> bytes:
     """Parquet of a frame; Enums are stored as their text."""
-    plain = frame.with_columns(pl.col(name).cast(pl.String) for name, dtype in frame.schema.items() if isinstance(dtype, pl.Enum))
+    enums = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Enum)]
+    plain = frame.with_columns(pl.col(name).cast(pl.String) for name in enums) if enums else frame
+    repeated = [name for name, dtype in plain.schema.items() if dtype in (pl.String, pl.Int8, pl.UInt8, pl.Int16, pl.UInt16)]
+    near = {name: "DELTA_BINARY_PACKED" for name, dtype in plain.schema.items() if name == "row" or dtype in (pl.Int32, pl.UInt32)}
     sink = io.BytesIO()
-    pq.write_table(plain.to_arrow(), sink, compression="zstd", write_page_checksum=True)
+    options = {"compression": "zstd", "use_dictionary": repeated, "column_encoding": near or None, "write_page_checksum": True}
+    pq.write_table(plain.to_arrow(), sink, **options)
     return sink.getvalue()
 
 

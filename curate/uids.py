@@ -25,17 +25,33 @@ def uids_of_strings(uids: pl.Series) -> tuple[UInt64s, pl.Series | None]:
     they were hex), None where all were."""
     texts = uids.cast(pl.Binary)
     long = (texts.bin.size() == 32).to_numpy()
-    digits = _NIBBLE[np.frombuffer(b"".join(texts.filter(long).to_list()), np.uint8).reshape(-1, 32)]
+    digits = _NIBBLE[_bytes_of(texts if long.all() else texts.filter(long)).reshape(-1, 32)]
+    if long.all() and (digits != 0xFF).all():
+        return _words(digits), None
     hexed = long.copy()
     hexed[long] = (digits != 0xFF).all(axis=1)
     digits = digits[(digits != 0xFF).all(axis=1)]
     words = np.empty((len(uids), 2), np.uint64)
-    words[hexed] = ((digits[:, 0::2] << 4) | digits[:, 1::2]).view(">u8").astype(np.uint64)
-    if hexed.all():
-        return words, None
+    words[hexed] = _words(digits)
     words[~hexed] = words_of(row_hash([b"uid", value]) for value in texts.filter(~hexed).to_list())
     frame = pl.DataFrame({"uid": uids, "hexed": hexed})
     return words, frame.select(pl.when(~pl.col("hexed")).then("uid").alias("uid")).to_series()
+
+
+def _bytes_of(values: pl.Series) -> npt.NDArray[np.uint8]:
+    """All bytes of a Binary column without nulls, one value after the other."""
+    array = values.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+    _, offsets, data = array.buffers()
+    if data is None or not len(array):
+        return np.empty(0, np.uint8)
+    edges = np.frombuffer(offsets, np.int64)
+    return np.frombuffer(data, np.uint8)[edges[array.offset] : edges[array.offset + len(array)]]
+
+
+def _words(digits: npt.NDArray[np.uint8]) -> UInt64s:
+    """Rows of 32 nibbles as (n, 2) words."""
+    pairs = digits.reshape(-1).view("<u2")  # the first nibble is the low byte
+    return ((pairs << 4) | (pairs >> 8)).astype(np.uint8).view(">u8").astype(np.uint64).reshape(-1, 2)
 
 
 def uids_within(scopes: pl.Series, uids: pl.Series) -> tuple[UInt64s, pl.Series]:
@@ -78,7 +94,7 @@ def number_duplicates(shards: Sequence[UInt64s]) -> list[UInt64s]:
 
 def refuse_duplicates(pool: "Pool", shards: Sequence[UInt64s]) -> None:
     """PoolError naming files and row numbers (from 0) of the first duplicate uids of a pool that has a uid column."""
-    if "uid" not in pool.roles:
+    if "uid" not in pool.roles or distinct([shard[:, 0] for shard in shards]):
         return
     words = np.concatenate([*shards, np.empty((0, 2), np.uint64)])
     order, number = _numbered(words)
@@ -92,6 +108,13 @@ def refuse_duplicates(pool: "Pool", shards: Sequence[UInt64s]) -> None:
     what = f"{np.count_nonzero(number)} rows of the uid column {column!r} repeat another row's uid: {'; '.join(found)}"
     fix = f"make it unique; for another column {override_line('uid', 'COLUMN')}, for none `--role uid=`"
     raise PoolError(what, where=str(pool.root), fix=fix)
+
+
+def distinct(highs: Sequence[UInt64s]) -> bool:
+    """Whether no two of the high words are equal, so that no two uids are."""
+    every = np.concatenate([*highs, np.empty(0, np.uint64)])
+    every.sort()
+    return not (every[1:] == every[:-1]).any()
 
 
 def _numbered(words: UInt64s) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
