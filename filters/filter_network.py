@@ -159,5 +159,5 @@ def _check(tiny: bool, *, config: str | None, initial: str | None, rate: float |
     if tiny and numbers["resolution"] % 8:
         wrong.append("resolution")
     if wrong:
-        fix = "batch, samples, rate and resolution are positive, at_once and roll positive or 0; the tiny one's resolution is a multiple of 8"
+        fix = "batch, samples, rate and resolution are positive, at_once and roll also 0; the tiny one's resolution is a multiple of 8"
         raise RecipeError(f"filter_network: {wrong[0]} cannot be that", where="filter_network", fix=fix)
