@@ -1,6 +1,7 @@
 """Evidence of one piece: rows measured, and stored parts laid over the rows they speak of."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -11,8 +12,10 @@ from curate.errors import NondeterminismError, SignalBugError
 from curate.pieces import Piece
 from curate.plan import Measure
 from curate.pool import Pool, Read, Shard
+from curate.signal import ROWS_PER_CALL
 
 HELD_BYTES = 64 << 20
+JOINED_BYTES = 64 << 20
 
 
 class Contents:
@@ -69,26 +72,46 @@ def given(values: Mapping[str, tuple[pl.Series, pl.Series | None]], rows: int) -
 
 
 def measure_rows(contents: Contents, measure: Measure, rows: npt.NDArray[np.int64], inputs: Given | None = None) -> pl.DataFrame:
-    """Read the roles of a shard's `rows`, one readable group at a time, and measure them; unreadable roles become errors."""
-    made, start, there = [], 0, inputs or given({}, rows.size)
-    for height in contents.shard.groups:
-        places = np.flatnonzero((rows >= start) & (rows < start + height))
-        if places.size:
-            inside = Given([column.gather(places) for column in there.columns], there.fault.gather(places))
-            made.append(_measure_group(contents, measure, rows[places], start, inside))
-        start += height
-    return pl.concat(made)
+    """Read the roles of a shard's `rows`, one readable group at a time, and measure them; unreadable roles become errors.
+
+    Small groups are measured together, so that the fixed batches of a model are full.
+    """
+    made, waiting, size, there = [], list[_Group](), 0, inputs or given({}, rows.size)
+    starts = np.cumsum([0, *contents.shard.groups])
+    for start, (low, high) in zip(starts.tolist(), pairwise(np.searchsorted(rows, starts).tolist()), strict=False):
+        if low < high:
+            inside = Given([column[low:high] for column in there.columns], there.fault[low:high])
+            waiting.append(_read_group(contents, measure, rows[low:high], start, inside))
+            size += int(waiting[-1].frame.estimated_size())
+        if size >= JOINED_BYTES or sum(group.rows.size for group in waiting) >= ROWS_PER_CALL:
+            made.append(_measured(contents, measure, waiting))
+            waiting, size = [], 0
+    return pl.concat([*made, _measured(contents, measure, waiting)] if waiting else made)
 
 
-def _measure_group(contents: Contents, measure: Measure, rows: npt.NDArray[np.int64], group: int, inputs: Given) -> pl.DataFrame:
-    read, broken = contents.read(measure.signal.roles, rows, group), inputs.fault
-    for role, fault in read.faults.items():
-        broken = pl.select(pl.coalesce(broken, pl.format(role + ":{}", fault))).to_series()
+class _Group(NamedTuple):
+    """Rows of a readable group, what the signal sees of them, and why it cannot see some (null: it can)."""
+
+    rows: npt.NDArray[np.int64]
+    frame: pl.DataFrame
+    fault: pl.Series
+
+
+def _read_group(contents: Contents, measure: Measure, rows: npt.NDArray[np.int64], group: int, inputs: Given) -> _Group:
+    read, fault = contents.read(measure.signal.roles, rows, group), inputs.fault
+    for role, codes in read.faults.items():
+        fault = pl.select(pl.coalesce(fault, pl.format(role + ":{}", codes))).to_series()
+    return _Group(rows, pl.DataFrame([*(read.frame.get_columns() if measure.signal.roles else []), *inputs.columns]), fault)
+
+
+def _measured(contents: Contents, measure: Measure, groups: list[_Group]) -> pl.DataFrame:
+    rows, broken = np.concatenate([group.rows for group in groups]), pl.concat([group.fault.alias("fault") for group in groups])
     good = broken.is_null()
-    whole = pl.DataFrame([*(read.frame.get_columns() if measure.signal.roles else []), *inputs.columns])
     try:
-        found = measure.signal.measure(whole.filter(good), measure.parameters)
+        found = measure.signal.measure(pl.concat([group.frame for group in groups]).filter(good), measure.parameters)
     except SignalBugError as error:
+        for group in groups if len(groups) > 1 else ():
+            _measured(contents, measure, [group])  # the one with the bug names its rows
         where = f"{contents.shard.path}, rows {int(rows[0])} to {int(rows[-1])}"
         raise SignalBugError(error.what, where=where, fix=error.fix or f"this is a bug in {measure.signal.module}") from error
     found = found.with_columns(row=pl.Series(rows[good.to_numpy()]))
