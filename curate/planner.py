@@ -1,10 +1,7 @@
 """Planning: a recipe's names resolved against catalogue and pool, everything checked before a row is read."""
 
-import platform
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -14,6 +11,7 @@ from curate.content import content
 from curate.digest import digest_of, sha256_path
 from curate.errors import PoolError, RecipeError, nearest
 from curate.grouping import Grouping
+from curate.measures import check_parameters, measure_of, of_grouping, renamed
 from curate.mix import Mix
 from curate.model import Model
 from curate.nodes import node_of
@@ -45,7 +43,7 @@ def make_plan(recipe: Recipe, pool: Pool, catalogue: Catalogue, weights: Mapping
                 f"{UNSEEN} is the name of the pool without the rows that models trained on", where=where, fix="rename the stage"
             )
         seen = f"{UNSEEN}.content"  # no filter can be called so
-        builder.measures[seen] = _measure(seen, seen, content, {}, pool)
+        builder.measures[seen] = measure_of(seen, seen, content, {}, pool)
         rule = Outside(tuple(sorted(lists.get(t.id, f"pending:{t.id}") for t in trained)))
         nodes[UNSEEN] = node_of([pool.id, builder.measures[seen].fingerprint], UNSEEN, "after", (POOL,), rule, nodes)
         root = UNSEEN
@@ -58,37 +56,6 @@ def make_plan(recipe: Recipe, pool: Pool, catalogue: Catalogue, weights: Mapping
     for spec in recipe.signals.values():
         builder.validate(spec)
     return Plan(recipe, pool, nodes, builder.measures, builder.groups, builder.models, builder.sources, builder.references)
-
-
-def _measure(
-    name: str,
-    kind: str,
-    signal: Signal,
-    parameters: dict[str, Any],
-    pool: Pool,
-    models: Sequence[Training] = (),
-    pending: bool = False,
-    inputs: Mapping[str, Any] | None = None,
-) -> Measure:
-    """The fingerprint holds the columns that play its roles: evidence belongs to a shard, and another pool may read other columns there.
-
-    `inputs` are the fingerprints behind the evidence that parameters name: a recipe's own names are no part of a measure's identity.
-    Signals of a fixed batch shape give other last bits on another kind of device; all others answer alike everywhere.
-    """
-    if signal.device:
-        parameters = {**parameters, "device": signal.device(parameters["device"]) or device_kind()}
-    how = [kind, signal.version, {**parameters, **(inputs or {})}, {k: str(v) for k, v in signal.schema.items()}]
-    how += [device_kind() if signal.batch else ""]
-    how += [{role: pool.roles.get(role) for role in signal.roles}, [[one.kind, one.model.version] for one in models]]
-    named_inputs = {key: str(parameters[key]) for key in signal.evidence}
-    return Measure(name, kind, signal, parameters, digest_of(how), tuple(dict.fromkeys(one.kind for one in models)), pending, named_inputs)
-
-
-def device_kind() -> str:
-    """What a float model's last bits depend on, on a processor: `cpu-` and the widest vector instructions (as torch counts them)."""
-    flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split() if Path("/proc/cpuinfo").exists() else []
-    wide = {"avx512f", "avx512bw", "avx512dq", "avx512vl"}.issubset(flags)
-    return f"cpu-{platform.machine()}-" + ("AVX512" if wide else "AVX2" if "avx2" in flags else "DEFAULT")
 
 
 class _Builder:
@@ -132,7 +99,7 @@ class _Builder:
         if not isinstance(made, Model):
             raise RecipeError(f"{spec.kind} is not a model", where=spec.where, fix="put signals under `signals:`")
         known = {**made.defaults, **dict.fromkeys(made.required), **dict.fromkeys(made.rows), **dict.fromkeys(made.evidence)}
-        _known_parameters(spec, known)
+        check_parameters(spec, known)
         missing = [key for key in (*made.required, *made.rows) if key not in spec.parameters]
         if missing:
             raise RecipeError(f"{spec.kind} needs {', '.join(missing)}", where=spec.where, fix=f"add `{missing[0]}: ...`")
@@ -233,7 +200,7 @@ class _Builder:
         builder = self.beside(pool)
         sketch = builder.group(rule.grouping, where).sketch
         names = {each: f"{each} of {against}" for each in reached([sketch.name], builder.measures)}
-        measures = {names[each]: _renamed(builder.measures[each], names) for each in names}
+        measures = {names[each]: renamed(builder.measures[each], names) for each in names}
         return Reference(pool, measures[names[sketch.name]], measures)
 
     def measure(self, name: str, where: str) -> Measure:
@@ -260,7 +227,7 @@ class _Builder:
                     where=spec.where,
                     fix="one_per takes exact_duplicate, near_duplicate_image, near_duplicate_text ...",
                 )
-            links, threshold = _of_grouping(found, spec)
+            links, threshold = of_grouping(found, spec)
             own = {*found.sketch.defaults, *found.sketch.models, *found.sketch.evidence}
             sketch_only = {key: value for key, value in spec.parameters.items() if key in own}
             sketch = self._resolved(
@@ -272,7 +239,7 @@ class _Builder:
         return self.groups[name]
 
     def _resolved(self, name: str, kind: str, signal: Signal, spec: Spec, given: Mapping[str, Any]) -> Measure:
-        _known_parameters(spec, _parameters(signal))
+        check_parameters(spec, signal.parameters)
         models = self._models(signal, spec)
         found = {key: self.weights.get(one.id, f"pending:{one.id}") for key, one in models.items()}
         self._needs(spec, signal.reads)
@@ -281,7 +248,7 @@ class _Builder:
         pending = any(one.id not in self.weights for one in models.values())
         pending |= any(self.measures[source].pending for source in sources if source != POOL)
         parameters = {**signal.defaults, **given, **found}
-        return _measure(name, kind, signal, parameters, self.pool, tuple(models.values()), pending, inputs)
+        return measure_of(name, kind, signal, parameters, self.pool, tuple(models.values()), pending, inputs)
 
     def _needs(self, spec: Spec, roles: Sequence[str]) -> None:
         missing = [role for role in roles if role not in self.pool.roles]
@@ -313,9 +280,9 @@ class _Builder:
                 f"{spec.kind} is a model, not a signal", where=spec.where, fix="name it under `models:` and give it to a signal"
             )
         if isinstance(found, Grouping):
-            _of_grouping(found, spec)
+            of_grouping(found, spec)
         else:
-            _known_parameters(spec, _parameters(found))
+            check_parameters(spec, found.parameters)
         self._models(found.sketch if isinstance(found, Grouping) else found, spec)
 
     def _filter(self, name: str, where: str) -> Any:
@@ -338,44 +305,7 @@ class _Builder:
         return how
 
 
-def _renamed(measure: Measure, names: Mapping[str, str]) -> Measure:
-    """A measure of another pool beside those of this one."""
-    inputs = {key: f"{names.get(parted(one)[0], POOL)}.{parted(one)[1]}" for key, one in measure.inputs.items()}
-    return replace(measure, name=names[measure.name], inputs=inputs)
-
-
-def _parameters(signal: Signal) -> dict[str, Any]:
-    """Every parameter of a signal, with its default where it has one."""
-    return {**signal.defaults, **dict.fromkeys((*signal.models, *signal.evidence))}
-
-
-def _of_grouping(found: Grouping, spec: Spec) -> tuple[dict[str, Any], float]:
-    """The parameters of a grouping's links, and its threshold. One without links has none: its duplicates are equal."""
-    known = {**_parameters(found.sketch), **found.defaults}
-    _known_parameters(spec, {**known, "threshold": found.threshold} if found.links else known)
-    links = {key: spec.parameters.get(key, value) for key, value in found.defaults.items()}
-    threshold = float(spec.parameters.get("threshold", found.threshold))
-    if threshold < links.get("floor", threshold):
-        what = f"threshold {threshold} is below the floor {links['floor']} of what is stored"
-        raise RecipeError(what, where=spec.where, fix=f"set floor: {threshold}")
-    if not threshold <= 1:
-        raise RecipeError(f"threshold {threshold} is above 1, which no pair reaches", where=spec.where, fix="similarities lie in 0 to 1")
-    return links, threshold
-
-
 def _choose(column: str, fitting: Mapping[str, Any]) -> str:
     """The columns that would do, of the same signal where it has any."""
     mates = [name for name in fitting if name.rsplit(".", 1)[0] == column.rsplit(".", 1)[0]]
     return f"choose from: {', '.join(mates or fitting) or 'none'}"
-
-
-def _known_parameters(spec: Spec, known: Mapping[str, Any]) -> None:
-    for key, value in spec.parameters.items():
-        if key not in known:
-            raise RecipeError(f"{spec.kind} has no parameter {key}", where=spec.where, fix=nearest(key, known))
-        default = known[key]
-        kinds = (int, float) if isinstance(default, float) else type(default)
-        if default is not None and (not isinstance(value, kinds) or isinstance(value, bool) != isinstance(default, bool)):
-            raise RecipeError(
-                f"{spec.kind}: {key} must be {type(default).__name__}, not {value!r}", where=spec.where, fix=f"for example {key}: {default}"
-            )

@@ -68,6 +68,11 @@ class Signal:
         return (*self.roles, *self.evidence)
 
     @property
+    def parameters(self) -> dict[str, Any]:
+        """Every parameter and its default; None where it has none."""
+        return {**self.defaults, **dict.fromkeys((*self.models, *self.evidence))}
+
+    @property
     def schema(self) -> dict[str, pl.DataType]:
         """The declared columns and `error`."""
         return {**self.writes, "error": pl.String()}
