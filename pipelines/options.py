@@ -2,12 +2,13 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from curate.errors import CeterisError, StoreError
+from curate.errors import CeterisError, RecipeError, StoreError, nearest
 from curate.executor import Executor, Ray
 from curate.recipe import Recipe
 from curate.record import Run
@@ -15,13 +16,14 @@ from curate.store import Store
 from pipelines import show, verbs
 
 RECIPES = Path(__file__).parent / "recipes"
+SHIPPED = tuple(sorted(path.stem for path in RECIPES.glob("*.yaml")))
 
 StoreAt = Annotated[
     str | None, typer.Option("--store", help="where evidence is kept; else CETERIS_STORE, else the nearest .ceteris, else here")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document instead of tables")]
 RecipeFile = Annotated[
-    str, typer.Argument(metavar="RECIPE", help="a recipe file, or the name of a shipped one: python-docs, gopher, c4, fineweb, refinedweb")
+    str, typer.Argument(metavar="RECIPE", help=f"a recipe file, or the name of a shipped one: {', '.join(SHIPPED)}")
 ]
 PoolAt = Annotated[str | None, typer.Option("--pool", help="the pool; else the recipe's")]
 LayoutName = Annotated[str | None, typer.Option("--layout", help="the pool's layout, where it is not recognised")]
@@ -68,9 +70,13 @@ def roles_of(given: list[str] | None) -> dict[str, str]:
 
 
 def load_recipe(path: str, sets: list[str] | None) -> Recipe:
-    """The recipe, a file or the name of a shipped one, with every --set applied, in order."""
-    shipped = RECIPES / f"{path}.yaml"
-    recipe = Recipe.load(shipped if shipped.is_file() and not Path(path).exists() else path)
+    """The recipe, a file or the name of a shipped one, with every --set applied, in order. Paths in a shipped one are from here."""
+    if path in SHIPPED and not Path(path).is_file():
+        recipe = replace(Recipe.load(RECIPES / f"{path}.yaml"), base=Path())
+    elif not Path(path).suffix and not Path(path).exists():
+        raise RecipeError("there is no such recipe", where=path, fix=nearest(path, SHIPPED))
+    else:
+        recipe = Recipe.load(path)
     for assignment in sets or []:
         recipe = recipe.set_text(assignment)
     return recipe
