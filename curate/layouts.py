@@ -18,7 +18,8 @@ SCALARS: dict[str, pl.DataType] = {
 """The kinds of column that rules may use, and the dtype each is offered as."""
 
 NULL, BYTES, IMAGE = "Null", "bytes", "image"
-"""Kinds that are no `pool.` column: all null, raw bytes, and Hugging Face's struct{bytes, path}. Any other kind reads `nested ...`."""
+"""Kinds that are no `pool.` column: all null, raw bytes, and Hugging Face's struct{bytes, path}. Any other kind reads `nested ...`, but for
+`vector of 768`: so many floats a row, offered as Binary (little-endian float16) to what reads evidence, never to rules."""
 
 GENERIC: dict[str, tuple[str, ...]] = {
     "uid": ("uid",),
@@ -31,6 +32,7 @@ GENERIC: dict[str, tuple[str, ...]] = {
     "html": ("html", "raw_html"),
     "headers": ("headers", "http_headers", "response_headers"),
     "observed": ("observed", "crawl_date", "fetch_time", "warc_date"),
+    "face_boxes": ("face_boxes", "face_bboxes"),
 }
 """Role -> names that mean it in any layout, in any case. alt_text, caption_fr and the like are `pool.` columns, never candidates."""
 
@@ -84,8 +86,23 @@ LAYOUTS: tuple[Layout, ...] = (
 """In order: the first that fits is the pool's."""
 
 
+def vector_kind(length: int) -> str:
+    """The kind of a column of vectors of so many floats."""
+    return f"vector of {length}"
+
+
+def vector_length(kind: str) -> int | None:
+    """How long the vectors of a column of this kind are; None where it has none."""
+    return int(kind.removeprefix("vector of ")) if kind.startswith("vector of ") else None
+
+
+def dtype_of(kind: str) -> pl.DataType | None:
+    """What a column of this kind is offered as; None where it is not."""
+    return pl.Binary() if kind.startswith("vector of ") else SCALARS.get(kind)
+
+
 def kind_of(arrow: Any) -> str:
-    """The kind of an Arrow type: a key of SCALARS, NULL, BYTES, IMAGE, or `nested ...`."""
+    """The kind of an Arrow type: a key of SCALARS, NULL, BYTES, IMAGE, a vector's where the type states its length, or `nested ...`."""
     if pa.types.is_dictionary(arrow):
         return kind_of(arrow.value_type)
     if pa.types.is_struct(arrow):
@@ -93,6 +110,8 @@ def kind_of(arrow: Any) -> str:
         return IMAGE if fields.get("bytes") == BYTES and fields.get("path", "String") in ("String", NULL) else f"nested {arrow}"
     if pa.types.is_timestamp(arrow):
         return "Datetime UTC" if arrow.tz else "Datetime"
+    if pa.types.is_fixed_size_list(arrow) and pa.types.is_floating(arrow.value_type) and arrow.list_size:
+        return vector_kind(arrow.list_size)
     for test, kind in _KINDS:
         if test(arrow):
             return kind
@@ -216,7 +235,9 @@ def _check_override(role: str, column: str, columns: Mapping[str, str], where: s
 
 def _check_kind(role: str, column: str, kind: str, where: str) -> None:
     if not _possible(role, kind):
-        wanted = "struct{bytes, path}, binary or a path" if role == "image" else "text or another scalar"
+        wanted = {"image": "struct{bytes, path}, binary or a path", "face_boxes": "lists of boxes of 4 numbers"}.get(
+            role, "text or another scalar"
+        )
         what = f"column {column!r} cannot be the role {role}: found {kind}, expected {wanted}"
         raise PoolError(what, where=where, fix=override_line(role, "COLUMN"))
 
@@ -224,6 +245,8 @@ def _check_kind(role: str, column: str, kind: str, where: str) -> None:
 def _possible(role: str, kind: str) -> bool:
     if role == "image":
         return kind in (IMAGE, BYTES, "String", NULL)
+    if role == "face_boxes":
+        return kind in ("String", NULL) or kind.startswith(("nested list", "nested large_list", "nested JSON"))
     return kind in SCALARS or kind in (BYTES, NULL)
 
 

@@ -1,9 +1,7 @@
 """A pool: immutable shards opened in place, the roles of their columns, and their rows."""
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,27 +10,17 @@ import polars as pl
 
 from curate.digest import UInt64s, digest_of
 from curate.errors import PoolError
-from curate.layouts import BYTES, NULL, SCALARS, Layout, layout_named, nearest, override_line, recognise, unify
-from curate.shard_files import Probe, Unreadable, digest_with_images, find, probe_all
-from curate.shard_reader import IMAGE_KIND, Indices, Place, Wanted, read_rows, references
+from curate.layouts import SCALARS, dtype_of, layout_named, nearest, override_line, vector_kind, vector_length
+from curate.probes import Unreadable
+from curate.shard_files import find, probe_all
+from curate.shard_reader import ROLE_KINDS, Indices, Place, Wanted, read_rows
+from curate.structure import Shard, ending_of, shards_of, understand
 from curate.uids import number_duplicates, refuse_duplicates, uids_of_content, uids_of_places, uids_of_strings, uids_within
 
 __all__ = ["Pool", "Read", "Shard", "Unreadable", "number_duplicates", "refuse_duplicates"]
 
 _SAMPLE_ROWS, _SAMPLE_CHARS = 3, 200
 _MAGIC = ((b"\xff\xd8\xff", "JPEG"), (b"\x89PNG", "PNG"), (b"GIF8", "GIF"), (b"BM", "BMP"), (b"II*\0", "TIFF"), (b"MM\0*", "TIFF"))
-
-
-@dataclass(frozen=True)
-class Shard:
-    """One file, or one folder of text files. `path` is posix, relative to the pool's root; `digest` is the hex SHA-256 of its content (and
-    of the list of image files it names); `groups` are the rows of each piece that can be read by itself."""
-
-    path: str
-    size: int
-    rows: int
-    digest: str
-    groups: tuple[int, ...]
 
 
 class Read(NamedTuple):
@@ -44,7 +32,8 @@ class Read(NamedTuple):
 
 @dataclass(frozen=True)
 class Pool:
-    """Rows in (shard, row number) order. `columns` are the scalar columns that rules may use as `pool.NAME`; `digest_level` is "stat" where
+    """Rows in (shard, row number) order. `columns` are the columns that recipes may use as `pool.NAME`: scalars, and vectors of floats as
+    Binary (little-endian float16), whose lengths are `vectors`; `digest_level` is "stat" where
     every shard's digest was reused because size, times and inode had not changed, else "full". A referenced image file counts by its
     size and time at either level."""
 
@@ -56,6 +45,7 @@ class Pool:
     shards: tuple[Shard, ...]
     unreadable: tuple[Unreadable, ...]
     digest_level: str
+    vectors: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def open(
@@ -78,16 +68,17 @@ class Pool:
             first = unreadable[0]
             what = f"none of {len(unreadable)} data files can be read; the first is {first.code}: {first.detail}"
             raise PoolError(what, where=str(root / first.path), fix=first.fix)
-        found, named, kinds = _understand(root, ending, probes, layout, roles or {})
+        found, named, kinds = understand(root, ending, probes, layout, roles or {})
         return cls(
             root=root,
             layout=found.name,
             modality="image-text" if "image" in named else found.modality,
             roles=named,
-            columns={name: SCALARS[kind] for name, kind in kinds.items() if kind in SCALARS},
-            shards=tuple(_shards(root, ending, probes, named)),
+            columns={name: dtype for name, kind in kinds.items() if (dtype := dtype_of(kind))},
+            shards=tuple(shards_of(root, ending, probes, named)),
             unreadable=tuple(unreadable),
             digest_level="stat" if all(probe.reused for probe in probes) else "full",
+            vectors={name: length for name, kind in kinds.items() if (length := vector_length(kind))},
         )
 
     @property
@@ -110,12 +101,12 @@ class Pool:
         stop: int | None = None,
         rows: Sequence[int] | Indices | None = None,
     ) -> Read:
-        """Roles (named by the role; String, image as Binary; all null where the pool has no such role) and pool columns (named pool.NAME)
-        of a row range, or of sorted absolute row numbers. What cannot be read is null with a fault; no row is ever lost.
+        """Roles (named by the role; String, face_boxes as JSON, image as Binary; all null where the pool has no such role) and pool columns
+        (named pool.NAME) of a row range, or of sorted absolute row numbers. What cannot be read is null with a fault; no row is ever lost.
 
-        Fault codes: invalid_utf8, unreadable, not_finite, bad_json, wrong_type, no_column, missing_file, outside_pool.
+        Fault codes: invalid_utf8, unreadable, not_finite, bad_json, wrong_type, wrong_length, no_column, missing_file, outside_pool.
         """
-        wanted = [Wanted(role, self.roles.get(role), IMAGE_KIND if role == "image" else "String") for role in roles]
+        wanted = [Wanted(role, self.roles.get(role), ROLE_KINDS.get(role, "String")) for role in roles]
         wanted += [Wanted(f"pool.{name}", name, self._kind(name)) for name in columns]
         chosen = np.arange(start, shard.rows if stop is None else stop) if rows is None else np.asarray(rows, np.int64)
         if chosen.size and (chosen[0] < 0 or chosen[-1] >= shard.rows or (np.diff(chosen) < 0).any()):
@@ -156,8 +147,12 @@ class Pool:
     def refuse_changes(self, cache: Path | None = None) -> None:
         """PoolError, naming the first, where shards are gone or hold other content than when opened; `cache` as for `open`."""
         there = [shard for shard in self.shards if (self.root / shard.path).exists()]
-        probes = probe_all(self.root, _ending(self.layout, there[0].path), [shard.path for shard in there], cache)[0] if there else []
-        now = {one.path: one.digest for one in _shards(self.root, _ending(self.layout, there[0].path), probes, self.roles)} if there else {}
+        probes = probe_all(self.root, ending_of(self.layout, there[0].path), [shard.path for shard in there], cache)[0] if there else []
+        now = (
+            {one.path: one.digest for one in shards_of(self.root, ending_of(self.layout, there[0].path), probes, self.roles)}
+            if there
+            else {}
+        )
         changed = [shard.path for shard in self.shards if now.get(shard.path) != shard.digest]
         if changed:
             where = self.root / changed[0]
@@ -182,10 +177,11 @@ class Pool:
     def from_json(cls, held: Mapping[str, Any]) -> "Pool":
         """The pool that `to_json` wrote down."""
         shards = tuple(Shard(**{**shard, "groups": tuple(shard["groups"])}) for shard in held["shards"])
-        columns = {name: SCALARS[kind] for name, kind in held["columns"].items()}
+        columns = {name: dtype for name, kind in held["columns"].items() if (dtype := dtype_of(kind))}
+        vectors = {name: length for name, kind in held["columns"].items() if (length := vector_length(kind))}
         unreadable = tuple(Unreadable(**each) for each in held["unreadable"])
         root, roles = Path(held["root"]), dict(held["roles"])
-        return cls(root, held["layout"], held["modality"], roles, columns, shards, unreadable, held["digest_level"])
+        return cls(root, held["layout"], held["modality"], roles, columns, shards, unreadable, held["digest_level"], vectors)
 
     def describe(self) -> dict[str, Any]:
         """What the pool is believed to be, JSON-able: layout, modality, roles, rows, shards, columns, unreadable files, sample rows."""
@@ -200,7 +196,7 @@ class Pool:
             "rows": self.rows,
             "shards": len(self.shards),
             "bytes": sum(each.size for each in self.shards),
-            "columns": {name: str(dtype) for name, dtype in self.columns.items()},
+            "columns": {name: self._kind(name) if name in self.vectors else str(dtype) for name, dtype in self.columns.items()},
             "unreadable": [asdict(each) for each in self.unreadable],
             "digest_level": self.digest_level,
             "sample": [{role: _shown(value) for role, value in row.items()} for row in sample],
@@ -210,11 +206,13 @@ class Pool:
         if column not in self.columns:
             what = f"the pool has no column {column!r} for rules{nearest(column, list(self.columns))}"
             raise PoolError(what, where=str(self.root), fix="columns: " + ", ".join(self.columns))
+        if column in self.vectors:
+            return vector_kind(self.vectors[column])
         dtype = self.columns[column]
         return next(kind for kind, each in SCALARS.items() if each == dtype)
 
     def _place(self, shard: Shard) -> Place:
-        return Place(self.root, shard.path, _ending(self.layout, shard.path), shard.groups)
+        return Place(self.root, shard.path, ending_of(self.layout, shard.path), shard.groups)
 
     def _refuse_nulls(self, shard: Shard, rows: Indices) -> None:
         if rows.size:
@@ -222,12 +220,6 @@ class Pool:
             what = f"the uid column {self.roles['uid']!r} is null in {rows.size} rows: {shown}"
             fix = f"fill it; for another column {override_line('uid', 'COLUMN')}, for none `--role uid=`"
             raise PoolError(what, where=str(self.root / shard.path), fix=fix)
-
-
-def _ending(layout: str, path: str) -> str:
-    if layout == "text-folder":
-        return "txt"
-    return "parquet" if path.lower().endswith(".parquet") else "jsonl"
 
 
 def _spans(groups: Iterable[int]) -> list[tuple[int, int]]:
@@ -240,61 +232,6 @@ def _spread(values: pl.Series, where: "np.ndarray[Any, np.dtype[np.bool_]]") -> 
     index = np.where(where, np.cumsum(where) - 1, 0)
     frame = pl.DataFrame({"value": values.gather(index) if len(values) else [None] * len(where), "there": where})
     return frame.select(pl.when("there").then("value").cast(pl.String).alias(values.name)).to_series()
-
-
-def _understand(
-    root: Path, ending: str, probes: Sequence[Probe], layout: str | None, overrides: Mapping[str, str]
-) -> tuple[Layout, dict[str, str], dict[str, str]]:
-    """Layout and roles as the first shard shows them, and the kind of every column over all shards."""
-    first = next((probe for probe in probes if probe.columns), probes[0])
-    union = {name: kind for probe in reversed(probes) for name, kind in probe.columns.items()}
-    shown = {**first.columns, **{name: union[name] for name in overrides.values() if name in union}}
-    found, roles = recognise(ending, shown, str(root / first.path), layout, overrides)
-    return found, roles, _kinds(root, ending, probes, first, roles)
-
-
-def _kinds(root: Path, ending: str, probes: Sequence[Probe], first: Probe, roles: Mapping[str, str]) -> dict[str, str]:
-    kinds: dict[str, str] = {}
-    by_column = {column: role for role, column in roles.items()}
-    for probe in probes:
-        for name, kind in probe.columns.items():
-            both = unify(kinds.get(name, NULL), kind)
-            if both is None:
-                both = _drifted(root, ending, probe, name, kinds[name], by_column.get(name))
-            kinds[name] = both
-        for name, role in by_column.items():
-            required = ending == "parquet" or role in ("uid", "text", "image", "url")
-            if probe.columns and required and name not in probe.columns:
-                what = f"column {name!r} (role {role}) is missing; found {', '.join(probe.columns)}; expected as in {first.path}"
-                fix = f"remove the file, or for a column that all have {override_line(role, 'COLUMN')}"
-                raise PoolError(what, where=str(root / probe.path), fix=fix)
-    return kinds
-
-
-def _drifted(root: Path, ending: str, probe: Probe, name: str, expected: str, role: str | None) -> str:
-    """What a column is where two shards disagree: bytes may hold text; nothing else may differ in a role or in Parquet's scalar columns."""
-    found = probe.columns[name]
-    if role not in (None, "image") and {found, expected} == {"String", BYTES}:
-        return "String"
-    if role is None and (ending == "jsonl" or not {found, expected} & set(SCALARS)):
-        return "nested and other values"
-    fix = f"write the column as {expected} in every file, or remove the file"
-    if role:
-        fix += f", or for another column {override_line(role, 'COLUMN')}"
-    raise PoolError(f"column {name!r} drifts: found {found}, expected {expected}", where=str(root / probe.path), fix=fix)
-
-
-def _shards(root: Path, ending: str, probes: Sequence[Probe], roles: Mapping[str, str]) -> list[Shard]:
-    image = roles.get("image")
-
-    def shard(probe: Probe) -> Shard:
-        digest = probe.digest
-        if image in probe.image_paths:
-            digest = digest_with_images(digest, references(Place(root, probe.path, ending, probe.groups), image))
-        return Shard(probe.path, probe.stat[0], sum(probe.groups), digest, probe.groups)
-
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as threads:
-        return list(threads.map(shard, probes))
 
 
 def _shown(value: Any) -> Any:

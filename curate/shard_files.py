@@ -6,18 +6,17 @@ import os
 import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from curate import jsonl
 from curate.digest import canonical_json, digest_of, sha256_file
 from curate.errors import PoolError
-from curate.footer import null_counts
-from curate.layouts import IMAGE, kind_of
+from curate.parquet_files import probe_parquet, siblings
+from curate.probes import Found, Probe, Unreadable
 
 ENDINGS: dict[str, tuple[str, ...]] = {
     "parquet": (".parquet",),
@@ -25,31 +24,7 @@ ENDINGS: dict[str, tuple[str, ...]] = {
     "txt": (".txt",),
 }
 FILES_PER_GROUP = 1024
-_CACHE_VERSION = 1
-
-
-@dataclass(frozen=True)
-class Unreadable:
-    """A file of which nothing can be read: why (`code`, `detail`) and what to do (`fix`)."""
-
-    path: str
-    code: str
-    detail: str
-    fix: str
-
-
-@dataclass(frozen=True)
-class Probe:
-    """What one readable file, or one folder of text files, holds. `stat` is (size, mtime_ns, ctime_ns, inode) when it was read;
-    `image_paths` names columns that hold, or may hold, paths of images; `reused` says that a cache knew it and it was not read again."""
-
-    path: str
-    digest: str
-    groups: tuple[int, ...]
-    columns: dict[str, str]
-    stat: tuple[int, ...]
-    image_paths: tuple[str, ...] = ()
-    reused: bool = field(default=False, compare=False)
+_CACHE_VERSION = 2
 
 
 def find(root: Path, only: str | None = None) -> tuple[str, list[str]]:
@@ -108,9 +83,10 @@ def probe_all(root: Path, ending: str, paths: Sequence[str], cache: Path | None)
 
     def look(path: str) -> Probe | Unreadable:
         kept = known.get(os.path.abspath(root / path))
-        if kept is not None and ending != "txt" and tuple(kept["stat"]) == _stat(root / path):
-            columns, groups = dict(kept["columns"]), tuple(kept["groups"])
-            return Probe(path, kept["digest"], groups, columns, tuple(kept["stat"]), tuple(kept["image_paths"]), reused=True)
+        if kept is not None and ending != "txt" and tuple(kept["stat"]) == _state(root / path):
+            tuples = {name: tuple(kept[name]) for name in ("groups", "stat", "image_paths")}
+            beside = tuple(Unreadable(**{**each, "path": _beside(path, each["path"])}) for each in kept["beside"])
+            return Probe(path, kept["digest"], columns=dict(kept["columns"]), beside=beside, reused=True, **tuples)
         return probe(root, ending, path)
 
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as threads:
@@ -119,7 +95,8 @@ def probe_all(root: Path, ending: str, paths: Sequence[str], cache: Path | None)
     if cache is not None and any(not each.reused for each in probes):
         entries = {os.path.abspath(root / each.path): {k: v for k, v in asdict(each).items() if k != "reused"} for each in probes}
         _save(cache, {**known, **entries})
-    return probes, [result for result in results if isinstance(result, Unreadable)]
+    missed = [[result] if isinstance(result, Unreadable) else result.beside for result in results]
+    return probes, [each for some in missed for each in some]
 
 
 def probe(root: Path, ending: str, path: str) -> Probe | Unreadable:
@@ -128,69 +105,23 @@ def probe(root: Path, ending: str, path: str) -> Probe | Unreadable:
         return _probe_folder(root, path)
     file = root / path
     try:
-        before = _stat(file)
+        before = _state(file)
         if not before[0]:
             return Unreadable(path, "empty_file", "0 bytes", "make or download it again, or remove it")
-        found = _probe_parquet(file, path) if ending == "parquet" else _probe_jsonl(file, path)
+        found = probe_parquet(file, path) if ending == "parquet" else _probe_jsonl(file, path)
         if isinstance(found, Unreadable):
             return found
         digest = sha256_file(file)
-        if _stat(file) != before:
+        for sibling in siblings(file) if ending == "parquet" else ():
+            digest = digest_of([digest, sibling.suffix, sha256_file(sibling)])
+        if _state(file) != before:
             raise PoolError("the file changed while it was read", where=str(file), fix="open the pool when nothing writes to it")
     except OSError as error:
         return Unreadable(path, "unreadable_file", str(error), "make the file readable, or remove it")
-    groups, columns, image_paths = found
-    return Probe(path, digest, groups, columns, before, image_paths)
+    return Probe(path, digest, found.groups, found.columns, before, found.image_paths, found.beside)
 
 
-_Found = tuple[tuple[int, ...], dict[str, str], tuple[str, ...]]
-
-
-def _probe_parquet(file: Path, path: str) -> _Found | Unreadable:
-    with file.open("rb") as stream:
-        head = stream.read(64)
-        stream.seek(max(0, file.stat().st_size - 4))
-        tail = stream.read(4)
-    if head[:4] != b"PAR1":
-        return _foreign(path, head)
-    if tail != b"PAR1":
-        return Unreadable(path, "truncated", "it starts as Parquet but its footer is missing", "make or download it again")
-    try:
-        with pq.ParquetFile(file) as parquet:
-            metadata, schema = parquet.metadata, parquet.schema_arrow
-            groups = tuple(metadata.row_group(i).num_rows for i in range(metadata.num_row_groups))
-        columns = {name: kind_of(type_) for name, type_ in zip(schema.names, schema.types, strict=True)}
-        image_paths = _may_hold_paths(file, columns)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        return Unreadable(path, "bad_footer", str(error), "make or download it again")
-    if sum(groups) != metadata.num_rows or min(groups, default=0) < 0:
-        detail = f"row groups hold {sum(groups)} rows, the footer says {metadata.num_rows}"
-        return Unreadable(path, "bad_footer", detail, "make or download it again")
-    for name in schema.names:
-        if schema.names.count(name) > 1:
-            what = f"{schema.names.count(name)} columns are called {name!r}"
-            raise PoolError(what, where=str(file), fix="rename one and write the file again")
-    return groups, columns, image_paths
-
-
-def _may_hold_paths(file: Path, columns: dict[str, str]) -> tuple[str, ...]:
-    """String columns, and image structs some of whose bytes may be null."""
-    images = [name for name, kind in columns.items() if kind == IMAGE]
-    nulls = null_counts(file) if images else []
-    whole = {name for name in images if all(group.get(f"{name}.bytes") == 0 for group in nulls)}
-    return tuple(name for name, kind in columns.items() if kind == "String" or (kind == IMAGE and name not in whole))
-
-
-def _foreign(path: str, head: bytes) -> Unreadable:
-    if head.startswith(b"version https://git-lfs"):
-        return Unreadable(path, "not_parquet", "it is a Git LFS pointer, not the file", "fetch it with `git lfs pull`")
-    if head.startswith(b"PARE"):
-        return Unreadable(path, "not_parquet", "it is encrypted Parquet", "decrypt it first")
-    kind = "an HTML page" if head.lstrip().startswith(b"<") else "no Parquet file"
-    return Unreadable(path, "not_parquet", f"it is {kind}: it starts with {head[:24]!r}", "make or download it again, or remove it")
-
-
-def _probe_jsonl(file: Path, path: str) -> _Found | Unreadable:
+def _probe_jsonl(file: Path, path: str) -> Found | Unreadable:
     sample: list[dict[str, Any] | None] = []
     groups = []
     try:
@@ -207,7 +138,7 @@ def _probe_jsonl(file: Path, path: str) -> _Found | Unreadable:
         detail = f"none of its first {len(sample)} lines is a JSON object"
         return Unreadable(path, "not_jsonl", detail, "write one JSON object a line, or remove it")
     columns = jsonl.kinds(sample)
-    return tuple(groups), columns, tuple(name for name, kind in columns.items() if kind == "String")
+    return Found(tuple(groups), columns, tuple(name for name, kind in columns.items() if kind == "String"))
 
 
 def _probe_folder(root: Path, path: str) -> Probe:
@@ -234,9 +165,15 @@ def digest_with_images(digest: str, references: Iterator[tuple[str, int, int]]) 
     return state.hexdigest()
 
 
-def _stat(path: Path) -> tuple[int, ...]:
-    found = path.stat()
-    return (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+def _state(path: Path) -> tuple[int, ...]:
+    """(bytes, mtime_ns, ctime_ns, inode) of a file, and of each that lies beside it and is read with it."""
+    found = [each.stat() for each in (path, *(siblings(path) if path.suffix.lower() == ".parquet" else ()))]
+    return tuple(number for each in found for number in (each.st_size, each.st_mtime_ns, each.st_ctime_ns, each.st_ino))
+
+
+def _beside(path: str, name: str) -> str:
+    """A sibling's path, whatever the root was when it was written down."""
+    return os.path.join(os.path.dirname(path), os.path.basename(name))
 
 
 def _load(cache: Path | None) -> dict[str, Any]:

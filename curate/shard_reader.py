@@ -15,13 +15,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curate import jsonl
-from curate.layouts import BYTES, IMAGE, SCALARS, kind_of
+from curate.boxes import BOXES_KIND, boxes, boxes_of
+from curate.layouts import BYTES, IMAGE, dtype_of, kind_of, vector_length
 from curate.shard_files import text_files
 from curate.values import UNREADABLE, Values, decoded, nulls, scalars, series_of
+from curate.vectors import listed, read_sibling
 
 NO_COLUMN, OUTSIDE_POOL, MISSING_FILE = "no_column", "outside_pool", "missing_file"
 IMAGE_KIND = "Image"
 """The kind asked for where the bytes of an image are wanted, however they are stored."""
+ROLE_KINDS = {"image": IMAGE_KIND, "face_boxes": BOXES_KIND}
+"""What these roles are read as; all others as text."""
 
 Indices = npt.NDArray[np.int64]
 
@@ -36,7 +40,9 @@ class Wanted(NamedTuple):
     @property
     def dtype(self) -> pl.DataType:
         """The dtype of the result."""
-        return pl.Binary() if self.kind == IMAGE_KIND else SCALARS[self.kind]
+        if self.kind in (IMAGE_KIND, BOXES_KIND):
+            return pl.Binary() if self.kind == IMAGE_KIND else pl.String()
+        return dtype_of(self.kind) or pl.Null()
 
 
 class Place(NamedTuple):
@@ -63,7 +69,7 @@ def read_rows(place: Place, wanted: Sequence[Wanted], rows: Indices) -> list[Val
 
 def _read_group(place: Place, wanted: Sequence[Wanted], group: int, rows: Indices, first: int) -> list[Values]:
     if place.ending == "parquet":
-        return _parquet_group(place, wanted, group, rows - first)
+        return _parquet_group(place, wanted, group, rows - first, first)
     if place.ending == "jsonl":
         return _jsonl_rows(place, wanted, rows)
     return _text_rows(place, wanted, rows)
@@ -76,10 +82,11 @@ def _joined(parts: Sequence[Values], want: Wanted) -> Values:
     return values, pl.concat([codes.alias("") for _, codes in parts])
 
 
-def _parquet_group(place: Place, wanted: Sequence[Wanted], group: int, rows: Indices) -> list[Values]:
+def _parquet_group(place: Place, wanted: Sequence[Wanted], group: int, rows: Indices, group_start: int) -> list[Values]:
     """A column that does not read back leaves the others of its group whole, whichever columns are asked for together."""
+    path = place.root / place.path
     try:
-        with pq.ParquetFile(place.root / place.path, page_checksum_verification=True) as file:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
             there = set(file.schema_arrow.names)
             columns = sorted({want.column for want in wanted if want.column is not None and want.column in there})
             arrays = _arrays(file, group, columns, rows)
@@ -87,12 +94,19 @@ def _parquet_group(place: Place, wanted: Sequence[Wanted], group: int, rows: Ind
         return [nulls(want.dtype, rows.size, UNREADABLE if want.column else None) for want in wanted]
     results = []
     for want in wanted:
-        if want.column is None or want.column not in there:
+        length = vector_length(want.kind)
+        if length and want.column and want.column not in there and path.with_suffix(".npz").is_file():
+            results.append(read_sibling(path, want.column, (sum(place.groups), length), group_start + rows))
+        elif want.column is None or want.column not in there:
             results.append(nulls(want.dtype, rows.size, NO_COLUMN if want.column else None))
         elif (array := arrays[want.column]) is None:
             results.append(nulls(want.dtype, rows.size, UNREADABLE))
         elif want.kind == IMAGE_KIND:
             results.append(_images(place, array))
+        elif want.kind == BOXES_KIND:
+            results.append(boxes(array))
+        elif length:
+            results.append(listed(array, length))
         else:
             results.append(scalars(array, want.kind))
     return results
@@ -209,6 +223,8 @@ def _jsonl_rows(place: Place, wanted: Sequence[Wanted], rows: Indices) -> list[V
 def _jsonl_column(place: Place, want: Wanted, parsed: Sequence[Mapping[str, Any] | None]) -> Values:
     if want.column is None:
         return nulls(want.dtype, len(parsed), None)
+    if want.kind == BOXES_KIND:
+        return boxes_of([None if row is None else row.get(want.column) for row in parsed])
     if want.kind != IMAGE_KIND:
         return jsonl.series(parsed, want.column, want.kind)
     names, codes = jsonl.series(parsed, want.column, "String")

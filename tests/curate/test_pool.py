@@ -73,7 +73,7 @@ def test_commonpool_metadata_pool(tmp_path):
     )
     pool = Pool.open(tmp_path)
     assert (pool.layout, pool.modality) == ("datacomp-commonpool", "metadata")
-    assert pool.roles == {"uid": "uid", "url": "url", "text": "text"}
+    assert pool.roles == {"uid": "uid", "url": "url", "text": "text", "face_boxes": "face_bboxes"}
     assert pool.columns["clip_l14_similarity_score"] == pl.Float32()
     assert "face_bboxes" not in pool.columns
     words, originals = pool.uids(pool.shards[0])
