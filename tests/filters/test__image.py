@@ -1,11 +1,16 @@
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from PIL import Image
 
+from curate import InProcess, Recipe
+from curate.quarantine import quarantined
 from filters import _image
 from filters._image import ImageError, decode, shape
+from pipelines import run
 
 Encode = Callable[..., bytes]
 
@@ -209,3 +214,41 @@ def test_each_of_three_dozen_kinds_of_broken_files_has_its_code(harmed: dict[str
     never = ("empty", "zeros", "text", "html", "svg", "json", "pdf", "zip", "eps", "mp4", "psd", "base64 of a jpeg")
     assert {answers[kind] for kind in never} == {"not_an_image"}
     assert all(answers[kind] == _by_pillow(data) for kind, data in harmed.items())
+
+
+RECIPE = """
+errors_at_most: 1.0
+models: {net: {filter_network: {trusted: trusted.parquet, samples: 128}}}
+signals: {match: {clip_score: {model: net}}, emb: {clip_embedding: {model: net}}}
+stages:
+  shaped: {keep: "image_shape.width > 0"}
+  scored: {keep: "match.score >= -1"}
+  known:  {keep: "emb.image is None or match.score >= -1"}
+  thumbnails: {keep: {one_per: near_duplicate_image}}
+subsets: [shaped, scored, known, thumbnails]
+"""
+
+
+def test_a_folder_of_broken_files_loses_no_row_and_explains_each(
+    harmed: dict[str, bytes], photo: Image.Image, encoded: Encode, world: Callable[[int, int], pl.DataFrame], tmp_path: Path
+) -> None:
+    good = {f"photo as {form}": encoded(photo, form) for form in ("JPEG", "PNG", "WEBP")}
+    files = {**harmed, **good}
+    (tmp_path / "images").mkdir()
+    for kind, data in files.items():
+        (tmp_path / "images" / kind).write_bytes(data)
+    named = [f"images/{kind}" for kind in files]
+    rows = {"image": [*named, "images/not there", "../outside", None], "text": [*files, "missing", "outside", "none"]}
+    pl.DataFrame(rows).write_parquet(tmp_path / "pool.parquet")
+    world(96, 5).write_parquet(tmp_path / "trusted.parquet")
+    done = run(Recipe.parse(RECIPE, base=tmp_path), tmp_path / "pool.parquet", store=tmp_path / "store", executor=InProcess())
+    held = quarantined(done)
+    broken = {kind: code for kind, code in held.filter(pl.col("stage").is_in(["unseen", "scored"])).select(pl.col("row").cast(pl.Int64), "code").rows()}
+    answers = {number: _answer(data) for number, data in enumerate(harmed.values())}
+    assert broken == {**answers, len(files): "image:missing_file", len(files) + 1: "image:outside_pool"}
+    for stage in done.funnel():
+        entering = len(rows["image"]) - (0 if stage["stage"] in ("pool", "unseen") else 2)  # whose images cannot be read at all
+        assert stage["in"] == stage["kept"] + sum(reason["rows"] for reason in stage["reasons"]) == entering
+    assert len(done.subset("scored")) == len(good)
+    assert len(done.subset("thumbnails")) == 1 + 1  # one photograph, and the row without an image
+    assert set(held["code"]) == {"not_an_image", "truncated_image", "broken_image", "too_large", "image:missing_file", "image:outside_pool"}
