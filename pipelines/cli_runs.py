@@ -15,6 +15,8 @@ from curate.errors import CeterisError
 from curate.quarantine import quarantined
 from pipelines import planted, show, verbs
 from pipelines.contaminated import Contaminated, contaminated
+from pipelines.model_export import LAYOUT as MODEL_LAYOUT
+from pipelines.model_export import export_model
 from pipelines.options import AsJson, RayAt, RunName, StoreAt, Workers, executor_of, open_run, say
 
 app = typer.Typer()
@@ -189,13 +191,17 @@ def _share(part: int, of: int, interval: tuple[float, float]) -> str:
 def export(
     subset: str,
     out: Path,
-    layout: Annotated[str, typer.Option(help="parquet, uids or npy")] = "parquet",
+    layout: Annotated[str, typer.Option(help="parquet, uids or npy; open_clip: a model of the recipe, by its name")] = "parquet",
     redact: Annotated[str | None, typer.Option(help="pii: replace e-mail and public IP addresses, phone, card and account numbers")] = None,
     run: RunName = None,
     store: StoreAt = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write a subset out: rows as Parquet, a list of uids, or DataComp's .npy."""
+    """Write a subset out: rows as Parquet, a list of uids, or DataComp's .npy; or a model as a folder that open_clip loads."""
+    if layout == MODEL_LAYOUT and redact is None:
+        made = export_model(open_run(store, run, as_json), subset, out)
+        say(made) if as_json else show.line(f"the model {subset} in {out}: {', '.join(made['files'])}")
+        return
     about = verbs.export(open_run(store, run, as_json).subset(subset), out, layout, redact)
     if as_json:
         say(about)
