@@ -62,6 +62,16 @@ def _zeros(_typing: Any, value: Any) -> Any:  # noqa: ARG001
     return types.uint64(types.uint64), generate
 
 
+def _ones(_typing: Any, value: Any) -> Any:  # noqa: ARG001
+    """How many bits are set."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.ctpop(arguments[0])
+
+    return types.int64(types.uint64), generate
+
+
 load64: Callable[[npt.NDArray[np.uint8], Number], np.uint64] = intrinsic(_load64)
 store64: Callable[[npt.NDArray[np.uint8], Number, np.uint64], None] = intrinsic(_store64)
 zeros: Callable[[np.uint64], np.uint64] = intrinsic(_zeros)
+ones: Callable[[np.uint64], int] = intrinsic(_ones)

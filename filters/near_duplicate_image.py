@@ -1,7 +1,6 @@
 """Images that show the same picture, though not in the same bytes: re-encoded, resized, slightly noised or shifted."""
 
 import functools
-import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -21,11 +20,9 @@ _THUMBNAIL = 16
 _SHIFTS = [(y, x) for y in (1, 0, 2) for x in (1, 0, 2)]  # the first is the unshifted window
 _SCALE = 4096
 _STABLE = (0.03 * 255) ** 2
-_PAIRS_AT_ONCE = 1 << 20
 _AT_ONCE = 1 << 16  # candidates whose thumbnails, 768 bytes each, are in memory
 _COMPARED = 2048
 
-Indices = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
 Similarities = npt.NDArray[np.float32]
 
@@ -53,22 +50,16 @@ def links(sketches: Sketches, *, bits: int = 6, floor: float = 0.8) -> Iterator[
     """Pairs whose hashes, one of them shifted or not, differ in at most `bits` bits, with the similarity of their thumbnails.
 
     Candidates are found exactly: of bits + 1 bands of the 64, one must be equal. See `likeness` for the similarity, in [0, 1]. Memory holds
-    72 bytes an image and the candidates; thumbnails stay where they are.
+    100 bytes an image and the thumbnails of some candidates, however many there are.
     """
+    from filters._shifted import near  # loads a compiler, which no plan needs
+
     packed = [data for _, frame in sketches.read(["hashes"]) for data in frame["hashes"].to_list()]
     hashes = np.frombuffer(b"".join(packed), "<u8").reshape(-1, len(_SHIFTS))
-    i, j = _candidates(hashes, sketches.fresh, bits, sketches.share)
-    for first in range(0, i.size, _AT_ONCE):
-        one, other = i[first : first + _AT_ONCE], j[first : first + _AT_ONCE]
-        numbers, place = np.unique(np.concatenate([one, other]), return_inverse=True)
-        pixels = b"".join(sketches.take(numbers, ["thumbnail"])["thumbnail"].to_list())
-        thumbnails = np.frombuffer(pixels, np.uint8).reshape(-1, _THUMBNAIL, _THUMBNAIL, 3)
-        alike = np.empty(one.size, np.float32)
-        for start in range(0, one.size, _COMPARED):
-            some = slice(start, start + _COMPARED)
-            alike[some] = likeness(thumbnails[place[: one.size][some]], thumbnails[place[one.size :][some]])
-        strong = alike >= np.float32(floor)
-        yield pl.DataFrame({"i": one[strong], "j": other[strong], "similarity": alike[strong]}, schema=LINK_SCHEMA)
+    for pairs in near(hashes, sketches.fresh, bits, sketches.share):
+        pairs.sort()
+        for first in range(0, pairs.size, _AT_ONCE):
+            yield _verified(sketches, pairs[first : first + _AT_ONCE], floor)
 
 
 near_duplicate_image = grouping("near_duplicate_image", version=2, sketch=sketch, links=links, threshold=0.95)
@@ -104,59 +95,18 @@ def _concordance(a: npt.NDArray[np.int64], b: npt.NDArray[np.int64]) -> npt.NDAr
     return concordance
 
 
-def _candidates(hashes: Words, fresh: int, bits: int, share: tuple[int, int]) -> tuple[Indices, Indices]:
-    """Pairs i < j, j >= fresh, of which one's plain hash is within `bits` of some version of the other's, in this share of the bands."""
-    plain, every = hashes[:, 0], np.arange(len(hashes), dtype=np.int64)
-    known, new = every[:fresh], every[fresh:]
-    parts = [
-        *_within(_versions(hashes, new), (plain, every), bits, share),
-        *_within(_versions(hashes, known), (plain[new], new), bits, share),
-    ]
-    return _distinct(parts, len(hashes))
-
-
-def _distinct(parts: list[tuple[Indices, Indices]], count: int) -> tuple[Indices, Indices]:
-    """The unordered pairs (i < j) among `count` rows that occur in any part, once each, without pairs of a row with itself."""
-    codes = [np.unique(np.minimum(i, j) * count + np.maximum(i, j)) for i, j in parts]
-    every = np.unique(np.concatenate(codes)) if codes else np.empty(0, np.int64)
-    first, second = np.divmod(every, max(count, 1))
-    apart = first != second
-    return first[apart], second[apart]
-
-
-def _versions(hashes: Words, rows: Indices) -> tuple[Words, Indices]:
-    """The distinct hashes of each row, with the row they belong to."""
-    ordered = np.sort(hashes[rows], axis=1)
-    first = np.ones(ordered.shape, bool)
-    first[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
-    return ordered[first], np.repeat(rows, first.sum(1))
-
-
-def _within(left: tuple[Words, Indices], right: tuple[Words, Indices], bits: int, share: tuple[int, int]) -> list[tuple[Indices, Indices]]:
-    """Row pairs whose hashes differ in at most `bits` bits: by the pigeonhole principle one of bits + 1 bands is then equal."""
-    edges = np.linspace(0, 64, bits + 2).astype(int)
-    found = []
-    for low, high in list(itertools.pairwise(edges.tolist()))[share[0] :: share[1]]:
-        mask = np.uint64((1 << (high - low)) - 1)
-        for i, j in _equal_pairs(left[0] >> np.uint64(low) & mask, right[0] >> np.uint64(low) & mask):
-            near = np.bitwise_count(left[0][i] ^ right[0][j]) <= bits
-            found.append((left[1][i[near]], right[1][j[near]]))
-    return found
-
-
-def _equal_pairs(left: Words, right: Words) -> Iterator[tuple[Indices, Indices]]:
-    """Every (i, j) with left[i] == right[j], about a million at a time, so that one huge bucket never fills memory."""
-    order = np.argsort(right, kind="stable")
-    ordered = right[order]
-    start = np.searchsorted(ordered, left, "left").astype(np.int64)
-    count = np.searchsorted(ordered, left, "right") - start
-    ends = np.cumsum(count)
-    total = int(ends[-1]) if ends.size else 0
-    for first in range(0, total, _PAIRS_AT_ONCE):
-        at = np.arange(first, min(first + _PAIRS_AT_ONCE, total), dtype=np.int64)
-        i = np.searchsorted(ends, at, "right").astype(np.int64)
-        j = order[start[i] + at - (ends[i] - count[i])]
-        yield i, j
+def _verified(sketches: Sketches, pairs: Words, floor: float) -> pl.DataFrame:
+    """Those of the pairs i << 32 | j whose thumbnails are alike."""
+    i, j = (pairs >> np.uint64(32)).astype(np.int64), (pairs & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    numbers, place = np.unique(np.concatenate([i, j]), return_inverse=True)
+    pixels = b"".join(sketches.take(numbers, ["thumbnail"])["thumbnail"].to_list())
+    thumbnails = np.frombuffer(pixels, np.uint8).reshape(-1, _THUMBNAIL, _THUMBNAIL, 3)
+    alike = np.empty(i.size, np.float32)
+    for start in range(0, i.size, _COMPARED):
+        some = slice(start, start + _COMPARED)
+        alike[some] = likeness(thumbnails[place[: i.size][some]], thumbnails[place[i.size :][some]])
+    strong = alike >= np.float32(floor)
+    return pl.DataFrame({"i": i[strong], "j": j[strong], "similarity": alike[strong]}, schema=LINK_SCHEMA)
 
 
 def _reduced(data: bytes | None) -> tuple[npt.NDArray[np.float64] | None, bytes | None, str | None]:

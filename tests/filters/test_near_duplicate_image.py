@@ -6,7 +6,9 @@ import polars as pl
 import pytest
 from PIL import Image, ImageEnhance
 
-from filters.near_duplicate_image import likeness, near_duplicate_image, sketch
+from curate.sketches import Sketches
+from filters import _shifted
+from filters.near_duplicate_image import likeness, links, near_duplicate_image, sketch
 
 Draw, Encode, Change = Callable[..., tuple[Image.Image, str]], Callable[..., bytes], Callable[..., Image.Image]
 
@@ -102,3 +104,25 @@ def test_the_same_pixels_in_other_bytes_have_the_same_key(scene: Draw, encoded: 
     image, _ = scene(np.random.default_rng(4))
     one, other = _sketched([encoded(image), encoded(image, "PNG", compress_level=0)])["key"]
     assert one == other
+
+
+def test_shares_of_the_search_find_together_what_one_finds_and_no_pair_twice(gallery: pl.DataFrame) -> None:
+    rows = gallery.unique("key", maintain_order=True)
+    every = Sketches.of(rows[:120], rows[120:])
+    found = [pl.concat(links(Sketches(every.batches, every.fresh, (share, 3)))) for share in range(3)]
+    together = pl.concat(found)
+    assert together.height == together.select("i", "j").unique().height > 50
+    assert together.sort("i", "j").equals(pl.concat(links(every)).sort("i", "j"))
+
+
+def test_a_crowd_is_handed_over_in_parts(gallery: pl.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred near copies of one image: 4,950 pairs, through a window of 700."""
+    one = gallery[:1]
+    hashes = np.frombuffer(one["hashes"][0], "<u8") ^ (np.uint64(1) << np.random.default_rng(0).integers(0, 64, (100, 1), dtype=np.uint64))
+    crowd = pl.concat([one] * 100).with_columns(
+        key=pl.Series([i.to_bytes(16, "big") for i in range(100)]), hashes=pl.Series([row.tobytes() for row in hashes])
+    )
+    monkeypatch.setattr(_shifted, "FOUND", 700)
+    frames = list(links(Sketches.of(crowd)))
+    assert max(frame.height for frame in frames) == 700
+    assert pl.concat(frames).select("i", "j").unique().height == sum(frame.height for frame in frames) == 100 * 99 // 2
