@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -143,6 +145,8 @@ class _Builder:
         return [measure.fingerprint, column]
 
     def _training_pool(self, made: Model, key: str, path: Any, spec: Spec) -> Pool:
+        if not self.pool.shards and not (self.recipe.base / str(path)).exists():  # a plan before there are data
+            return replace(self.pool, root=Path(str(path)), roles={**self.pool.roles, **{role: role for role in made.reads}})
         try:
             rows = Pool.open(self.recipe.base / str(path))
         except PoolError as error:

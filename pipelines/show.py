@@ -139,7 +139,8 @@ def plan(made: Plan, known: Forecast) -> None:
         parents = "" if node.combinator == "pool" else f"{node.combinator} {', '.join(node.parents)}"
         rule = node.rule.text if node.rule is not None else ""
         rows.append([name, parents, ", ".join(known.stages[name]), rule])
-    table(f"{made.recipe.name}: {made.pool.rows:,} rows", ["stage", "from", "asks", "keeps"], rows)
+    size = f"{made.pool.rows:,} rows" if made.pool.shards else f"no pool yet, as on any of the layout {made.pool.layout}"
+    table(f"{made.recipe.name}: {size}", ["stage", "from", "asks", "keeps"], rows)
     evidence = []
     for name, one in known.evidence.items():
         stored = "unknown until made" if one.rows is None else f"{one.rows:,} of {made.pool.rows:,}"

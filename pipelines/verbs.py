@@ -64,7 +64,9 @@ def open_pool(
     if path is None:
         where = recipe.where("stages") if recipe else ""
         raise RecipeError(
-            "the recipe names no pool", where=where, fix="give one with --pool PATH, or add `pool: {path: ...}` to the recipe"
+            "the recipe names no pool",
+            where=where,
+            fix="give one with --pool PATH, or add `pool: {path: ...}` to the recipe; to plan, --layout NAME is enough",
         )
     given = {**(spec.roles if spec and pool is None else {}), **(roles or {})}
     named = layout or (spec.layout if spec and pool is None else None)
@@ -86,8 +88,14 @@ def plan(
     layout: str | None = None,
     roles: Mapping[str, str] | None = None,
 ) -> Planned:
-    """Check everything about a recipe on a pool and say what a run would measure. Reads no row."""
+    """Check everything about a recipe on a pool and say what a run would measure. Reads no row.
+
+    With a layout and no pool, neither given nor the recipe's: on what pools of that layout have. What models are to be made from need not
+    be there then.
+    """
     at = open_store(store)
+    if pool is None and recipe.pool is None and layout is not None:
+        pool = Pool.described(layout)
     found = resolve(recipe, open_pool(recipe, pool, at, layout, roles), catalogue(filters), at)
     return Planned(found, forecast(found, at))
 
@@ -111,7 +119,12 @@ def run(
 def run_with_effort(
     recipe: Recipe, pool: Pool, store: Store, executor: Executor | None, filters: Sequence[Path], progress: Progress
 ) -> Outcome:
-    """`run` with what it cost; closes the executor only if it started it."""
+    """`run` with what it cost; closes the executor only if it started it. Where the recipe says how subsets are judged, PoolError for
+    evaluation pictures among the rows that its models would be trained on."""
+    if recipe.evaluate and recipe.models:
+        from pipelines.refusal import refuse_evaluation_images
+
+        refuse_evaluation_images(resolve(recipe, pool, catalogue(filters), store), store)
     own = executor or workers()
     try:
         return select(recipe, pool, catalogue(filters), store, own, progress)
