@@ -40,7 +40,8 @@ GENERIC: dict[str, tuple[str, ...]] = {
 class Layout(NamedTuple):
     """One way the field writes pools. `roles` are its own names, which are never ambiguous; `any_of`, where given, must show one name.
 
-    `uid_within` names the column inside whose values alone the uid column is unique.
+    `uid_within` names the column inside whose values alone the uid column is unique. `columns` are further ones that such pools have, with
+    their kinds: what can be planned on before there is a pool.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Layout(NamedTuple):
     endings: tuple[str, ...] = ("parquet", "jsonl")
     image: tuple[str, ...] = ()
     uid_within: str | None = None
+    columns: Mapping[str, str] = {}
 
 
 LAYOUTS: tuple[Layout, ...] = (
@@ -63,6 +65,13 @@ LAYOUTS: tuple[Layout, ...] = (
         ("uid", "url", "text"),
         any_of=("original_width", "original_height", "clip_b32_similarity_score", "clip_l14_similarity_score"),
         roles={"uid": "uid", "url": "url", "text": "text"},
+        columns={
+            **dict.fromkeys(("original_width", "original_height"), "Int64"),
+            **dict.fromkeys(("clip_b32_similarity_score", "clip_l14_similarity_score"), "Float32"),
+            "sha256": "String",
+            **dict.fromkeys(("b32_img", "b32_txt"), "vector of 512"),
+            **dict.fromkeys(("l14_img", "l14_txt"), "vector of 768"),
+        },
     ),
     Layout("laion", "metadata", ("URL", "TEXT"), roles={"url": "URL", "text": "TEXT", "license": "LICENSE"}),
     Layout(

@@ -81,6 +81,25 @@ class Pool:
             vectors={name: length for name, kind in kinds.items() if (length := vector_length(kind))},
         )
 
+    @classmethod
+    def described(cls, layout: str) -> "Pool":
+        """A pool of this layout without a shard: enough to plan on. PoolError for an unknown one."""
+        known = layout_named(layout)
+        named = {name: "String" for name in (*known.needs, *known.roles.values())}
+        roles = {role: role for role in ("text", *(("image", "url", "license", "source") if known.image else ()))}
+        columns = {**named, **{name: "String" for role, name in roles.items() if role != "image"}, **known.columns}
+        held = {
+            "root": "",
+            "layout": layout,
+            "modality": "image-text" if known.image else known.modality,
+            "roles": {**roles, **known.roles},
+            "columns": columns,
+            "shards": [],
+            "unreadable": [],
+            "digest_level": "full",
+        }
+        return cls.from_json(held)
+
     @property
     def id(self) -> str:
         """Hex digest of what the pool is: layout, roles and shard digests in order; not of where it lies."""
