@@ -186,6 +186,7 @@ def _description(plan: Plan, subsets: dict[str, str]) -> dict[str, Any]:
             "signal": one.signal.name,
             "parameters": one.parameters,
             "columns": {k: _dtype(v) for k, v in one.signal.schema.items()},
+            "vectors": list(one.signal.vectors),
         }
         for name, one in plan.measures.items()
     }

@@ -46,6 +46,7 @@ class Signal:
     defaults: dict[str, Any]
     models: dict[str, tuple[str, ...]]
     evidence: tuple[str, ...] = ()
+    vectors: tuple[str, ...] = ()
     device: Callable[[str], str] | None = None
     tolerance: float = 1e-5
 
@@ -132,11 +133,13 @@ def signal(
     optional: Sequence[str] = (),
     uses: Sequence[str] = (),
     batch: int | None = None,
+    vectors: Sequence[str] = (),
     device: Callable[[str], str] | None = None,
     tolerance: float = 1e-5,
 ) -> Callable[[Callable[..., pl.DataFrame]], Signal]:
     """Declare a signal: the roles it reads (`optional` ones arrive as null columns where a pool lacks them), the columns it writes,
-    the packages whose release may change its answers, and, for float models, the fixed batch shape.
+    the packages whose release may change its answers, and, for float models, the fixed batch shape. `vectors` are its Binary columns that
+    hold vectors, as `Evidence` has them: they leave in exports as lists of floats.
 
     `tolerance` is how far floats may move when code or packages change, and the stored evidence still stand. A signal that can use
     a GPU has a parameter `device`, and `device` says what a value of that means on this machine: "" for the processor, or `cuda-` and the
@@ -162,6 +165,7 @@ def signal(
             defaults,
             models,
             evidence_of(function),
+            tuple(vectors),
             device,
             tolerance,
         )

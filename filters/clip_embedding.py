@@ -15,6 +15,7 @@ from filters._torch import device_kind
     optional=["text"],
     writes={"image": pl.Binary, "text": pl.Binary},
     uses=["torch", "open_clip_torch", "pillow"],
+    vectors=["image", "text"],
     device=device_kind,
 )
 def clip_embedding(batch: pl.DataFrame, *, model: ModelRef, device: str = "auto") -> pl.DataFrame:
