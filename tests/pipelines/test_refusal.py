@@ -14,7 +14,6 @@ from eval_fixed_model.scale import load_scale
 from eval_fixed_model.tasks.items import read_items
 from pipelines import verbs
 
-
 RECIPE = """
 models: {matcher: {filter_network: {trusted: trusted/, samples: 64}}}
 signals: {match: {clip_score: {model: matcher}}}
