@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -29,6 +30,10 @@ stages:
 subsets: [basic, best, both, either, rest]
 """
 WORDS = ("a fine day in the park with many dogs and cats running around happily near an old green river under three tall trees").split()  # noqa: SIM905
+
+ALIKE = ("datacomp-no-filter", "datacomp-basic", "datacomp-clip-score", "datacomp-laion2b", "datacomp-text-based", "datacomp-image-based")
+ALIKE += ("dfn", "laion2b")
+"""Recipes whose rules and signals others of these have too; tests/pipelines runs them."""
 
 Runner = Callable[..., Outcome]
 
@@ -59,6 +64,37 @@ def text_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def metadata_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """360 rows like DataComp's metadata in 3 shards, with scores of which some are equal or null and features, and a target of 8."""
+    rng = np.random.default_rng(6)
+    folder = tmp_path_factory.mktemp("metadata")
+    features = pl.Series(rng.normal(size=(368, 8)).astype(np.float32), dtype=pl.Array(pl.Float32, 8))
+    texts = [" ".join(rng.choice(WORDS, rng.integers(1, 12))) for _ in range(360)]
+    score = [None if draw < 0.05 else round(draw, 2) for draw in rng.random(360).tolist()]
+    uids = [rng.bytes(16).hex() for _ in range(360)]
+    columns = {"uid": uids, "url": [f"https://example.org/{uid}.jpg" for uid in uids], "text": texts, "l14_img": features[:360]}
+    rows = pl.DataFrame({**columns, "clip_l14_similarity_score": pl.Series(score, dtype=pl.Float32)})
+    (folder / "shards").mkdir()
+    for shard in range(3):
+        rows[shard::3].write_parquet(folder / "shards" / f"{shard}.parquet")
+    targets = pl.DataFrame({"url": [f"https://example.org/{n}" for n in range(8)], "text": ["a target"] * 8, "l14_img": features[360:]})
+    targets.write_parquet(folder / "target.parquet")
+    (folder / "concepts.txt").write_text("\n".join(sorted({word for word in WORDS if len(word) > 2})), encoding="utf-8")
+    return folder
+
+
+def published(path: Path, folder: Path) -> Recipe:
+    """A recipe of an image-text selection, cut down to what `metadata_folder` has."""
+    recipe = Recipe.parse(path.read_text(encoding="utf-8"), where=str(path), base=folder)
+    if path.stem == "metaclip":
+        return recipe.set("models.list.concept_list.file", "concepts.txt").set("stages.balanced.keep.at_most", 20)
+    changed = {"k": 7, "target": "target.parquet"}
+    for key, value in changed.items():
+        recipe = recipe.set(f"models.parts.feature_clusters.{key}", value)
+    return recipe
+
+
 def shipped(path: Path, folder: Path) -> Recipe:
     """A shipped recipe beside the small demo pool: its network trained for a moment only, its counts cut to the pool."""
     recipe = Recipe.parse(path.read_text(encoding="utf-8"), where=str(path), base=folder)
@@ -71,11 +107,13 @@ def shipped(path: Path, folder: Path) -> Recipe:
     return recipe
 
 
-@pytest.fixture(scope="session", params=["texts", *sorted(path.name for path in RECIPES.glob("*.yaml"))])
-def case(request: pytest.FixtureRequest, demo_folder: Path, text_folder: Path) -> tuple[Recipe, Pool]:
-    """Every recipe that is shipped, and one over texts that uses every rule and combination."""
+@pytest.fixture(scope="session", params=["texts", *sorted(path.name for path in RECIPES.glob("*.yaml") if path.stem not in ALIKE)])
+def case(request: pytest.FixtureRequest, demo_folder: Path, text_folder: Path, metadata_folder: Path) -> tuple[Recipe, Pool]:
+    """Every recipe that is shipped, but for some ALIKE others, and one over texts that uses every rule and combination."""
     if request.param == "texts":
         return Recipe.parse(TEXT_RECIPE, where="texts"), Pool.open(text_folder)
+    if request.param.startswith(("datacomp", "metaclip")):
+        return published(RECIPES / request.param, metadata_folder), Pool.open(metadata_folder / "shards")
     recipe = shipped(RECIPES / request.param, demo_folder)
     return recipe, Pool.open(demo_folder / "shards" if recipe.pool else text_folder)  # text recipes name no pool
 
