@@ -18,7 +18,7 @@ from safetensors.numpy import save_file
 
 from curate.grouping import Grouping
 from curate.signal import Signal
-from filters import evaluation_ngrams, fasttext, feature_clusters, filter_network, head, passage_counts, quality_classifier
+from filters import evaluation_ngrams, fasttext, feature_clusters, filter_network, hash_list, head, passage_counts, quality_classifier
 from pipelines.catalog import catalogue
 
 _LOADED = {name: entry.load() for name, entry in catalogue().items()}
@@ -81,6 +81,8 @@ def parameters(tmp_path_factory: pytest.TempPathFactory, fasttext_file: Path, fr
     texts.write_parquet(sets)
     others = pl.DataFrame({"text": [f"word {i}" for i in range(96)]})
     vectors = pl.DataFrame({"features": _vectors()})
+    hashes = tmp_path_factory.mktemp("hashes") / "pdq.txt"
+    hashes.write_text("\n".join(rng.bytes(32).hex() for _ in range(5)))
     layers = tmp_path_factory.mktemp("heads") / "head.safetensors"
     sizes = {"0": (32, 16), "3": (1, 32)}
     save_file({f"layers.{name}.weight": rng.normal(size=size).astype(np.float32) for name, size in sizes.items()}, layers)
@@ -89,6 +91,7 @@ def parameters(tmp_path_factory: pytest.TempPathFactory, fasttext_file: Path, fr
         "clip_score": lambda: frozen(filter_network.filter_network, pairs, samples=128),
         "cluster": lambda: frozen(feature_clusters.feature_clusters, [vectors], vectors[::2], k=3),
         "contamination": lambda: frozen(evaluation_ngrams.evaluation_ngrams, sets=str(sets), fields=["text"], n=5, least=3),
+        "hash_match": lambda: frozen(hash_list.hash_list, file=str(hashes), kind="pdq"),
         "head_score": lambda: frozen(head.head, weights=str(layers), name="any", licence="any", source="any"),
         "language_fasttext": lambda: frozen(fasttext.fasttext, file=str(fasttext_file)),
         "quality_score": lambda: frozen(quality_classifier.quality_classifier, pairs, others, bits=10),
