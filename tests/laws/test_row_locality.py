@@ -18,7 +18,19 @@ from safetensors.numpy import save_file
 
 from curate.grouping import Grouping
 from curate.signal import Signal
-from filters import evaluation_ngrams, fasttext, feature_clusters, filter_network, hash_list, head, passage_counts, quality_classifier
+from filters import (
+    caption_counts,
+    concept_list,
+    entity_list,
+    evaluation_ngrams,
+    fasttext,
+    feature_clusters,
+    filter_network,
+    hash_list,
+    head,
+    passage_counts,
+    quality_classifier,
+)
 from pipelines.catalog import catalogue
 
 _LOADED = {name: entry.load() for name, entry in catalogue().items()}
@@ -86,10 +98,20 @@ def parameters(tmp_path_factory: pytest.TempPathFactory, fasttext_file: Path, fr
     layers = tmp_path_factory.mktemp("heads") / "head.safetensors"
     sizes = {"0": (32, 16), "3": (1, 32)}
     save_file({f"layers.{name}.weight": rng.normal(size=size).astype(np.float32) for name, size in sizes.items()}, layers)
+    wordnet = tmp_path_factory.mktemp("wordnet")
+    for part in ("noun", "verb", "adj", "adv"):
+        (wordnet / f"index.{part}").write_text("fox n 1 0 1 0 00000001\nword n 1 0 1 0 00000002\n", encoding="utf-8")
+        (wordnet / f"{part}.exc").write_text("", encoding="utf-8")
+    (wordnet / "ids").write_text("n00000002\nn00000001\n", encoding="utf-8")
+    entries = wordnet / "entries"
+    entries.write_text("red\nred fox\nthe\nword\nDeutsch\nAuf\n12345\nthe same words\n", encoding="utf-8")
     small: dict[str, Callable[[], str]] = {
+        "caption_entities": lambda: frozen(entity_list.entity_list, wordnet=str(wordnet), ids=str(wordnet / "ids")),
+        "caption_frequency": lambda: frozen(caption_counts.caption_counts, [texts, texts[:7]]),
         "clip_embedding": lambda: frozen(filter_network.filter_network, pairs, samples=128),
         "clip_score": lambda: frozen(filter_network.filter_network, pairs, samples=128),
         "cluster": lambda: frozen(feature_clusters.feature_clusters, [vectors], vectors[::2], k=3),
+        "concepts": lambda: frozen(concept_list.concept_list, file=str(entries)),
         "contamination": lambda: frozen(evaluation_ngrams.evaluation_ngrams, sets=str(sets), fields=["text"], n=5, least=3),
         "hash_match": lambda: frozen(hash_list.hash_list, file=str(hashes), kind="pdq"),
         "head_score": lambda: frozen(head.head, weights=str(layers), name="any", licence="any", source="any"),
