@@ -32,6 +32,7 @@ GENERIC: dict[str, tuple[str, ...]] = {
     "html": ("html", "raw_html"),
     "headers": ("headers", "http_headers", "response_headers"),
     "observed": ("observed", "crawl_date", "fetch_time", "warc_date"),
+    "caption_source": ("caption_source", "caption_type", "captioner"),
     "face_boxes": ("face_boxes", "face_bboxes"),
 }
 """Role -> names that mean it in any layout, in any case. alt_text, caption_fr and the like are `pool.` columns, never candidates."""
