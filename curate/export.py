@@ -143,7 +143,7 @@ def _tables(run: Run, piece: Piece, mask: npt.NDArray[np.bool_], ours: bool, red
             continue
         table = _group(run, piece, group, first + inside, inside)
         if redaction:
-            text = table.schema.get_field_index(run.pool.roles["text"])
+            text = table.schema.get_field_index(column_names(run)["text"])
             table = table.set_column(text, table.schema.field(text), redaction.column(table.column(text)))
         named = pa.array(hex_of(uids[first + inside]))
         position = table.schema.get_field_index("uid")
@@ -167,10 +167,23 @@ def _group(run: Run, piece: Piece, group: int, rows: npt.NDArray[np.int64], insi
     if path.suffix == ".parquet":
         try:
             with pq.ParquetFile(path, page_checksum_verification=True) as file:
-                return file.read_row_group(group).take(pa.array(inside))
+                table = file.read_row_group(group).take(pa.array(inside))
         except (pa.ArrowInvalid, OSError) as error:
             what = f"row group {group} cannot be copied: {error}"
             raise CeterisError(what, where=str(path), fix="restore the file, or export uids") from error
-    roles = run.pool.roles
-    read = run.pool.read(shard, roles=list(roles), columns=[name for name in run.pool.columns if name not in roles.values()], rows=rows)
-    return read.frame.rename({name: roles.get(name, name.removeprefix("pool.")) for name in read.frame.columns}).to_arrow()
+        if run.pool.roles.get("image", table.column_names[0]) in table.column_names:
+            return table
+        images = run.pool.read(shard, roles=["image"], rows=rows).frame["image"]  # of the tar beside it
+        return table.append_column(run.pool.roles["image"], images.to_arrow().cast(pa.large_binary()))
+    roles, names = run.pool.roles, column_names(run)
+    others = [name for name in run.pool.columns if name not in (*roles.values(), *run.pool.vectors)]
+    read = run.pool.read(shard, roles=list(roles), columns=others, rows=rows)
+    return read.frame.rename({name: names.get(name, name.removeprefix("pool.")) for name in read.frame.columns}).to_arrow()
+
+
+def column_names(run: Run) -> dict[str, str]:
+    """What the column of each role is called outside: as in the pool, but a tar's captions `text`, where no other column is."""
+    names = dict(run.pool.roles)
+    if run.pool.layout == "webdataset" and names["text"] == "txt" and "text" not in run.pool.columns:
+        names["text"] = "text"
+    return names

@@ -58,6 +58,8 @@ class Layout(NamedTuple):
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout("text-folder", "text", ("text", "path"), roles={"text": "text"}, endings=("txt",)),
+    Layout("webdataset", "image-text", ("key", "image"), roles={"text": "txt", "image": "image"}, endings=("tar",)),
+    Layout("img2dataset", "image-text", ("key", "status"), roles={"text": "caption", "url": "url"}, endings=("parquet",), image=(BYTES,)),
     Layout("huggingface-image-text", "image-text", image=(IMAGE,)),
     Layout("image-text", "image-text", image=(BYTES, "String")),
     Layout(

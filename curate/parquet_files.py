@@ -10,6 +10,8 @@ from curate.errors import PoolError
 from curate.footer import null_counts
 from curate.layouts import IMAGE, kind_of, vector_kind
 from curate.probes import Found, Unreadable
+from curate.tar_reader import probe_pair
+from curate.values import scalars
 from curate.vectors import BROKEN, arrays_of, float_lists, listed_kinds
 
 
@@ -36,8 +38,9 @@ def probe_parquet(file: Path, path: str) -> Found | Unreadable:
     if sum(groups) != metadata.num_rows or min(groups, default=0) < 0:
         detail = f"row groups hold {sum(groups)} rows, the footer says {metadata.num_rows}"
         return Unreadable(path, "bad_footer", detail, "make or download it again")
-    arrays, beside = _arrays(file, path, sum(groups), columns)
-    return Found(groups, {**columns, **arrays}, image_paths, beside)
+    arrays, broken = _arrays(file, path, sum(groups), columns)
+    images, lost = _images(file, path, columns)
+    return Found(groups, {**columns, **arrays, **images}, image_paths, (*broken, *lost))
 
 
 def _refuse_twins(file: Path, names: Sequence[str]) -> None:
@@ -48,8 +51,8 @@ def _refuse_twins(file: Path, names: Sequence[str]) -> None:
 
 
 def siblings(parquet: Path) -> list[Path]:
-    """The files beside a Parquet shard that hold more of its rows: STEM.npz, vectors by row number."""
-    return [beside for ending in (".npz",) if (beside := parquet.with_suffix(ending)).is_file()]
+    """The files beside a Parquet shard that hold more of its rows: STEM.npz, vectors by row number; STEM.tar, images by key."""
+    return [beside for ending in (".npz", ".tar") if (beside := parquet.with_suffix(ending)).is_file()]
 
 
 def _arrays(file: Path, path: str, rows: int, columns: Mapping[str, str]) -> tuple[dict[str, str], tuple[Unreadable, ...]]:
@@ -71,6 +74,22 @@ def _arrays(file: Path, path: str, rows: int, columns: Mapping[str, str]) -> tup
             what = f"both it and {PurePosixPath(path).name} have a column {each.name!r}"
             raise PoolError(what, where=str(beside), fix="rename one of them, or move the file away")
     return {each.name: vector_kind(each.length) for each in arrays}, ()
+
+
+def _images(file: Path, path: str, columns: Mapping[str, str]) -> tuple[dict[str, str], tuple[Unreadable, ...]]:
+    """The images in the tar beside a table, and what is wrong with it. PoolError where nothing says which row has which."""
+    beside = file.with_suffix(".tar")
+    if beside not in siblings(file):
+        return {}, ()
+    if columns.get("key") != "String":
+        what = "a tar lies beside it, and it has no column `key` that says which row has which member"
+        raise PoolError(what, where=str(file), fix="move one of them away, or name the layout: `--layout webdataset` reads the tars alone")
+    try:
+        with pq.ParquetFile(file, page_checksum_verification=True) as parquet:
+            keys = scalars(parquet.read(columns=["key"], use_threads=False).column("key"), "String")[0].to_list()
+    except (pa.ArrowException, OSError, ValueError):
+        keys = []  # its rows will say so
+    return probe_pair(beside, str(PurePosixPath(path).with_suffix(".tar")), columns, keys)
 
 
 def _may_hold_paths(file: Path, columns: dict[str, str]) -> tuple[str, ...]:

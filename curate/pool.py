@@ -13,9 +13,10 @@ from curate.errors import PoolError
 from curate.layouts import SCALARS, dtype_of, layout_named, nearest, override_line, vector_kind, vector_length
 from curate.probes import Unreadable
 from curate.shard_files import find, probe_all
-from curate.shard_reader import ROLE_KINDS, Indices, Place, Wanted, read_rows
+from curate.shard_reader import read_rows
 from curate.structure import Shard, ending_of, shards_of, understand
 from curate.uids import number_duplicates, refuse_duplicates, uids_of_content, uids_of_places, uids_of_strings, uids_within
+from curate.wanted import ROLE_KINDS, Indices, Place, Wanted
 
 __all__ = ["Pool", "Read", "Shard", "Unreadable", "number_duplicates", "refuse_duplicates"]
 
@@ -56,13 +57,12 @@ class Pool:
 
         PoolError: nothing there, nothing readable, an unknown layout, roles that are missing or ambiguous, shards that drift apart.
         """
-        if layout is not None:
-            layout_named(layout)
+        endings = None if layout is None else layout_named(layout).endings
         path = Path(path)
         if not path.exists():
             raise PoolError("there is no such file or folder", where=str(path), fix="check the path")
         root, only = (path, None) if path.is_dir() else (path.parent, path.name)
-        ending, files = find(root, only)
+        ending, files = find(root, only, endings)
         probes, unreadable = probe_all(root, ending, files, cache)
         if not probes:
             first = unreadable[0]
@@ -123,7 +123,8 @@ class Pool:
         """Roles (named by the role; String, face_boxes as JSON, image as Binary; all null where the pool has no such role) and pool columns
         (named pool.NAME) of a row range, or of sorted absolute row numbers. What cannot be read is null with a fault; no row is ever lost.
 
-        Fault codes: invalid_utf8, unreadable, not_finite, bad_json, wrong_type, wrong_length, no_column, missing_file, outside_pool.
+        Fault codes: invalid_utf8, unreadable, not_finite, bad_json, wrong_type, wrong_length, no_column, missing_file, outside_pool;
+        of tars also missing_member, duplicate_member, two_images, unsafe_name, not_a_file, too_large.
         """
         wanted = [Wanted(role, self.roles.get(role), ROLE_KINDS.get(role, "String")) for role in roles]
         wanted += [Wanted(f"pool.{name}", name, self._kind(name)) for name in columns]

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -17,34 +17,49 @@ from curate.digest import canonical_json, digest_of, sha256_file
 from curate.errors import PoolError
 from curate.parquet_files import probe_parquet, siblings
 from curate.probes import Found, Probe, Unreadable
+from curate.tar_reader import probe_tar
 
 ENDINGS: dict[str, tuple[str, ...]] = {
     "parquet": (".parquet",),
     "jsonl": (".jsonl", ".jsonl.gz", ".jsonl.zst", ".jsonl.zstd", ".json.gz"),
+    "tar": (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst"),
     "txt": (".txt",),
 }
+_KINDS = {"parquet": "Parquet", "jsonl": "JSON lines", "tar": "tars", "txt": "texts"}
 FILES_PER_GROUP = 1024
 _CACHE_VERSION = 2
 
 
-def find(root: Path, only: str | None = None) -> tuple[str, list[str]]:
-    """The kind of file a pool is made of (a key of ENDINGS) and its data files (for txt: its folders), sorted, relative to the root.
+def find(root: Path, only: str | None = None, endings: Collection[str] | None = None) -> tuple[str, list[str]]:
+    """The kind of file a pool is made of (a key of ENDINGS, one of `endings` where given) and its data files (for txt: its folders),
+    sorted, relative to the root.
 
     Hidden names and names that start with "_" are skipped; a folder reached by a link counts once and only inside the root. Text files
-    count only where there are no others. PoolError where there are none, or both Parquet and JSON lines.
+    count only where there are no others, and a tar beside the Parquet file of its name belongs to that. PoolError where there are none, or
+    several kinds.
     """
     paths = [only] if only else sorted(_walk(root))
     by_ending = {ending: [path for path in paths if path.lower().endswith(ends)] for ending, ends in ENDINGS.items()}
-    if by_ending["parquet"] and by_ending["jsonl"]:
-        what = f"both Parquet ({by_ending['parquet'][0]}) and JSON lines ({by_ending['jsonl'][0]}): one pool has one layout"
-        raise PoolError(what, where=str(root), fix="give the folder or the file of one of them")
+    if endings is not None:
+        by_ending = {ending: found for ending, found in by_ending.items() if ending in endings}
+    pairs = {path.removesuffix(".tar") for path in by_ending.get("tar", [])} & {_stem(path) for path in by_ending.get("parquet", [])}
+    if pairs:
+        by_ending["parquet"] += [path for path in by_ending.pop("tar") if path.removesuffix(".tar") not in pairs]
+    several = {_KINDS[ending]: found[0] for ending, found in by_ending.items() if found and ending != "txt"}
+    if len(several) > 1:
+        both = " and ".join(f"{kind} ({path})" for kind, path in several.items())
+        raise PoolError(f"both {both}: one pool has one layout", where=str(root), fix="give the folder or the file of one of them")
     for ending, found in by_ending.items():
         if found:
             folders = ending == "txt" and not only
             return ending, sorted({os.path.dirname(path) or "." for path in found}) if folders else found
-    looked_for = ", ".join(end for ends in ENDINGS.values() for end in ends)
+    looked_for = ", ".join(end for ending in by_ending for end in ENDINGS[ending])
     where = str(root / only if only else root)
     raise PoolError(f"no data file (looked for {looked_for})", where=where, fix="give a file or folder that holds some")
+
+
+def _stem(path: str) -> str:
+    return path[: -len(".parquet")]
 
 
 def _walk(root: Path) -> Iterator[str]:
@@ -95,8 +110,21 @@ def probe_all(root: Path, ending: str, paths: Sequence[str], cache: Path | None)
     if cache is not None and any(not each.reused for each in probes):
         entries = {os.path.abspath(root / each.path): {k: v for k, v in asdict(each).items() if k != "reused"} for each in probes}
         _save(cache, {**known, **entries})
+    if ending == "parquet" and any(_has_tar(root, each) for each in probes):
+        alone = {each.path: _without_tar(each) for each in probes if not _has_tar(root, each) and each.columns.get("key")}
+        probes = [each for each in probes if each.path not in alone]
+        results = [alone.get(each.path, each) for each in results]
     missed = [[result] if isinstance(result, Unreadable) else result.beside for result in results]
     return probes, [each for some in missed for each in some]
+
+
+def _has_tar(root: Path, probe: Probe) -> bool:
+    return any(each.suffix == ".tar" for each in siblings(root / probe.path))
+
+
+def _without_tar(probe: Probe) -> Unreadable:
+    detail = f"there is no {_stem(probe.path)}.tar beside it, as beside the others"
+    return Unreadable(probe.path, "no_tar", detail, "make or download it again, or move it away")
 
 
 def probe(root: Path, ending: str, path: str) -> Probe | Unreadable:
@@ -108,7 +136,10 @@ def probe(root: Path, ending: str, path: str) -> Probe | Unreadable:
         before = _state(file)
         if not before[0]:
             return Unreadable(path, "empty_file", "0 bytes", "make or download it again, or remove it")
-        found = probe_parquet(file, path) if ending == "parquet" else _probe_jsonl(file, path)
+        if ending == "parquet" and path.endswith(".tar"):
+            fix = "make or download it again; or open the tars without their tables: `--layout webdataset`"
+            return Unreadable(path, "no_table", f"there is no {path.removesuffix('.tar')}.parquet beside it, as beside the others", fix)
+        found = _PROBES[ending](file, path)
         if isinstance(found, Unreadable):
             return found
         digest = sha256_file(file)
@@ -139,6 +170,9 @@ def _probe_jsonl(file: Path, path: str) -> Found | Unreadable:
         return Unreadable(path, "not_jsonl", detail, "write one JSON object a line, or remove it")
     columns = jsonl.kinds(sample)
     return Found(tuple(groups), columns, tuple(name for name, kind in columns.items() if kind == "String"))
+
+
+_PROBES: dict[str, Callable[[Path, str], Found | Unreadable]] = {"parquet": probe_parquet, "jsonl": _probe_jsonl, "tar": probe_tar}
 
 
 def _probe_folder(root: Path, path: str) -> Probe:

@@ -5,10 +5,9 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,42 +15,14 @@ import pyarrow.parquet as pq
 
 from curate import jsonl
 from curate.boxes import BOXES_KIND, boxes, boxes_of
-from curate.layouts import BYTES, IMAGE, dtype_of, kind_of, vector_length
+from curate.layouts import BYTES, IMAGE, kind_of, vector_length
 from curate.shard_files import text_files
+from curate.tar_reader import pair_images, webdataset_rows
 from curate.values import UNREADABLE, Values, decoded, nulls, scalars, series_of
 from curate.vectors import listed, read_sibling
+from curate.wanted import IMAGE_KIND, NO_COLUMN, Indices, Place, Wanted
 
-NO_COLUMN, OUTSIDE_POOL, MISSING_FILE = "no_column", "outside_pool", "missing_file"
-IMAGE_KIND = "Image"
-"""The kind asked for where the bytes of an image are wanted, however they are stored."""
-ROLE_KINDS = {"image": IMAGE_KIND, "face_boxes": BOXES_KIND}
-"""What these roles are read as; all others as text."""
-
-Indices = npt.NDArray[np.int64]
-
-
-class Wanted(NamedTuple):
-    """A column of the result: its name, the column it is read from (None: the pool has none) and the kind it is read as."""
-
-    name: str
-    column: str | None
-    kind: str
-
-    @property
-    def dtype(self) -> pl.DataType:
-        """The dtype of the result."""
-        if self.kind in (IMAGE_KIND, BOXES_KIND):
-            return pl.Binary() if self.kind == IMAGE_KIND else pl.String()
-        return dtype_of(self.kind) or pl.Null()
-
-
-class Place(NamedTuple):
-    """Where a shard lies."""
-
-    root: Path
-    path: str
-    ending: str
-    groups: tuple[int, ...]
+OUTSIDE_POOL, MISSING_FILE = "outside_pool", "missing_file"
 
 
 def read_rows(place: Place, wanted: Sequence[Wanted], rows: Indices) -> list[Values]:
@@ -70,6 +41,8 @@ def read_rows(place: Place, wanted: Sequence[Wanted], rows: Indices) -> list[Val
 def _read_group(place: Place, wanted: Sequence[Wanted], group: int, rows: Indices, first: int) -> list[Values]:
     if place.ending == "parquet":
         return _parquet_group(place, wanted, group, rows - first, first)
+    if place.ending == "tar":
+        return webdataset_rows(place.root / place.path, wanted, rows)
     if place.ending == "jsonl":
         return _jsonl_rows(place, wanted, rows)
     return _text_rows(place, wanted, rows)
@@ -88,7 +61,9 @@ def _parquet_group(place: Place, wanted: Sequence[Wanted], group: int, rows: Ind
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             there = set(file.schema_arrow.names)
-            columns = sorted({want.column for want in wanted if want.column is not None and want.column in there})
+            asked = {want.column for want in wanted if want.column is not None and want.column in there}
+            beside = any(want.kind == IMAGE_KIND and want.column and want.column not in there for want in wanted)
+            columns = sorted(asked | ({"key", "status"} & there if beside else set()))
             arrays = _arrays(file, group, columns, rows)
     except (pa.ArrowException, OSError, ValueError):
         return [nulls(want.dtype, rows.size, UNREADABLE if want.column else None) for want in wanted]
@@ -97,6 +72,10 @@ def _parquet_group(place: Place, wanted: Sequence[Wanted], group: int, rows: Ind
         length = vector_length(want.kind)
         if length and want.column and want.column not in there and path.with_suffix(".npz").is_file():
             results.append(read_sibling(path, want.column, (sum(place.groups), length), group_start + rows))
+        elif beside and want.kind == IMAGE_KIND and arrays.get("key") is not None and path.with_suffix(".tar").is_file():
+            status = arrays.get("status")
+            statuses = None if status is None else scalars(status, "String")[0]
+            results.append(pair_images(path.with_suffix(".tar"), scalars(arrays["key"], "String")[0], statuses))
         elif want.column is None or want.column not in there:
             results.append(nulls(want.dtype, rows.size, NO_COLUMN if want.column else None))
         elif (array := arrays[want.column]) is None:

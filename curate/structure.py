@@ -10,7 +10,8 @@ from curate.errors import PoolError
 from curate.layouts import BYTES, NULL, SCALARS, Layout, dtype_of, override_line, recognise, unify
 from curate.probes import Probe
 from curate.shard_files import digest_with_images
-from curate.shard_reader import Place, references
+from curate.shard_reader import references
+from curate.wanted import Place
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def _kinds(root: Path, ending: str, probes: Sequence[Probe], first: Probe, roles
                 both = _drifted(root, ending, probe, name, kinds[name], by_column.get(name))
             kinds[name] = both
         for name, role in by_column.items():
-            required = ending == "parquet" or role in ("uid", "text", "image", "url")
+            required = ending == "parquet" or (ending != "tar" and role in ("uid", "text", "image", "url"))
             if probe.columns and required and name not in probe.columns:
                 what = f"column {name!r} (role {role}) is missing; found {', '.join(probe.columns)}; expected as in {first.path}"
                 fix = f"remove the file, or for a column that all have {override_line(role, 'COLUMN')}"
@@ -71,8 +72,8 @@ def _drifted(root: Path, ending: str, probe: Probe, name: str, expected: str, ro
 
 def ending_of(layout: str, path: str) -> str:
     """The kind of file (a key of ENDINGS) of a layout's shard."""
-    if layout == "text-folder":
-        return "txt"
+    if layout in ("text-folder", "webdataset"):
+        return "txt" if layout == "text-folder" else "tar"
     return "parquet" if path.lower().endswith(".parquet") else "jsonl"
 
 

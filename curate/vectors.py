@@ -78,8 +78,8 @@ _streams: dict[tuple[str, str, int], tuple[IO[bytes], int]] = {}
 
 
 def read_array(path: Path, name: str, shape: tuple[int, int], rows: npt.NDArray[np.int64]) -> Values:
-    """The vectors of sorted rows of an array of this shape: only they are read where it is stored as it is; else the file is unpacked up to them, and a
-    next call goes on from there."""
+    """The vectors of sorted rows of an array of this shape: only they are read where it is stored as it is; else the file is unpacked up
+    to them, and a next call goes on from there."""
     stored = next((each for each in arrays_of(path) if each.name == name), None)
     if stored is None or (stored.rows, stored.length) != shape:
         raise ValueError(f"{path.name} has no array {name} of the shape {shape}")

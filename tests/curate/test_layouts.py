@@ -43,6 +43,18 @@ PICTURE = {"image": "image", "text": "String"}
         ("jsonl", {**TEXT, **URL, "metadata": "nested JSON"}, "dclm", {"text": "text", "url": "url"}),
         ("parquet", {"Text": "String", "Licence": "String"}, "plain-text", {"license": "Licence", "text": "Text"}),
         ("txt", {"text": "String", "path": "String"}, "text-folder", {"text": "text"}),
+        (
+            "tar",
+            {"caption": "String", "uid": "String", "key": "String", "image": "bytes", "txt": "String"},
+            "webdataset",
+            {"image": "image", "text": "txt", "uid": "uid"},
+        ),
+        (
+            "parquet",
+            {**URL, "caption": "String", "key": "String", "status": "String", "image": "bytes", "face_bboxes": "nested list<x>"},
+            "img2dataset",
+            {"face_boxes": "face_bboxes", "image": "image", "text": "caption", "url": "url"},
+        ),
     ],
 )
 def test_layout_and_roles_are_recognised(ending, columns, layout, roles):
