@@ -64,7 +64,7 @@ class Given(NamedTuple):
 
 def given(values: Mapping[str, tuple[pl.Series, pl.Series | None]], rows: int) -> Given:
     """From values and error codes by parameter."""
-    fault = pl.Series("fault", [None] * rows, dtype=pl.String)
+    fault = pl.Series("fault", [None], dtype=pl.String).new_from_index(0, rows)
     for name, (_, codes) in values.items():
         if codes is not None and codes.null_count() < rows:
             fault = pl.select(pl.coalesce(fault, pl.format(name + ":{}", codes))).to_series()
@@ -106,14 +106,16 @@ def _read_group(contents: Contents, measure: Measure, rows: npt.NDArray[np.int64
 
 def _measured(contents: Contents, measure: Measure, groups: list[_Group]) -> pl.DataFrame:
     rows, broken = np.concatenate([group.rows for group in groups]), pl.concat([group.fault.alias("fault") for group in groups])
-    good = broken.is_null()
+    good, whole = broken.is_null(), pl.concat([group.frame for group in groups])
     try:
-        found = measure.signal.measure(pl.concat([group.frame for group in groups]).filter(good), measure.parameters)
+        found = measure.signal.measure(whole.filter(good) if broken.null_count() < rows.size else whole, measure.parameters)
     except SignalBugError as error:
         for group in groups if len(groups) > 1 else ():
             _measured(contents, measure, [group])  # the one with the bug names its rows
         where = f"{contents.shard.path}, rows {int(rows[0])} to {int(rows[-1])}"
         raise SignalBugError(error.what, where=where, fix=error.fix or f"this is a bug in {measure.signal.module}") from error
+    if found.height == rows.size:
+        return pl.DataFrame([pl.Series("row", rows.astype(np.uint64)), *found.get_columns()])
     found = found.with_columns(row=pl.Series(rows[good.to_numpy()]))
     laid = pl.DataFrame({"row": rows, "fault": broken}).join(found, on="row", how="left", maintain_order="left")
     return laid.select(pl.col("row").cast(pl.UInt64), *measure.signal.writes, pl.coalesce("error", "fault").alias("error"))
@@ -128,9 +130,13 @@ def aligned(
     """
     schema = {name: dtype for name, dtype in measure.signal.schema.items() if columns is None or name in columns}
     frames = [part.select(pl.col("row").cast(pl.UInt64), *[pl.col(name).cast(dtype) for name, dtype in schema.items()]) for part in parts]
-    if known is not None:
+    if known is not None and known["measured"].any():
         rows = pl.DataFrame({"row": np.arange(piece.start, piece.stop, dtype=np.uint64)})
         frames.append(known.with_columns(rows["row"]).filter("measured").select("row", *schema))
+    if len(frames) == 1 and np.array_equal(frames[0]["row"].to_numpy(), np.arange(piece.start, piece.stop, dtype=np.uint64)):
+        return frames[0].drop("row").with_columns(measured=True)
+    if not frames:
+        return _unmeasured(schema, piece)
     empty = pl.DataFrame(schema={"row": pl.UInt64, **schema})
     found = pl.concat([empty, *frames]).filter(pl.col("row").is_between(piece.start, piece.stop - 1))
     if found["row"].n_unique() < found.height:
@@ -152,4 +158,5 @@ def aligned(
 
 
 def _unmeasured(schema: Mapping[str, pl.DataType], piece: Piece) -> pl.DataFrame:
-    return pl.DataFrame([pl.Series(name, [None] * piece.rows, dtype) for name, dtype in schema.items()]).with_columns(measured=False)
+    columns = [pl.Series(name, [None], dtype=dtype).new_from_index(0, piece.rows) for name, dtype in schema.items()]
+    return pl.DataFrame([*columns, pl.Series("measured", np.zeros(piece.rows, bool))])

@@ -12,8 +12,11 @@ from curate.errors import PoolError
 from curate.executor import Crashed, Executor
 from curate.pool import Pool, number_duplicates, refuse_duplicates
 from curate.store import Part, Store
+from curate.uids import distinct
 
 PIECE_ROWS = 16_384
+HELD_BYTES = 64 << 20
+"""Of uids that stay in memory."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ def index_pool(pool: Pool, store: Store, executor: Executor, progress: Callable[
     remember_place(pool, store)
     if store.json(f"{key}/indexed.json"):
         return False
+    _forget_attempts(store, key)
     pieces, parts, rows = pieces_of(pool), dict[int, Part](), 0
     for index, part in executor.map(write_uids, [UidTask(store.address, key, piece) for piece in pieces]):
         if isinstance(part, Crashed):
@@ -59,29 +63,66 @@ def index_pool(pool: Pool, store: Store, executor: Executor, progress: Callable[
             raise PoolError(f"reading its rows killed the worker {part.attempts} times: {part.detail}", where=where, fix="move it away")
         parts[index], rows = part, rows + pieces[index].rows
         progress("uids", rows, pool.rows)
-    mine = [[parts[piece.number] for piece in pieces if piece.shard == shard] for shard in range(len(pool.shards))]
-    empty = pl.DataFrame(schema={"high": pl.UInt64, "low": pl.UInt64})
-    words = [pl.concat([empty, *[store.frame(part, columns=["high", "low"]) for part in some]]).to_numpy() for some in mine]
-    if "uid" in pool.roles:
-        refuse_duplicates(pool, words)
-    else:
-        words = number_duplicates(words)
-    for number, some in enumerate(mine):
-        frame = pl.concat([empty, *[store.frame(part) for part in some]], how="diagonal")
-        frame = frame.with_columns(high=words[number][:, 0], low=words[number][:, 1])
-        store.put_json(f"{key}/uids/{number:06d}.json", asdict(store.put_frame(key, f"uids-{number:06d}", frame)))
-    total = [int(np.add.reduce([w[:, i].sum(dtype=np.uint64) for w in words], dtype=np.uint64)) for i in (0, 1)] if words else [0, 0]
-    store.put_json(f"{key}/indexed.json", {"rows": pool.rows, "sums": total})
+    by_shard: list[list[Part]] = [[] for _ in pool.shards]
+    for piece in pieces:
+        by_shard[piece.shard].append(parts[piece.number])
+    whole, sums = _listed(pool, store, key, by_shard) if "uid" in pool.roles else _numbered(store, key, by_shard)
+    for number, part in enumerate(whole):
+        store.put_json(f"{key}/uids/{number:06d}.json", asdict(part))
+    store.put_json(f"{key}/indexed.json", {"rows": pool.rows, "sums": sums})
     return True
 
 
+def _listed(pool: Pool, store: Store, key: str, by_shard: list[list[Part]]) -> tuple[list[Part], list[int]]:
+    """A part of uids for each shard of a pool that has a column of them, and their sums. Of all uids only the high words are held."""
+    highs, sums, whole, start = np.empty(pool.rows, np.uint64), np.zeros(2, np.uint64), list[Part](), 0
+    for number, some in enumerate(by_shard):
+        if len(some) != 1 or not some[0].key.startswith(key):
+            some = [store.put_frame(key, f"uids-{number:06d}", _joined(store, some))]
+        whole += some
+        words = _words_in(store, some[0])
+        _hold((store.address, key, number), words)
+        highs[start : start + len(words)] = words[:, 0]
+        sums += words.sum(axis=0, dtype=np.uint64)
+        start += len(words)
+    if not distinct(highs):
+        refuse_duplicates(pool, [_words_in(store, part) for part in whole])
+    return whole, [int(word) for word in sums]
+
+
+def _numbered(store: Store, key: str, by_shard: list[list[Part]]) -> tuple[list[Part], list[int]]:
+    """As `_listed`, of a pool without uids: identical rows are told apart by their number."""
+    words, sums, whole = number_duplicates([_words_of(_joined(store, some)) for some in by_shard]), np.zeros(2, np.uint64), list[Part]()
+    for number, some in enumerate(by_shard):
+        frame = _joined(store, some).with_columns(high=words[number][:, 0], low=words[number][:, 1])
+        whole.append(store.put_frame(key, f"uids-{number:06d}", frame))
+        sums += words[number].sum(axis=0, dtype=np.uint64)
+    return whole, [int(word) for word in sums]
+
+
+def _joined(store: Store, parts: list[Part]) -> pl.DataFrame:
+    empty = pl.DataFrame(schema={"high": pl.UInt64, "low": pl.UInt64})
+    return pl.concat([empty, *[store.frame(part) for part in parts]], how="diagonal")
+
+
+def _forget_attempts(store: Store, key: str) -> None:
+    """Delete uids that a driver which died has left unlisted."""
+    listed = {store.json(name)["key"] for name in store.storage.list(f"{key}/uids/")}
+    for name in store.storage.list(f"{key}/parts/"):
+        if name not in listed:
+            store.storage.delete(name)
+
+
 def write_uids(task: UidTask) -> Part:
-    """Runs in a worker: uids as words, and as they were written where that is something else."""
-    store = Store.open(task.store)
+    """Runs in a worker: uids as words, and as they were written where that is something else. Uids that a pool brings, of a piece that is
+    its whole shard, are written where they stay."""
+    store, piece = Store.open(task.store), task.piece
     pool = open_pool(store, task.pool_key)
-    words, original = pool.uids(pool.shards[task.piece.shard], task.piece.start, task.piece.stop)
+    words, original = pool.uids(pool.shards[piece.shard], piece.start, piece.stop)
     frame = pl.DataFrame({"high": words[:, 0], "low": words[:, 1]})
-    return store.put_frame("tmp/uids", f"{task.piece.number:06d}", frame if original is None else frame.with_columns(original=original))
+    stays = "uid" in pool.roles and piece.rows == pool.shards[piece.shard].rows
+    place = (task.pool_key, f"uids-{piece.shard:06d}") if stays else ("tmp/uids", f"{piece.number:06d}")
+    return store.put_frame(*place, frame if original is None else frame.with_columns(original=original))
 
 
 def pieces_of(pool: Pool) -> list[Piece]:
@@ -136,8 +177,21 @@ def read_uids(store: Store, key: str, shard: int) -> UInt64s:
     """A shard's uids, (rows, 2), as numbered when the pool was first used; the last few shards' stay in memory."""
     place = (store.address, key, shard)
     if place not in _uids:
-        while len(_uids) >= 4:
-            _uids.pop(next(iter(_uids)))
-        part = Part(**store.json(f"{key}/uids/{shard:06d}.json"))
-        _uids[place] = store.frame(part, columns=["high", "low"]).to_numpy().astype(np.uint64)
+        _hold(place, _words_in(store, Part(**store.json(f"{key}/uids/{shard:06d}.json"))))
     return _uids[place]
+
+
+def _hold(place: tuple[str, str, int], words: UInt64s) -> None:
+    while _uids and sum(held.nbytes for held in _uids.values()) + words.nbytes > HELD_BYTES:
+        _uids.pop(next(iter(_uids)))
+    _uids[place] = words
+
+
+def _words_in(store: Store, part: Part) -> UInt64s:
+    return _words_of(store.frame(part, columns=["high", "low"]))
+
+
+def _words_of(frame: pl.DataFrame) -> UInt64s:
+    words = np.empty((frame.height, 2), np.uint64)
+    words[:, 0], words[:, 1] = frame["high"].to_numpy(), frame["low"].to_numpy()
+    return words

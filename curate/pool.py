@@ -154,6 +154,8 @@ class Pool:
             faulty |= codes.is_not_null().to_numpy()
         uids = frame.get_column("uid")
         self._refuse_nulls(shard, start + np.flatnonzero(uids.is_null().to_numpy() & ~faulty))
+        if not within and not faults:
+            return uids_of_strings(uids)
         words = np.empty((end - start, 2), np.uint64)
         fine = frame.filter(~faulty)
         originals: pl.Series | None

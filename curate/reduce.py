@@ -67,7 +67,10 @@ def candidates(rule: Rule, evidence: pl.DataFrame, uids: UInt64s, rows: npt.NDAr
     tie, keys = uids, [np.zeros(len(rows), np.uint64)]
     counted = {"amount": evidence[rule.of].cast(pl.UInt64)} if isinstance(rule, Top | Mix) and rule.of is not None else {}
     if isinstance(rule, Top):
-        tie, keys = h("tie", 0, uids), [order_key(evidence[rule.column], rule.ascending)]
+        keys = [order_key(evidence[rule.column], rule.ascending)]
+        if rule.ties_keep:  # rows equal to the last one stay together: nothing else counts
+            return pl.DataFrame({"k0": keys[0]})
+        tie = h("tie", 0, uids)
     elif isinstance(rule, Random):
         tie = h("random", rule.seed, uids)
     elif isinstance(rule, OnePer):
@@ -104,6 +107,13 @@ def kept_by(cut: Cut, rule: Rule, evidence: pl.DataFrame, uids: UInt64s, rows: n
         return kept
     if cut.last is None:
         return np.zeros(len(rows), bool)
+    if isinstance(rule, Top):  # only rows equal to the last one need their tie
+        key, last = order_key(evidence[rule.column], rule.ascending), np.uint64(cut.last[0])
+        if rule.ties_keep:
+            return key <= last
+        kept, near = key < last, np.flatnonzero(key == last)
+        kept[near] = _at_most(candidates(rule, evidence[near], uids[near], rows[near]), cut.last)
+        return kept
     return _at_most(candidates(rule, evidence, uids, rows), cut.last)
 
 
@@ -137,13 +147,18 @@ def cut_of(rule: Top | Random | Mix, dtype: pl.DataType | None, parts: Sequence[
     quota = rule.quota(entering)
     if quota == 0:
         return Cut(entering, 0)
-    last = nth_smallest(lambda: (store.frame(part, columns=ORDER) for part in parts), quota, entering)
+    last = nth_smallest(lambda: (_order(part, store) for part in parts), quota, entering)
     if not isinstance(rule, Top):
         return Cut(entering, quota, last)
     if rule.ties_keep:
         last = (last[0], int(LAST), int(LAST))
-        quota = sum(int(_at_most(store.frame(part), last).sum()) for part in parts)
+        quota = sum(int((store.frame(part)["k0"].to_numpy() <= np.uint64(last[0])).sum()) for part in parts)
     return Cut(entering, quota, last, value_of(last[0], dtype, rule.ascending))
+
+
+def _order(part: Part, store: Store) -> pl.DataFrame:
+    frame = store.frame(part, columns=ORDER)
+    return frame.with_columns(pl.lit(0, pl.UInt64).alias(name) for name in ORDER if name not in frame.columns)
 
 
 def _budgeted(tokens: int, dtype: pl.DataType | None, ascending: bool, parts: Sequence[Part], store: Store) -> Cut:

@@ -59,7 +59,7 @@ def _parquet_group(place: Place, wanted: Sequence[Wanted], group: int, rows: Ind
     """A column that does not read back leaves the others of its group whole, whichever columns are asked for together."""
     path = place.root / place.path
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False) as file:
             there = set(file.schema_arrow.names)
             asked = {want.column for want in wanted if want.column is not None and want.column in there}
             beside = any(want.kind == IMAGE_KIND and want.column and want.column not in there for want in wanted)

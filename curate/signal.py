@@ -26,7 +26,8 @@ The function's frame holds the values in a column called like the parameter, and
 Vectors are Binary there: little-endian float16.
 """
 
-ROWS_PER_CALL = 4096
+ROWS_PER_CALL, BYTES_PER_CALL = 4096, 1 << 20
+"""A call without a fixed batch has at most so many rows, or more of them where they are small."""
 NOT_FINITE = "not_finite"
 
 
@@ -87,7 +88,7 @@ class Signal:
         """
         frame = rows.select(self.columns)
         parameters = {**parameters, **{name: name for name in self.evidence}}
-        size = self.batch or ROWS_PER_CALL
+        size = self.batch or max(ROWS_PER_CALL, frame.height * BYTES_PER_CALL // max(int(frame.estimated_size()), 1))
         parts = [self._call(frame.slice(start, size), parameters) for start in range(0, frame.height, size)]
         return pl.concat(parts) if parts else pl.DataFrame(schema=self.schema)
 
@@ -108,7 +109,7 @@ class Signal:
         if not isinstance(made, pl.DataFrame):
             raise SignalBugError(f"signal {self.name} returned a {type(made).__name__}, not a frame", fix="return a polars DataFrame")
         if "error" not in made.columns:
-            made = made.with_columns(error=pl.lit(None, pl.String))
+            made = pl.DataFrame([*made.get_columns(), pl.Series("error", [None], dtype=pl.String).new_from_index(0, made.height)])
         found = dict(made.schema)
         if found != self.schema or made.height != height:
             raise SignalBugError(
@@ -117,7 +118,7 @@ class Signal:
             )
         floats = [name for name, dtype in self.writes.items() if dtype.is_float()]
         if not floats:
-            return made.select(list(self.schema))
+            return made if list(found) == list(self.schema) else made.select(list(self.schema))
         bad = pl.any_horizontal([~pl.col(name).is_finite().fill_null(True) for name in floats])
         return made.select(
             *[pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name) if name in floats else pl.col(name) for name in self.writes],

@@ -25,7 +25,7 @@ class Subset:
     def of(cls, uids: UInt64s, copies: npt.NDArray[np.uint32] | None = None) -> "Subset":
         """A subset of uids in any order."""
         order = order_of(uids)
-        return cls(uids[order], np.ones(len(uids), np.uint32) if copies is None else copies[order])
+        return cls(np.take(uids, order, axis=0), np.ones(len(uids), np.uint32) if copies is None else copies[order])
 
     @property
     def digest(self) -> str:

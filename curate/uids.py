@@ -1,6 +1,8 @@
 """Row identity: 16 bytes from a uid column, or from the row's content and its number among identical rows."""
 
+import binascii
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,9 +27,10 @@ def uids_of_strings(uids: pl.Series) -> tuple[UInt64s, pl.Series | None]:
     they were hex), None where all were."""
     texts = uids.cast(pl.Binary)
     long = (texts.bin.size() == 32).to_numpy()
-    digits = _NIBBLE[_bytes_of(texts if long.all() else texts.filter(long)).reshape(-1, 32)]
-    if long.all() and (digits != 0xFF).all():
-        return _words(digits), None
+    if long.all():
+        with suppress(binascii.Error):
+            return words_of([binascii.unhexlify(_bytes_of(texts).data)]), None
+    digits = _NIBBLE[_bytes_of(texts.filter(long)).reshape(-1, 32)]
     hexed = long.copy()
     hexed[long] = (digits != 0xFF).all(axis=1)
     digits = digits[(digits != 0xFF).all(axis=1)]
@@ -94,7 +97,7 @@ def number_duplicates(shards: Sequence[UInt64s]) -> list[UInt64s]:
 
 def refuse_duplicates(pool: "Pool", shards: Sequence[UInt64s]) -> None:
     """PoolError naming files and row numbers (from 0) of the first duplicate uids of a pool that has a uid column."""
-    if "uid" not in pool.roles or distinct([shard[:, 0] for shard in shards]):
+    if "uid" not in pool.roles or distinct(np.concatenate([np.empty(0, np.uint64), *[shard[:, 0] for shard in shards]])):
         return
     words = np.concatenate([*shards, np.empty((0, 2), np.uint64)])
     order, number = _numbered(words)
@@ -110,17 +113,16 @@ def refuse_duplicates(pool: "Pool", shards: Sequence[UInt64s]) -> None:
     raise PoolError(what, where=str(pool.root), fix=fix)
 
 
-def distinct(highs: Sequence[UInt64s]) -> bool:
-    """Whether no two of the high words are equal, so that no two uids are."""
-    every = np.concatenate([*highs, np.empty(0, np.uint64)])
-    every.sort()
-    return not (every[1:] == every[:-1]).any()
+def distinct(highs: UInt64s) -> bool:
+    """Whether no two of these high words are equal, so that no two uids are. They are left sorted."""
+    highs.sort()
+    return not (highs[1:] == highs[:-1]).any()
 
 
 def _numbered(words: UInt64s) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """A stable order by words, and each ordered row's number among its equals."""
     order = order_of(words)
-    ordered = words[order]
+    ordered = np.take(words, order, axis=0)
     new = np.ones(len(words), bool)
     new[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
     starts = np.flatnonzero(new)

@@ -16,7 +16,12 @@ Values = tuple[pl.Series, pl.Series]
 
 def nulls(dtype: pl.DataType, count: int, code: str | None) -> Values:
     """`count` nulls, all with the same code."""
-    return pl.Series([None] * count, dtype=dtype), pl.Series([code] * count, dtype=pl.String)
+    return pl.Series([None], dtype=dtype).new_from_index(0, count), pl.Series([code], dtype=pl.String).new_from_index(0, count)
+
+
+def no_codes(count: int) -> pl.Series:
+    """All fine."""
+    return pl.Series([None], dtype=pl.String).new_from_index(0, count)
 
 
 def scalars(array: Any, kind: str) -> Values:
@@ -35,6 +40,8 @@ def scalars(array: Any, kind: str) -> Values:
     if pa.types.is_decimal(array.type):
         array = array.cast(pa.float64())
     before = series_of(array)
+    if before.dtype == SCALARS[kind] and not before.dtype.is_float():
+        return before, no_codes(len(before))
     values = before.cast(SCALARS[kind], strict=False)
     lost = values.is_null() & before.is_not_null()
     code = WRONG_TYPE
@@ -42,7 +49,7 @@ def scalars(array: Any, kind: str) -> Values:
         lost |= ~values.is_finite().fill_null(True)
         code = NOT_FINITE
     if not lost.any():
-        return values, pl.Series([None] * len(values), dtype=pl.String)
+        return values, no_codes(len(values))
     frame = pl.DataFrame({"value": values, "lost": lost})
     kept = frame.select(pl.when(~pl.col("lost")).then("value")).to_series()
     return kept, frame.select(pl.when("lost").then(pl.lit(code))).to_series()
@@ -64,7 +71,7 @@ def _texts(array: Any) -> Values:
     except pa.ArrowInvalid:
         values, codes = zip(*[decoded(value) for value in binary.to_pylist()], strict=True)
         return pl.Series(values, dtype=pl.String), pl.Series(codes, dtype=pl.String)
-    return series_of(texts), pl.Series([None] * len(array), dtype=pl.String)
+    return series_of(texts), no_codes(len(array))
 
 
 def decoded(value: bytes | None) -> tuple[str | None, str | None]:

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from curate.columns import Columns
 from curate.digest import UInt64s, h
 from curate.errors import RecipeError, SignalBugError
 from curate.evidence import Contents, Given, aligned, given, measure_rows
@@ -106,6 +107,7 @@ class View:
         self.pool: Pool = open_pool(store, task.pool_key)
         self.shard: Shard = self.pool.shards[self.piece.shard]
         self.contents = Contents(self.pool, self.shard)
+        self.own = Columns(self.pool, self.piece)
         self.receipt = Receipt(self.piece.number)
         self.codes: dict[str, Codes] = {}
         self.known: dict[str, pl.DataFrame] = {}
@@ -227,13 +229,15 @@ class View:
         errors = pl.Series("error", np.zeros(len(rows), bool))
         own = [column.split(".", 1)[1] for column in columns if column.startswith(f"{POOL}.")]
         if own:
-            read = self.pool.read(self.shard, columns=own, rows=self.piece.start + rows)
+            read = self.own.read(own, rows)
             series += [read.frame[f"{POOL}.{name}"] for name in own]
             for fault in read.faults.values():
                 errors = errors | fault.is_not_null()
         for name in dict.fromkeys(column.rsplit(".", 1)[0] for column in columns if not column.startswith(f"{POOL}.")):
-            known = self._measured(self.task.measures[name], alive)[rows]
+            known = self._measured(self.task.measures[name], alive)
             wanted = [column for column in columns if column.rsplit(".", 1)[0] == name]
+            known = known.select(*{column.rsplit(".", 1)[1]: None for column in wanted}, "error")
+            known = known if rows.size == self.piece.rows else known[rows]
             series += [known[column.rsplit(".", 1)[1]].alias(column) for column in wanted]
             errors = errors | known["error"].is_not_null()
         return pl.DataFrame(series), errors
@@ -287,10 +291,13 @@ class View:
             f"decisions/{node.id[:16]}", stem, pl.DataFrame({"code": codes}), start=self.piece.number
         )
         counts = np.bincount(codes, minlength=len(node.reasons))
-        sums = np.zeros((len(node.reasons), 2), np.uint64)
-        np.add.at(sums, codes, self.uids)
+        ends = np.cumsum(counts)
+        ordered = np.take(self.uids, np.argsort(codes, kind="stable"), axis=0)
+        words = [
+            [int(ordered[end - count : end, word].sum(dtype=np.uint64)) for end, count in zip(ends, counts, strict=True)] for word in (0, 1)
+        ]
         self.receipt.counts[node.name] = counts.tolist()
-        self.receipt.sums[node.name] = [(int(high), int(low)) for high, low in sums]
+        self.receipt.sums[node.name] = list(zip(*words, strict=True))
 
     def finish(self) -> Receipt:
         """Write the fresh evidence, one part a signal; many small parts become one."""

@@ -53,8 +53,15 @@ def test_a_fixed_batch_is_filled_with_its_last_row():
 
 def test_a_call_has_a_bounded_number_of_rows():
     watch, calls = seen()
-    watch(pl.DataFrame({"text": ["x"] * (2 * ROWS_PER_CALL + 1)}))
+    watch(pl.DataFrame({"text": ["x" * 300] * (2 * ROWS_PER_CALL + 1)}))
     assert [len(call) for call in calls] == [ROWS_PER_CALL, ROWS_PER_CALL, 1]
+
+
+def test_a_call_has_more_rows_where_they_are_small():
+    watch, calls = seen()
+    watch(pl.DataFrame({"text": ["x"] * (2 * ROWS_PER_CALL + 1)}))
+    watch(pl.DataFrame({"text": ["x" * 300] * (2 * ROWS_PER_CALL + 1)}))
+    assert [len(call) for call in calls] == [2 * ROWS_PER_CALL + 1, ROWS_PER_CALL, ROWS_PER_CALL, 1]
 
 
 def test_numbers_that_are_not_finite_become_errors_but_keep_an_earlier_one():
