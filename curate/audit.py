@@ -10,7 +10,7 @@ from curate.decisions import Decided
 from curate.digest import UInt64s, hex_of, row_hash, words_of, words_of_hex
 from curate.errors import CeterisError, nearest
 from curate.pieces import open_pool, read_originals, read_uids
-from curate.plan import POOL, UNSEEN
+from curate.plan import LAWFUL, POOL, RESTRICTED, UNSEEN, parted
 from curate.pool import Pool
 from curate.record import Run
 from curate.store import Part
@@ -25,7 +25,6 @@ def why(run: Run, uid: str) -> dict[str, Any]:
     such row.
     """
     shard, row, number = _locate(run, uid)
-    read = run.unchanged.read(run.pool.shards[shard], roles=[role for role in run.pool.roles if role not in ("image", "uid")], rows=[row])
     piece = next(piece for piece in run.pieces if piece.shard == shard and piece.start <= row < piece.stop)
     words = read_uids(run.store, run.facts["pool"], shard)[row : row + 1]
     stages = {}
@@ -34,6 +33,9 @@ def why(run: Run, uid: str) -> dict[str, Any]:
             decided = run.decided(name)
             code = int(decided.codes(run.store, piece.number)[row - piece.start])
             stages[name] = _verdict(run, name, decided, code, number)
+    if stages.get(LAWFUL, {}).get("kind") == RESTRICTED:
+        return _restricted(run, hex_of(words)[0], shard, row, stages[LAWFUL])
+    read = run.unchanged.read(run.pool.shards[shard], roles=[role for role in run.pool.roles if role not in ("image", "uid")], rows=[row])
     return {
         "uid": hex_of(words)[0],
         **_original(run, run.facts["pool"], "original", shard, row),
@@ -44,6 +46,13 @@ def why(run: Run, uid: str) -> dict[str, Any]:
         "values": _values(run, shard, row),
         "subsets": [name for name in run.facts["subsets"] if run.node_of(name) == POOL or stages[run.node_of(name)]["kind"] == "in"],
     }
+
+
+def _restricted(run: Run, uid: str, shard: int, row: int, verdict: dict[str, Any]) -> dict[str, Any]:
+    """A restricted row's address, and the evidence that bars it: nothing else of it is read or shown."""
+    asked = {parted(column)[0] for column in run.facts["nodes"][LAWFUL]["columns"]} - {POOL}
+    values = {name: value for name, value in _measured(run, shard, row).items() if parted(name)[0] in asked}
+    return {"uid": uid, "shard": run.pool.shards[shard].path, "row": row, "stages": {LAWFUL: verdict}, "values": values, "subsets": []}
 
 
 def _locate(run: Run, uid: str) -> tuple[int, int, int]:
@@ -126,6 +135,15 @@ def _placed(pool: Pool, number: int) -> tuple[int, int]:
 
 def _values(run: Run, shard: int, row: int) -> dict[str, Any]:
     """Every stored value of a row by signal.column, and the pool's own columns that rules asked for."""
+    values = _measured(run, shard, row)
+    asked = {column.split(".", 1)[1] for node in run.facts["nodes"].values() for column in node["columns"] if column.startswith(f"{POOL}.")}
+    if asked:
+        frame = run.unchanged.read(run.pool.shards[shard], columns=sorted(asked), rows=[row]).frame
+        values |= {column: _plain(frame[column][0]) for column in frame.columns}
+    return values
+
+
+def _measured(run: Run, shard: int, row: int) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name in run.facts["measures"]:
         for part in run.parts(name).get(run.pool.shards[shard].digest, []):
@@ -136,10 +154,6 @@ def _values(run: Run, shard: int, row: int) -> dict[str, Any]:
                     for column in found.columns
                     if column != "row" and found[column][0] is not None
                 }
-    asked = {column.split(".", 1)[1] for node in run.facts["nodes"].values() for column in node["columns"] if column.startswith(f"{POOL}.")}
-    if asked:
-        frame = run.unchanged.read(run.pool.shards[shard], columns=sorted(asked), rows=[row]).frame
-        values |= {column: _plain(frame[column][0]) for column in frame.columns}
     return values
 
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 from curate.digest import digest_of
-from curate.plan import IN, Node, Outside, Reason
+from curate.plan import IN, RESTRICTED, Lawful, Node, Outside, Reason
 from curate.rule import Expr, Rule
 
 
 def node_of(
-    salt: Any, name: str, combinator: str, parents: tuple[str, ...], rule: Rule | Outside | None, nodes: Mapping[str, Node]
+    salt: Any, name: str, combinator: str, parents: tuple[str, ...], rule: Rule | Outside | Lawful | None, nodes: Mapping[str, Node]
 ) -> Node:
     """A node whose parents are in `nodes`: its reasons are theirs, each once, and its own.
 
@@ -29,7 +29,9 @@ def node_of(
     return Node(name, identity, combinator, parents, rule, tuple(reasons), tuple(inherits))
 
 
-def _own(name: str, combinator: str, parents: Sequence[str], rule: Rule | Outside | None) -> list[Reason]:
+def _own(name: str, combinator: str, parents: Sequence[str], rule: Rule | Outside | Lawful | None) -> list[Reason]:
+    if isinstance(rule, Lawful):
+        return [Reason(kind, name, rule.text) for kind in (RESTRICTED, "quarantined")]
     found = []
     if combinator == "minus":
         found += [

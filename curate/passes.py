@@ -204,6 +204,7 @@ class Passes:
                 sketches={},
                 ask=fed.columns,
                 share=share,
+                lawful=fed.lawful,
             )
             for piece in pieces
         ]

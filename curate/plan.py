@@ -1,8 +1,12 @@
 """A plan: everything about a recipe on a pool that can be known before a row is read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
 
 from curate.digest import digest_of
 from curate.grouping import Grouping
@@ -13,7 +17,8 @@ from curate.rule import Expr, OnePer, Rule
 from curate.signal import Signal, parameters_of
 from curate.store import named
 
-POOL, UNSEEN = "pool", "unseen"
+POOL, LAWFUL, UNSEEN = "pool", "lawful", "unseen"
+RESTRICTED = "restricted"
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,40 @@ class Outside:
     def canonical(self) -> Any:
         """What decides its identity."""
         return {"outside": list(self.lists)}
+
+
+@dataclass(frozen=True)
+class Lawful:
+    """The rule that bars, before anything else looks at them, the rows for which every clause of `expr` is true; those of which that is not
+    known pass."""
+
+    expr: Expr
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Evidence it asks."""
+        return self.expr.columns
+
+    @property
+    def text(self) -> str:
+        """One line for people."""
+        return f"{RESTRICTED} if {self.expr.text}"
+
+    def canonical(self) -> Any:
+        """What decides its identity."""
+        return {RESTRICTED: self.expr.canonical()}
+
+    def bars(self, frame: pl.DataFrame) -> npt.NDArray[np.bool_]:
+        """Of rows with their evidence."""
+        barred = np.ones(frame.height, bool)
+        for clause in self.expr.clauses:
+            barred &= clause.evaluate(frame).fill_null(False).to_numpy()
+        return barred
+
+
+def root_of(nodes: Collection[str]) -> str:
+    """The node whose rows are the pool as stages see it: without what is restricted and what models trained on."""
+    return next(name for name in (UNSEEN, LAWFUL, POOL) if name in nodes)
 
 
 @dataclass(frozen=True)
@@ -92,11 +131,13 @@ class Reference:
 
 @dataclass(frozen=True)
 class Fed:
-    """A pool that a model is made from, and the evidence of its rows that the model asks for: `inputs` by parameter, `measures` by name."""
+    """A pool that a model is made from, and the evidence of its rows that the model asks for: `inputs` by parameter, `measures` by name.
+    `lawful` says which rows it must not be made from."""
 
     pool: Pool
     inputs: dict[str, str] = field(default_factory=dict)
     measures: dict[str, Measure] = field(default_factory=dict)
+    lawful: Lawful | None = None
 
     @property
     def pending(self) -> bool:
@@ -147,7 +188,7 @@ class Node:
     id: str
     combinator: str
     parents: tuple[str, ...]
-    rule: Rule | Outside | None
+    rule: Rule | Outside | Lawful | None
     reasons: tuple[Reason, ...]
     inherits: tuple[tuple[int, ...], ...]
 
@@ -158,7 +199,7 @@ class Node:
     @property
     def is_global(self) -> bool:
         """Whether its rule must see every row before it can judge one."""
-        return self.rule is not None and not isinstance(self.rule, Expr | Outside)
+        return self.rule is not None and not isinstance(self.rule, Expr | Outside | Lawful)
 
 
 def parted(reference: str) -> tuple[str, str]:

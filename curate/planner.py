@@ -17,7 +17,7 @@ from curate.measures import check_parameters, measure_of, of_grouping, renamed
 from curate.mix import Mix
 from curate.model import Model
 from curate.nodes import node_of
-from curate.plan import POOL, UNSEEN, Fed, Groups, Measure, Outside, Plan, Reference, Training, parted, reached
+from curate.plan import LAWFUL, POOL, UNSEEN, Fed, Groups, Lawful, Measure, Outside, Plan, Reference, Training, parted, reached
 from curate.pool import Pool
 from curate.recipe import Part as Spec
 from curate.recipe import Recipe, Stage
@@ -38,6 +38,13 @@ def make_plan(recipe: Recipe, pool: Pool, catalogue: Catalogue, weights: Mapping
     nodes = {POOL: node_of(pool.id, POOL, "pool", (), None, {})}
     trained = [training for training in builder.models.values() if training.rows and training.model.trusts]
     root = POOL
+    if recipe.restricted is not None:
+        if LAWFUL in recipe.stages:
+            where = recipe.where(f"stages.{LAWFUL}")
+            raise RecipeError(f"{LAWFUL} is the name of the pool without what is restricted", where=where, fix="rename the stage")
+        rule = builder.lawful()
+        nodes[LAWFUL] = node_of(builder.identity(recipe.restricted, LAWFUL), LAWFUL, "after", (POOL,), rule, nodes)
+        root = LAWFUL
     if trained:
         if UNSEEN in recipe.stages:
             where = recipe.where(f"stages.{UNSEEN}")
@@ -46,8 +53,8 @@ def make_plan(recipe: Recipe, pool: Pool, catalogue: Catalogue, weights: Mapping
             )
         seen = f"{UNSEEN}.content"  # no filter can be called so
         builder.measures[seen] = measure_of(seen, seen, content, {}, pool)
-        rule = Outside(tuple(sorted(lists.get(t.id, f"pending:{t.id}") for t in trained)))
-        nodes[UNSEEN] = node_of([pool.id, builder.measures[seen].fingerprint], UNSEEN, "after", (POOL,), rule, nodes)
+        outside = Outside(tuple(sorted(lists.get(t.id, f"pending:{t.id}") for t in trained)))
+        nodes[UNSEEN] = node_of([pool.id, builder.measures[seen].fingerprint], UNSEEN, "after", (root,), outside, nodes)
         root = UNSEEN
     for name in recipe.order():
         stage = recipe.stages[name]
@@ -116,7 +123,7 @@ class _Builder:
         if made.over:
             self._needs(spec, made.reads)
         over = self.pool if made.over else None
-        fed, identities = [], []
+        fed, identities, barred = list[Fed](), list[Any](), list[Any]()
         for pool in (*([over] if over else []), *rows):
             builder = self if pool is over else self.beside(pool)
             inputs = {key: builder.input(key, reference, spec) for key, reference in references.items()}
@@ -124,9 +131,31 @@ class _Builder:
             used = reached([each for each in names if each != POOL], builder.measures)
             fed.append(Fed(pool, {key: str(one) for key, one in references.items()}, {each: builder.measures[each] for each in used}))
             identities.append(inputs)
-        asked = [identities] if references else []
+            if (lawful := builder.lawful(required=pool is over)) is not None:
+                barring = reached([parted(column)[0] for column in lawful.columns if not column.startswith(f"{POOL}.")], builder.measures)
+                fed[-1] = replace(fed[-1], lawful=lawful, measures={**fed[-1].measures, **{one: builder.measures[one] for one in barring}})
+                barred.append([lawful.canonical(), *(builder.measures[one].fingerprint for one in barring)])
+        asked = [*([identities] if references else []), *([barred] if barred else [])]
         identity = digest_of([made.name, made.version, how, [pool.id for pool in rows], *([over.id] if over else []), *asked])
         return Training(name, spec.kind, made, parameters, rows, identity, over, tuple(fed))
+
+    def lawful(self, required: bool = True) -> Lawful | None:
+        """What bars rows of this pool; None where the recipe bars nothing or, unless `required`, where the pool lacks what that reads."""
+        expr = self.recipe.restricted
+        if expr is None:
+            return None
+        names = {parted(column)[0] for column in expr.columns}
+        reads = [role for name in names - {POOL} for role in self._reads(name)]
+        own = [column for column in expr.columns if column.startswith(f"{POOL}.") and column.partition(".")[2] not in self.pool.columns]
+        if not required and (own or not set(reads) <= set(self.pool.roles)):
+            return None
+        self.check(Stage(LAWFUL, None, None, None, None, expr, self.recipe.where("restricted")), expr)
+        return Lawful(expr)
+
+    def _reads(self, name: str) -> Sequence[str]:
+        spec = self.recipe.signals.get(name)
+        found = self._filter(spec.kind if spec else name, self.recipe.where("restricted"))
+        return found.reads if isinstance(found, Signal) else ()
 
     def input(self, key: str, reference: Any, spec: Spec) -> Any:
         """The identity of the evidence that a parameter names, resolved on this pool."""

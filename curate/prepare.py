@@ -6,12 +6,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from curate.catalogue import Catalogue, versions_of
 from curate.content import content
 from curate.digest import UInt64s
-from curate.errors import NondeterminismError, SignalBugError, StoreError
+from curate.errors import NondeterminismError, PoolError, SignalBugError, StoreError
 from curate.evidence import Contents, Given, aligned, given, measure_rows
 from curate.executor import Crashed, Executor
 from curate.grouping import LINK_SCHEMA
@@ -95,11 +96,10 @@ def make_model(task: MakeTask) -> dict[str, Any]:
 def _stream(fed: Fed, roles: tuple[str, ...], store: Store, share: float) -> Iterator[pl.DataFrame]:
     """The rows drawn of the pool, a piece at a time."""
     for piece in pieces_of(fed.pool):
-        frame = _rows(fed, roles, piece, store)
+        frame, wanted = _rows(fed, roles, piece, store), ~_barred(fed, piece, store)
         if share < 1:
-            uids = read_uids(store, pool_key(fed.pool), piece.shard)[piece.start : piece.stop]
-            frame = frame.filter(pl.Series(drawn(uids, share)))
-        yield frame
+            wanted &= drawn(read_uids(store, pool_key(fed.pool), piece.shard)[piece.start : piece.stop], share)
+        yield frame if wanted.all() else frame.filter(pl.Series(wanted))
 
 
 def _rows(fed: Fed, roles: tuple[str, ...], piece: Piece, store: Store) -> pl.DataFrame:
@@ -108,6 +108,24 @@ def _rows(fed: Fed, roles: tuple[str, ...], piece: Piece, store: Store) -> pl.Da
     read = fed.pool.read(shard, roles=roles, start=piece.start, stop=piece.stop).frame if roles else pl.DataFrame()
     found = stored_inputs(fed.pool, piece, fed.inputs, fed.measures, store)
     return pl.DataFrame([*read.get_columns(), *found.columns])
+
+
+def _barred(fed: Fed, piece: Piece, store: Store) -> npt.NDArray[np.bool_]:
+    """The restricted rows of a piece, and those of which it is not known because their evidence has an error."""
+    if fed.lawful is None:
+        return np.zeros(piece.rows, bool)
+    found = stored_inputs(fed.pool, piece, {column: column for column in fed.lawful.columns}, fed.measures, store)
+    unread: npt.NDArray[np.bool_] = found.fault.is_not_null().to_numpy()
+    return fed.lawful.bars(pl.DataFrame(found.columns)) | unread
+
+
+def _refuse_restricted(fed: Fed, store: Store) -> None:
+    """PoolError, by addresses alone, where a pool that teaches what is good holds restricted rows."""
+    places = [(piece, row) for piece in pieces_of(fed.pool) for row in np.flatnonzero(_barred(fed, piece, store)).tolist()]
+    if places:
+        first = ", ".join(f"{fed.pool.shards[piece.shard].path} row {piece.start + row}" for piece, row in places[:3])
+        what = f"{len(places):,} rows to train on are restricted, or cannot be read to tell"
+        raise PoolError(what, where=f"{fed.pool.root}: {first}", fix="remove them from that pool")
 
 
 def stored_inputs(pool: Pool, piece: Piece, inputs: Mapping[str, str], measures: Mapping[str, Measure], store: Store) -> Given:
@@ -130,6 +148,7 @@ def stored_inputs(pool: Pool, piece: Piece, inputs: Mapping[str, str], measures:
 def training_rows(fed: Fed, roles: tuple[str, ...], store: Store) -> tuple[pl.DataFrame, UInt64s]:
     """The complete rows of a training pool in uid order, so that file order does not matter."""
     pool = fed.pool
+    _refuse_restricted(fed, store)
     frames = [_rows(fed, roles, piece, store) for piece in pieces_of(pool)]
     words = np.concatenate([pool.uids(shard)[0] for shard in pool.shards])
     columns = [*roles, *fed.inputs]

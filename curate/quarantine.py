@@ -6,7 +6,7 @@ import polars as pl
 
 from curate.digest import hex_of
 from curate.pieces import read_uids
-from curate.plan import POOL
+from curate.plan import LAWFUL, POOL, RESTRICTED, parted
 from curate.pool import Shard
 from curate.record import Run
 from curate.store import Part
@@ -36,6 +36,33 @@ def quarantined(run: Run) -> pl.DataFrame:
         if numbers.size:
             frames.append(_lines(run, stage, numbers))
     return pl.concat(frames)
+
+
+def restricted(run: Run) -> pl.DataFrame:
+    """The addresses of restricted rows, and the evidence that bars them: `file`, `row`, `uid`, then signal.column. Nothing of their content
+    is read. Without rows where the recipe restricts nothing."""
+    place = {name: SCHEMA[name] for name in ("file", "row", "uid")}
+    if LAWFUL not in run.facts["nodes"]:
+        return pl.DataFrame(schema=place)
+    reasons = run.decided(LAWFUL).reasons
+    numbers = np.flatnonzero(np.isin(run.codes(LAWFUL), [code for code, reason in enumerate(reasons) if reason.kind == RESTRICTED]))
+    starts = np.cumsum([0, *(shard.rows for shard in run.pool.shards)])
+    shards = np.searchsorted(starts, numbers, side="right") - 1
+    found = pl.DataFrame(
+        {
+            "number": numbers.astype(np.uint64),
+            "file": [run.pool.shards[shard].path for shard in shards.tolist()],
+            "row": (numbers - starts[shards]).astype(np.uint64),
+            "uid": hex_of(run.uids()[numbers]),
+        },
+        schema={"number": pl.UInt64(), **place},
+    )
+    for name in dict.fromkeys(parted(column)[0] for column in run.facts["nodes"][LAWFUL]["columns"]):
+        if name != POOL:
+            evidence = run.evidence(name).drop("error")
+            named = {column: f"{name}.{column}" for column in evidence.columns if column != "row"}
+            found = found.join(evidence.rename({"row": "number", **named}), on="number", how="left", maintain_order="left")
+    return found.drop("number")
 
 
 def _own(run: Run, stage: str) -> npt.NDArray[np.int64]:

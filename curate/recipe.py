@@ -12,7 +12,7 @@ from typing import Any
 from curate.digest import digest_of
 from curate.errors import RecipeError, nearest
 from curate.recipe_keys import RecipeKeys, StageKeys
-from curate.rule import Rule, parse_rule
+from curate.rule import Expr, Rule, parse_rule
 from curate.shape import validated
 from curate.yaml_source import LARGEST, Source, Spot, plain, read, without_text, write
 
@@ -85,6 +85,7 @@ class Recipe:
     subsets: tuple[str, ...]
     evaluate: Evaluate | None
     errors_at_most: Fraction
+    restricted: Expr | None
     name: str = field(compare=False)
     base: Path = field(compare=False)
     source: Source = field(compare=False, repr=False)
@@ -131,7 +132,9 @@ class Recipe:
             section: {name: [part.kind, part.parameters] for name, part in getattr(self, section).items()} for section in _SECTIONS[:2]
         }
         stages = {name: stage.canonical() for name, stage in self.stages.items()}
-        return digest_of({**named, "stages": stages, "subsets": sorted(self.subsets), "errors_at_most": str(self.errors_at_most)})
+        barred = {"restricted": self.restricted.canonical()} if self.restricted else {}
+        limits = {"subsets": sorted(self.subsets), "errors_at_most": str(self.errors_at_most)}
+        return digest_of({**named, "stages": stages, **limits, **barred})
 
     @property
     def text(self) -> str:
@@ -192,6 +195,7 @@ def _recipe(source: Source, name: str, base: Path) -> Recipe:
         subsets=tuple(keys.subsets),
         evaluate=Evaluate(keys.evaluate.scale, keys.evaluate.seeds) if keys.evaluate else None,
         errors_at_most=keys.errors_at_most,
+        restricted=_restricted(keys.restricted, source),
         name=name,
         base=base,
         source=source,
@@ -242,6 +246,16 @@ def _stage(name: str, keys: StageKeys, source: Source) -> Stage:
     rule = parse_rule(keys.keep, where=at(()), at=at) if keys.keep is not None else None
     all_of, any_of, minus = (tuple(names) if names is not None else None for names in (keys.all_of, keys.any_of, keys.minus))
     return Stage(name, keys.after, all_of, any_of, minus, rule, where)
+
+
+def _restricted(said: Any, source: Source) -> Expr | None:
+    if said is None:
+        return None
+    rule = parse_rule(said, where=source.at(("restricted",)))
+    if not isinstance(rule, Expr):
+        fix = "write a condition on each row's evidence, such as listed.matched"
+        raise RecipeError("restricted is no expression", where=source.at(("restricted",)), fix=fix)
+    return rule
 
 
 def _check_references(recipe: Recipe) -> None:

@@ -45,6 +45,9 @@ class RecipeKeys(Strict):
 
     pool: PoolKeys | SkipJsonSchema[None] = Field(None, description="the pool; --pool overrides it")
     models: Parts = Field(default_factory=dict, description="name: {filter: {parameters}}")
+    restricted: Annotated[Any, WithJsonSchema({"type": "string"})] = Field(
+        None, description="expression: rows of which it is true (hash-listed illegal material) are seen by nothing else and never shown"
+    )
     signals: Parts = Field(
         default_factory=dict,
         description="name: {filter: {parameters}}, for filters that need parameters; a parameter `model` names a model",

@@ -13,7 +13,7 @@ from curate.decisions import Decided, load
 from curate.digest import UInt64s
 from curate.errors import CeterisError, StoreError
 from curate.pieces import Piece, open_pool, pieces_of, read_uids
-from curate.plan import POOL, UNSEEN
+from curate.plan import POOL, root_of
 from curate.pool import Pool
 from curate.store import Part, Store
 from curate.subset import Subset
@@ -101,8 +101,8 @@ class Run:
         return Selected(found.uids, found.copies, self, name)
 
     def node_of(self, subset: str) -> str:
-        """The node whose rows a subset holds: the pool as a subset is without the rows that models trained on."""
-        return UNSEEN if subset == POOL and UNSEEN in self.facts["nodes"] else subset
+        """The node whose rows a subset holds: the pool as a subset is without what is restricted and the rows that models trained on."""
+        return root_of(self.facts["nodes"]) if subset == POOL else subset
 
     def decided(self, node: str) -> Decided:
         """A node's decisions."""

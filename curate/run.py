@@ -16,7 +16,7 @@ from curate.executor import Executor, InProcess
 from curate.failpoint import reach
 from curate.passes import Effort, Passes
 from curate.pieces import index_pool, pieces_of, pool_key, read_uids, remember_place
-from curate.plan import POOL, UNSEEN, Outside, Plan
+from curate.plan import POOL, Outside, Plan, root_of
 from curate.planner import make_plan
 from curate.pool import Pool
 from curate.prepare import check_code, made_weights, make_models, missing_models, shelf_of
@@ -54,7 +54,7 @@ def run(recipe: Recipe, pool: Pool, catalogue: Catalogue, store: Store, executor
             for trained in missing:
                 for fed in trained.fed:
                     remember_place(fed.pool, store)
-                    if fed.columns:
+                    if fed.columns or fed.lawful:
                         passes.feed(fed, trained.sample if fed.pool is trained.over else 1.0, f"rows for the model {trained.name}")
             made += make_models(plan.models, store, executor)
         for trained in plan.models.values():
@@ -73,7 +73,7 @@ def run(recipe: Recipe, pool: Pool, catalogue: Catalogue, store: Store, executor
         name = named(recipe.name, digest_of([plan.id, recipe.digest, asdict(recipe.evaluate) if recipe.evaluate else None]))
         passes = Passes(plan, store, executor, epoch, name, shelf, progress, effort=effort)
         decided = passes.decide_all()
-        root = UNSEEN if UNSEEN in plan.nodes else POOL
+        root = root_of(plan.nodes)
         wanted = {POOL: root, **{stage: stage for stage in recipe.subsets if stage != POOL}}
         subsets = {stage: subset.save(store, subset_of(store, plan, decided[node])) for stage, node in wanted.items()}
         _record(

@@ -16,7 +16,7 @@ from curate.failpoint import reach
 from curate.membership import inherited
 from curate.model import Model, shelve
 from curate.pieces import Piece, open_pool, read_uids
-from curate.plan import POOL, Measure, Node, Outside, parted
+from curate.plan import POOL, RESTRICTED, Lawful, Measure, Node, Outside, parted
 from curate.pool import Pool, Shard
 from curate.reduce import Cut, candidates, kept_by
 from curate.rule import Expr
@@ -48,6 +48,7 @@ class Task:
     sketches: dict[str, Measure]
     ask: tuple[str, ...] = ()
     share: float = 1.0
+    lawful: Lawful | None = None
 
     @property
     def gpu(self) -> bool:
@@ -80,8 +81,11 @@ def work(task: Task) -> Receipt:
                 act(node)
             except (SignalBugError, RecipeError) as error:
                 raise type(error)(error.what, where=f"stage {node.name}, {error.where}", fix=error.fix) from error
-    if task.ask:
-        view.ask(task.ask, drawn(view.uids, task.share) if task.share < 1 else np.ones(view.piece.rows, bool))
+    if task.ask or task.lawful:
+        alive = drawn(view.uids, task.share) if task.share < 1 else np.ones(view.piece.rows, bool)
+        if task.lawful:
+            alive &= ~np.logical_or(*view.barred(task.lawful, alive))
+        view.ask(task.ask, alive)
     return view.finish()
 
 
@@ -143,6 +147,9 @@ class View:
                 self._judge(node, codes, clause)
         elif isinstance(rule, Outside):
             self._outside(node, codes, rule)
+        elif isinstance(rule, Lawful):
+            barred, unread = self.barred(rule, codes == 0)
+            codes[barred], codes[unread] = node.code(RESTRICTED, rule.text), node.code("quarantined", rule.text)
         elif rule is not None:
             entering = self.entering(node, codes)
             alive = np.flatnonzero(entering)
@@ -168,6 +175,14 @@ class View:
         answer = clause.evaluate(frame)
         codes[rows[~broken & (answer.is_null().to_numpy())]] = node.code("no evidence", clause.text)
         codes[rows[~broken & (~answer.fill_null(True).to_numpy())]] = node.code("dropped", clause.text)
+
+    def barred(self, rule: Lawful, alive: Mask) -> tuple[Mask, Mask]:
+        """Which of the rows alive are restricted, and of which that cannot be measured."""
+        frame, errors = self.ask(rule.columns, alive)
+        barred, unread = np.zeros((2, self.piece.rows), bool)
+        unread[alive] = errors.to_numpy()
+        barred[alive] = rule.bars(frame)
+        return barred & ~unread, unread
 
     def _outside(self, node: Node, codes: Codes, rule: Outside) -> None:
         alive = codes == 0
@@ -212,7 +227,7 @@ class View:
         """Measure what a global rule asks for and write its candidates: order keys, uids, and the keys of sketches, no content."""
         rule = node.rule
         assert rule is not None
-        assert not isinstance(rule, Expr | Outside)
+        assert not isinstance(rule, Expr | Outside | Lawful)
         entering = self.entering(node, self.inherited(node))
         rows = np.flatnonzero(entering)
         frame = candidates(rule, self.evidence(node, entering), self.uids[rows], self.piece.offset + self.piece.start + rows)
@@ -282,7 +297,11 @@ class View:
         names = {name for name, one in self.task.measures.items() if one.folder == measure.folder}
         sketches = [f"{sketch.name}.key" for sketch in self.task.sketches.values()]
         columns = [column for node in (*self.task.decide, *self.task.gather) if node.rule for column in node.rule.columns]
-        columns += [*self.task.ask, *(column for one in self.task.measures.values() for column in one.inputs.values())]
+        columns += [
+            *self.task.ask,
+            *(self.task.lawful.columns if self.task.lawful else ()),
+            *(column for one in self.task.measures.values() for column in one.inputs.values()),
+        ]
         return ["error", *{column.rsplit(".", 1)[1]: None for column in (*columns, *sketches) if column.rsplit(".", 1)[0] in names}]
 
     def _write(self, node: Node, codes: Codes) -> None:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from curate.digest import UInt64s
 from curate.errors import CeterisError
 from curate.pieces import open_pool
-from curate.plan import POOL, UNSEEN
+from curate.plan import POOL, root_of
 from curate.pool import Pool
 from curate.record import Run
 from eval_fixed_model.arms import Arm
@@ -58,7 +58,7 @@ def arms_of(run: Run, rows: Rows, trained_on: UInt64s) -> Arms:
 
 
 def _root(run: Run) -> str:
-    return UNSEEN if UNSEEN in run.facts["nodes"] else POOL
+    return root_of(run.facts["nodes"])
 
 
 def _mask(run: Run, node: str) -> npt.NDArray[np.bool_]:

@@ -11,6 +11,7 @@ from curate.digest import UInt64s, digest_of, hex_of
 from curate.errors import CeterisError
 from curate.executor import Crashed, Executor
 from curate.pieces import read_uids
+from curate.plan import LAWFUL
 from curate.pool import Pool
 from curate.record import Run
 from curate.store import Store
@@ -158,17 +159,20 @@ def _train(jobs: dict[str, Job], executor: Executor, progress: Progress) -> None
 
 def _rows_id(run: Run, scale: Scale, held: dict[str, Any]) -> str:
     trusted = [pool.id for pool in training_pools(run)]
-    return digest_of([scale.digest, run.pool.id, trusted, held["versions"], held["code"]])[:16]
+    barred = [run.facts["nodes"][LAWFUL]["id"]] if LAWFUL in run.facts["nodes"] else []
+    return digest_of([scale.digest, run.pool.id, trusted, held["versions"], held["code"], *barred])[:16]
 
 
 def _reads(run: Run, progress: Progress) -> Iterator[tuple[UInt64s, list[bytes | None], list[str | None]]]:
-    """Every row of the pool, then the trusted rows that are not among them, group by group."""
+    """Every row of the pool but the restricted, then the trusted rows that are not among them, group by group."""
     done, total = 0, run.pool.rows
+    lawful = run.codes(LAWFUL) == 0 if LAWFUL in run.facts["nodes"] else np.ones(total, bool)
     for number, shard in enumerate(run.unchanged.shards):
         uids = read_uids(run.store, run.facts["pool"], number)
         for batch in _groups(run.pool, shard, uids):
-            yield batch
+            wanted = np.flatnonzero(lawful[done : done + len(batch[0])]).tolist()
             done += len(batch[0])
+            yield batch[0][wanted], [batch[1][row] for row in wanted], [batch[2][row] for row in wanted]
             progress("decoding", done, total)
     shards = [(pool, shard) for pool in training_pools(run) for shard in pool.shards]
     every = np.concatenate([np.zeros((0, 2), np.uint64), *[pool.uids(shard)[0] for pool, shard in shards]])

@@ -261,7 +261,7 @@ def test_json_schema_is_published_and_describes_every_key():
     schema = Recipe.json_schema()
     assert json.loads(json.dumps(schema)) == schema
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-    assert set(schema["properties"]) == {"pool", "models", "signals", "stages", "subsets", "evaluate", "errors_at_most"}
+    assert set(schema["properties"]) == {"pool", "models", "signals", "stages", "subsets", "evaluate", "errors_at_most", "restricted"}
     assert schema["additionalProperties"] is False
     assert all(each.get("description") for each in schema["properties"].values())
     names = set(re.findall(r'"#/\$defs/(\w+)"', json.dumps(schema)))
