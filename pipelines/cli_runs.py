@@ -13,7 +13,7 @@ import typer
 from curate.audit import trusted_dropped
 from curate.errors import CeterisError
 from curate.quarantine import quarantined
-from pipelines import planted, show, verbs
+from pipelines import caption_tables, captions, planted, show, verbs
 from pipelines.contaminated import Contaminated, contaminated
 from pipelines.model_export import LAYOUT as MODEL_LAYOUT
 from pipelines.model_export import export_model
@@ -104,7 +104,17 @@ def audit(
     contamination: Annotated[
         bool, typer.Option("--contamination", help="instead: the evaluation items with which rows of each subset share n-grams")
     ] = False,
-    subset: Annotated[list[str] | None, typer.Option(help="with --contamination: only this; may be repeated")] = None,
+    concepts: Annotated[
+        bool, typer.Option("--concepts", help="instead: how matches spread over a list of concepts: none, tail, head, and by name")
+    ] = False,
+    at_most: Annotated[int | None, typer.Option(min=1, help="with --concepts: the count that parts tail from head")] = None,
+    tail: Annotated[float | None, typer.Option(min=0, max=1, help="with --concepts: else the share of matches in the tail; .06")] = None,
+    coverage: Annotated[
+        bool, typer.Option("--captions", help="instead: what captions say, what stands in their place, and what they never say")
+    ] = False,
+    subset: Annotated[
+        list[str] | None, typer.Option(help="with --contamination, --concepts, --captions: only this; may be repeated")
+    ] = None,
     grouping: Annotated[str | None, typer.Option(help="with --dedup: which, where a run has several")] = None,
     sample: Annotated[int, typer.Option(min=1, help="with --dedup: texts to read")] = 2000,
     seed: Annotated[int, typer.Option(help="with --dedup: the draw")] = 0,
@@ -122,6 +132,15 @@ def audit(
     if contamination:
         hits = contaminated(at, subset)
         say({"items": hits.items.to_dicts(), "subsets": hits.subsets.to_dicts(), "unchecked": hits.unchecked}) if as_json else _hits(hits)
+        return
+    if concepts:
+        spread = captions.tails(at, subset, at_most, tail)
+        say({name: getattr(spread, name).to_dicts() for name in ("subsets", "entries")}) if as_json else caption_tables.tails(spread)
+        return
+    if coverage:
+        said = captions.coverage(at, subset)
+        every = {name: getattr(said, name).to_dicts() for name in ("captions", "kinds", "never")}
+        say(every) if as_json else caption_tables.coverage(said)
         return
     if quarantine:
         held = quarantined(at)
