@@ -1,8 +1,9 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 CORPUS ?= bench-corpus
+METADATA ?= bench-metadata
 RESULTS ?= bench-results
-WORKLOADS := dedup language text_rules recipe licenses
+WORKLOADS := dedup language text_rules recipe licenses metadata
 TODAY := $(shell date -u +%F)
 
 help:            ## This list
@@ -26,12 +27,13 @@ bench-text_rules: $(CORPUS)/truth.parquet .venv-bench/ready  ## Text rules: data
 bench-recipe: $(CORPUS)/truth.parquet                        ## A whole recipe in process, and through Ray on one core and two
 bench-memory: $(CORPUS)/truth.parquet                        ## Memory of near-duplicates at a million documents; 4 GB of disk
 bench-licenses: .venv/ready                                  ## Licences, against what their writers declare
+bench-metadata: $(METADATA)/00000009.parquet .venv-bench/ready  ## A million rows of CommonPool metadata to a .npy: pandas
 
 $(WORKLOADS:%=bench-%) bench-memory: bench-%:
-	$(BIN)/python -m benchmarks.$* $(if $(filter licenses,$*),,$(CORPUS)) --out $(RESULTS)/$(TODAY)-$*.json
+	$(BIN)/python -m benchmarks.$* $(if $(filter licenses,$*),,$(if $(filter metadata,$*),$(METADATA),$(CORPUS))) --out $(RESULTS)/$(TODAY)-$*.json
 
 clean:           ## Remove what make made
-	rm -rf .venv .venv-bench bench-corpus bench-results ceteris-demo
+	rm -rf .venv .venv-bench bench-corpus bench-metadata bench-results ceteris-demo
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -46,5 +48,8 @@ clean:           ## Remove what make made
 
 $(CORPUS)/truth.parquet: | .venv/ready
 	$(BIN)/python -m benchmarks.text_corpus $(CORPUS)
+
+$(METADATA)/00000009.parquet: | .venv/ready
+	$(BIN)/python -m benchmarks.metadata_pool $(METADATA)
 
 .PHONY: help demo test check clean bench $(WORKLOADS:%=bench-%) bench-memory

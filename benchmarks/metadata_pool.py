@@ -54,7 +54,8 @@ def write(folder: Path, rows: int, seed: int, shard_rows: int = SHARD_ROWS) -> s
         random = np.random.default_rng([seed, 2, number])
         made = shard(random, shard_rows, words, hosts).slice(0, rows - start)  # the last one is cut, not drawn anew
         file = folder / f"{number:08d}.parquet"
-        pq.write_table(made, file, compression="snappy", row_group_size=shard_rows)
+        pq.write_table(made, file.with_suffix(".part"), compression="snappy", row_group_size=shard_rows)
+        file.with_suffix(".part").rename(file)
         size += file.stat().st_size
     return f"{rows:,} rows in {-(-rows // shard_rows)} shards, {size / 1_000_000:,.0f} MB"
 
