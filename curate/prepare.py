@@ -36,6 +36,11 @@ class MakeTask:
     training: Training
     shelf: Shelf
 
+    @property
+    def gpu(self) -> bool:
+        """Whether the recipe asks for a GPU to make it."""
+        return str(self.training.parameters.get("device", "")).startswith("cuda")
+
 
 def missing_models(plan: Plan, store: Store) -> list[Training]:
     """Those that can be made now: none of the evidence that they are made from waits for another model."""
