@@ -121,3 +121,19 @@ def next_near(
         mask = 0
     state[0], state[1], state[2] = place, mask, other
     return count
+
+
+@kernel
+def nearest(words: Words, own: Words, bits: int, found: Indices) -> tuple[int, int, int]:
+    """Of n hashes (n, 4): which is nearest to `own`, of equal ones the first, its distance, and how many are within `bits`: these, in
+    order, are written into `found` (n,). -1 and 256 where n is 0."""
+    best, least, count = -1, 256, 0
+    one, two, three, four = own[0], own[1], own[2], own[3]
+    for i in range(words.shape[0]):
+        apart = ones(one ^ words[i, 0]) + ones(two ^ words[i, 1]) + ones(three ^ words[i, 2]) + ones(four ^ words[i, 3])
+        if apart <= bits:
+            found[count] = i
+            count += 1
+        if apart < least or best < 0:
+            best, least = i, apart
+    return best, least, count

@@ -1,14 +1,20 @@
 """PDQ: 256 bits of an image that re-encoding and resizing hardly change, and how much there is in it to go by."""
 
 import functools
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
+from curate.digest import row_hash
 from filters._compiled import kernel
+from filters._image import decode
 
 BITS = 256
 BYTES = BITS // 8
+COLOURS = 4 * 4 * 3
+"""Bytes of an image's mean colours in 4 x 4 parts: too coarse to show anything."""
 _SIDE, _LOW = 64, 16
 _LEAST = 5
 """Images with a shorter side have no hash of any worth: the reference gives them none."""
@@ -16,6 +22,29 @@ _LEAST = 5
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
+
+
+class Told(NamedTuple):
+    """What tells an image from others: a digest of its pixels, its PDQ hash and that one's quality, and its colours."""
+
+    pixels: bytes
+    hash: bytes
+    quality: int
+    colours: bytes
+
+
+def told(data: bytes) -> Told:
+    """Of an encoded image. Raises ImageError."""
+    image = decode(data)
+    pixels = np.asarray(image)
+    digest = row_hash([b"pixels", str(pixels.shape).encode(), pixels.tobytes()])
+    return Told(digest, *pdq(pixels), image.resize((4, 4), Image.Resampling.BOX).tobytes())
+
+
+def apart(one: Bytes, other: Bytes) -> npt.NDArray[np.float32]:
+    """How far apart the colours (n, 48) of two are: the root of the mean squared difference, 0 to 255."""
+    difference = one.astype(np.int64) - other.astype(np.int64)
+    return np.asarray(np.sqrt((difference * difference).sum(axis=-1) / COLOURS), np.float32)
 
 
 def pdq(pixels: Bytes) -> tuple[bytes, int]:

@@ -4,19 +4,24 @@ from collections.abc import Iterator
 from math import floor as whole
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from curate.digest import row_hash
 from curate.grouping import LINK_SCHEMA, grouping
 from curate.signal import signal
 from curate.sketches import Sketches
-from filters._image import ImageError, decode
+from filters._image import ImageError
 
 _TELLING = 50
 """Meta takes no hash of a lower quality into its lists: it says little of its image. Such images are equal only where their pixels are."""
 _ALIKE = 1 - 31 / 256
 
-_WRITES = {"key": pl.Binary, "hash": pl.Binary, "quality": pl.UInt8}
+_AT_ONCE = 1 << 16  # candidates whose colours are in memory
+
+_WRITES = {"key": pl.Binary, "hash": pl.Binary, "quality": pl.UInt8, "colours": pl.Binary}
+
+Indices = npt.NDArray[np.int64]
 
 
 @signal(version=1, reads=["image"], writes=_WRITES, uses=["numba", "pillow"])
@@ -24,18 +29,20 @@ def sketch(batch: pl.DataFrame) -> pl.DataFrame:
     """An image's PDQ hash, 32 bytes (in hex, the digest that other tools and published lists of hashes have), and its `quality`, 0 to 100.
 
     Meta, "The TMK+PDQF Video-Hashing Algorithm and the PDQ Image-Hashing Algorithm" (2019). Images of more than 512 px are hashed as they
-    are, not made smaller first. The key is the hash; below quality 50, as of blank pages, that of the pixels. Errors: those of decoding
-    (not_an_image, too_large, truncated_image, broken_image).
+    are, not made smaller first. `colours`: the mean ones of 4 x 4 parts, 48 bytes RGB. The key is made of hash and colours; below quality
+    50, as of blank pages, of the pixels. Errors: those of decoding (not_an_image, too_large, truncated_image, broken_image).
     """
     return pl.DataFrame([_row(data) for data in batch["image"]], schema={**_WRITES, "error": pl.String}, orient="row")
 
 
-def links(sketches: Sketches, *, quality: int = 50, floor: float = _ALIKE) -> Iterator[pl.DataFrame]:
+def links(sketches: Sketches, *, quality: int = 50, colours: float = 255.0, floor: float = _ALIKE) -> Iterator[pl.DataFrame]:
     """Every pair whose hashes differ in at most 256 (1 - `floor`) of their 256 bits; the similarity is the share of equal bits.
 
     Meta's distance for a match is 31, similarity .8789, which is the default; unrelated images are 128 apart. Every such pair is found,
     see `filters/_hamming.py`; a floor of .816 (47 bits) takes 4 times as long, .753 (63) 20 times. Images of a lower `quality` are no
-    candidates. Memory holds 110 bytes an image, however many pairs there are.
+    candidates. Hashes see no colours: `colours` is how far apart the mean ones of 4 x 4 parts may be (root of the mean squared difference,
+    of 255). Re-encoded copies lie below 4, darker and grey ones far above; with 8, pictures that differ in nothing else are two, and the
+    hash may be loose and the quality low. Memory holds 110 bytes an image, however many pairs there are.
     """
     from filters._hamming import Hashes, near
 
@@ -47,22 +54,36 @@ def links(sketches: Sketches, *, quality: int = 50, floor: float = _ALIKE) -> It
     every = np.concatenate(numbers)
     given = Hashes(np.concatenate(hashes).view("<u8").reshape(every.size, 4), every, int(np.searchsorted(every, sketches.fresh)))
     for pairs, distances in near(given, whole(256 * (1 - floor) + 1e-6), sketches.share):
-        i, j, alike = pairs >> np.uint64(32), pairs & np.uint64(0xFFFFFFFF), (256 - distances.astype(np.float32)) / np.float32(256)
-        yield pl.DataFrame({"i": i.astype(np.uint32), "j": j.astype(np.uint32), "similarity": alike}, schema=LINK_SCHEMA)
+        order = np.argsort(pairs)
+        for first in range(0, order.size, _AT_ONCE):
+            some = order[first : first + _AT_ONCE]
+            i, j = pairs[some] >> np.uint64(32), pairs[some] & np.uint64(0xFFFFFFFF)
+            alike = (256 - distances[some].astype(np.float32)) / np.float32(256)
+            found = pl.DataFrame({"i": i.astype(np.uint32), "j": j.astype(np.uint32), "similarity": alike}, schema=LINK_SCHEMA)
+            yield found if colours >= 255 else found.filter(_coloured(sketches, i.astype(np.int64), j.astype(np.int64), colours))
 
 
 perceptual_duplicate = grouping("perceptual_duplicate", version=1, sketch=sketch, links=links, threshold=_ALIKE)
 
 
-def _row(data: bytes | None) -> tuple[bytes | None, bytes | None, int | None, str | None]:
-    from filters._pdq import pdq  # loads a compiler, which no plan needs
+def _coloured(sketches: Sketches, i: Indices, j: Indices, colours: float) -> pl.Series:
+    """Whether the two of each pair have like colours."""
+    from filters._pdq import COLOURS, apart
+
+    numbers, place = np.unique(np.concatenate([i, j]), return_inverse=True)
+    data = b"".join(sketches.take(numbers, ["colours"])["colours"].to_list())
+    held = np.frombuffer(data, np.uint8).reshape(-1, COLOURS)
+    return pl.Series(apart(held[place[: i.size]], held[place[i.size :]]) <= colours)
+
+
+def _row(data: bytes | None) -> tuple[bytes | None, bytes | None, int | None, bytes | None, str | None]:
+    from filters._pdq import told  # loads a compiler, which no plan needs
 
     if data is None:
-        return None, None, None, None
+        return None, None, None, None, None
     try:
-        pixels = np.asarray(decode(data))
+        own = told(data)
     except ImageError as error:
-        return None, None, None, error.code
-    found, quality = pdq(pixels)
-    parts = [b"pdq", found] if quality >= _TELLING else [b"pixels", str(pixels.shape).encode(), pixels.tobytes()]
-    return row_hash(parts), found, quality, None
+        return None, None, None, None, error.code
+    parts = [b"pdq", own.hash, own.colours] if own.quality >= _TELLING else [b"pixels", own.pixels]
+    return row_hash(parts), own.hash, own.quality, own.colours, None

@@ -10,16 +10,16 @@ from curate.errors import CeterisError
 from curate.plan import POOL
 from curate.record import Run
 
-SIGNAL = "contamination"
+SIGNALS = ("contamination", "image_contamination")
 _ITEMS = {"signal": pl.String, "subset": pl.String, "task": pl.String, "item": pl.UInt32, "rows": pl.UInt32}
 _SUBSETS = {"signal": pl.String, "subset": pl.String, "rows": pl.Int64, "unknown": pl.Int64, "items": pl.Int64}
 
 
 @dataclass(frozen=True)
 class Contaminated:
-    """`items`: {signal, subset, task, item, rows}: every item with which rows of a subset share n-grams, by its number in the task's file,
-    and how many rows. `subsets`: {signal, subset, rows, unknown, items}: rows of which it was not measured are unknown. `unchecked`:
-    of each signal, by task, the items that were too short to be looked for.
+    """`items`: {signal, subset, task, item, rows}: every item with which rows of a subset share n-grams, or whose image they show, by its
+    number in the task's file, and how many rows. `subsets`: {signal, subset, rows, unknown, items}: rows of which it was not measured are
+    unknown. `unchecked`: of each signal, by task, the items that were too short, or too plain, to be looked for.
     """
 
     items: pl.DataFrame
@@ -29,9 +29,9 @@ class Contaminated:
 
 def contaminated(run: Run, subsets: list[str] | None = None) -> Contaminated:
     """What the named subsets hold, or every subset of the run. CeterisError if the run measured no contamination."""
-    signals = [name for name, measure in run.facts["measures"].items() if measure["signal"] == SIGNAL]
+    signals = [name for name, measure in run.facts["measures"].items() if measure["signal"] in SIGNALS]
     if not signals:
-        fix = 'name an evaluation_ngrams under `models:`, and a stage with keep: "contamination.ngrams == 0"'
+        fix = 'name an evaluation_ngrams, or evaluation_images, under `models:`, and a stage with keep: "contamination.items == 0"'
         raise CeterisError("this run did not look for evaluation items", where=run.folder, fix=fix)
     items, counts = [pl.DataFrame(schema=_ITEMS)], []
     cards = {name: _card(run, name) for name in signals}
@@ -41,7 +41,7 @@ def contaminated(run: Run, subsets: list[str] | None = None) -> Contaminated:
             node = run.node_of(subset)
             codes = run.codes(node) if node != POOL else np.zeros(run.pool.rows, np.uint16)
             rows = pl.DataFrame({"row": np.flatnonzero(codes == 0).astype(np.uint64)})
-            known = rows.join(evidence.filter(pl.col("ngrams").is_not_null()), on="row", how="inner")
+            known = rows.join(evidence.filter(pl.col("items").is_not_null()), on="row", how="inner")
             found = _named(known["hits"].drop_nulls(), card["architecture"]["tasks"])
             items.append(found.select(signal=pl.lit(name), subset=pl.lit(subset), task="task", item="item", rows="rows"))
             counts.append((name, subset, rows.height, rows.height - known.height, found.height))

@@ -46,7 +46,7 @@ def _sketched(images: list[bytes | None]) -> pl.DataFrame:
 def _hashed(words: np.ndarray, quality: int | list[int] = 100) -> pl.DataFrame:
     """Sketches with these hashes, shape (n, 4) of uint64."""
     keys = [i.to_bytes(16, "big") for i in range(len(words))]
-    columns = {"key": keys, "hash": [row.tobytes() for row in words], "quality": quality}
+    columns = {"key": keys, "hash": [row.tobytes() for row in words], "quality": quality, "colours": bytes(48)}
     return pl.DataFrame(columns, schema_overrides={"quality": pl.UInt8})
 
 
@@ -127,11 +127,28 @@ def test_blank_pages_of_two_colours_are_two(encoded: Encode) -> None:
     assert perceptual_duplicate.pairs(rows).height == 0
 
 
+def test_colours_tell_pictures_apart_where_asked(crowded: np.ndarray) -> None:
+    """Hash 1 has the same colours as hash 0, hash 2 lies 5 from both, hash 3 far off."""
+    colours = [bytes([100] * 48), bytes([100] * 48), bytes([105] * 48), bytes([200] * 24 + [100] * 24)]
+    given = _hashed(crowded[:1].repeat(4, 0)).with_columns(colours=pl.Series(colours))
+    assert set(dict(_linked(Sketches.of(given), colours=4.9))) == {(0, 1)}
+    assert set(dict(_linked(Sketches.of(given), colours=5.0))) == {(0, 1), (0, 2), (1, 2)}
+    assert len(_linked(Sketches.of(given))) == 6
+
+
+def test_another_colour_of_the_same_picture_is_another_only_if_asked(encoded: Encode, gallery: list[Image.Image]) -> None:
+    rows = _sketched([encoded(gallery[0], "JPEG", quality=90), encoded(gallery[0], "JPEG", quality=50), encoded(gallery[0].convert("L"))])
+    number = {key: i for i, key in enumerate(rows["key"])}
+    assert perceptual_duplicate.pairs(rows, quality=0).height == 3
+    found = perceptual_duplicate.pairs(rows, quality=0, colours=8.0)
+    assert [{number[a], number[b]} for a, b in found.select("a", "b").iter_rows()] == [{0, 1}]
+
+
 @pytest.fixture(scope="module")
 def gallery(scene: Draw) -> list[Image.Image]:
-    """Four scenes laid over each other: more in a picture than a figure on plain ground."""
+    """Twelve scenes laid over each other: more in a picture than a figure on plain ground."""
     rng = np.random.default_rng(5)
-    return [functools.reduce(ImageChops.difference, (scene(rng, 200)[0] for _ in range(4))) for _ in range(40)]
+    return [functools.reduce(ImageChops.difference, (scene(rng, 200)[0] for _ in range(12))) for _ in range(40)]
 
 
 @pytest.mark.parametrize(
@@ -172,7 +189,7 @@ def test_bytes_that_are_no_image_have_an_error_and_no_links(encoded: Encode, gal
     jpeg = encoded(gallery[0], "JPEG")
     rows = _sketched([None, b"", b"<html>", jpeg[: len(jpeg) // 2], huge_png])
     assert rows["error"].to_list() == [None, "not_an_image", "not_an_image", "truncated_image", "too_large"]
-    assert rows["key"].null_count() == rows["quality"].null_count() == 5
+    assert rows["key"].null_count() == rows["quality"].null_count() == rows["colours"].null_count() == 5
     assert perceptual_duplicate.pairs(rows).height == 0
     assert perceptual_duplicate.pairs(_sketched([])).height == 0
 

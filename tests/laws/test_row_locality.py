@@ -22,6 +22,7 @@ from filters import (
     caption_counts,
     concept_list,
     entity_list,
+    evaluation_images,
     evaluation_ngrams,
     fasttext,
     feature_clusters,
@@ -105,6 +106,8 @@ def parameters(tmp_path_factory: pytest.TempPathFactory, fasttext_file: Path, fr
     (wordnet / "ids").write_text("n00000002\nn00000001\n", encoding="utf-8")
     entries = wordnet / "entries"
     entries.write_text("red\nred fox\nthe\nword\nDeutsch\nAuf\n12345\nthe same words\n", encoding="utf-8")
+    images = tmp_path_factory.mktemp("images") / "task.parquet"
+    pl.DataFrame({"image": _VALUES["image"]}).write_parquet(images)
     small: dict[str, Callable[[], str]] = {
         "caption_entities": lambda: frozen(entity_list.entity_list, wordnet=str(wordnet), ids=str(wordnet / "ids")),
         "caption_frequency": lambda: frozen(caption_counts.caption_counts, [texts, texts[:7]]),
@@ -115,6 +118,7 @@ def parameters(tmp_path_factory: pytest.TempPathFactory, fasttext_file: Path, fr
         "contamination": lambda: frozen(evaluation_ngrams.evaluation_ngrams, sets=str(sets), fields=["text"], n=5, least=3),
         "hash_match": lambda: frozen(hash_list.hash_list, file=str(hashes), kind="pdq"),
         "head_score": lambda: frozen(head.head, weights=str(layers), name="any", licence="any", source="any"),
+        "image_contamination": lambda: frozen(evaluation_images.evaluation_images, sets=str(images), quality=0),
         "language_fasttext": lambda: frozen(fasttext.fasttext, file=str(fasttext_file)),
         "quality_score": lambda: frozen(quality_classifier.quality_classifier, pairs, others, bits=10),
         "repeated_text": lambda: frozen(passage_counts.passage_counts, [texts, texts[:7]]),
