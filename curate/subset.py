@@ -1,5 +1,6 @@
 """A subset: sorted uids with multiplicity, apart from the data it selects. Equal answers are one file."""
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from curate import frames
-from curate.digest import UInt64s, hex_of, order_of, sha256
+from curate.digest import UInt64s, hex_of, order_of
 from curate.errors import StoreError
 from curate.failpoint import reach
 from curate.storage import ExistsError
@@ -30,7 +31,9 @@ class Subset:
     @property
     def digest(self) -> str:
         """SHA-256 of the uids and copies as big-endian bytes."""
-        return sha256(self.uids.astype(">u8").tobytes() + self.copies.astype(">u4").tobytes())
+        digest = hashlib.sha256(self.uids.astype(">u8", order="C").data)
+        digest.update(self.copies.astype(">u4").data)
+        return digest.hexdigest()
 
     @property
     def hex(self) -> list[str]:

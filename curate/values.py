@@ -40,7 +40,7 @@ def scalars(array: Any, kind: str) -> Values:
     if pa.types.is_decimal(array.type):
         array = array.cast(pa.float64())
     before = series_of(array)
-    if before.dtype == SCALARS[kind] and not before.dtype.is_float():
+    if before.dtype == SCALARS[kind] and (not before.dtype.is_float() or before.is_finite().all()):
         return before, no_codes(len(before))
     values = before.cast(SCALARS[kind], strict=False)
     lost = values.is_null() & before.is_not_null()
