@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from curate.errors import CeterisError, ConservationError
 from curate.failpoint import reach
+from curate.membership import Copies
 from curate.plan import POOL, Node, Reason
 from curate.reduce import Cut
 from curate.store import Part, Store
@@ -19,7 +21,8 @@ WORD = 1 << 64
 
 @dataclass(frozen=True)
 class Decided:
-    """A node's published decisions: `parts[piece]` holds the codes, `reasons[code]` what they mean."""
+    """A node's published decisions: `parts[piece]` holds the codes, `reasons[code]` what they mean; `samples` are the copies of all rows
+    in, None where each row is used once."""
 
     node: str
     id: str
@@ -28,6 +31,7 @@ class Decided:
     sums: tuple[tuple[int, int], ...]
     parts: tuple[Part, ...]
     cut: Cut | None
+    samples: int | None = None
 
     @property
     def kept(self) -> int:
@@ -37,6 +41,11 @@ class Decided:
     def codes(self, store: Store, piece: int) -> npt.NDArray[np.uint16]:
         """One piece's codes."""
         return store.frame(self.parts[piece])["code"].to_numpy()
+
+    def copies(self, store: Store, piece: int) -> Copies:
+        """How often each of one piece's rows is used; 0 where it is not in."""
+        frame = store.frame(self.parts[piece])
+        return frame["copies"].to_numpy() if "copies" in frame.columns else (frame["code"] == 0).cast(pl.UInt16).to_numpy()
 
 
 def folder(node_id: str) -> str:
@@ -57,6 +66,7 @@ def load(store: Store, node_id: str) -> Decided | None:
                 **cut,
                 "last": tuple(cut["last"]) if cut["last"] else None,
                 "survivors": _part(cut["survivors"]),
+                "counts": _part(cut.get("counts")),
                 "lasts": tuple(tuple(last) if last else None for last in lasts) if lasts is not None else None,
             }
         )
@@ -68,6 +78,7 @@ def load(store: Store, node_id: str) -> Decided | None:
         tuple((high, low) for high, low in value["sums"]),
         tuple(_part(part) for part in value["parts"]),
         cut,
+        value.get("samples"),
     )
 
 
@@ -94,6 +105,9 @@ def conserve(node: Node, decided: Decided, total: tuple[int, int, int], parents:
             where=node.name,
             fix="this is a bug; please report it",
         )
+    if decided.cut is not None and decided.cut.samples not in (None, decided.samples):
+        what = f"stage {node.name}: {decided.samples:,} samples were drawn, not the {decided.cut.samples:,} counted before"
+        raise ConservationError(what, where=node.name, fix="this is a bug; please report it")
     if node.combinator != "after":
         return
     parent = parents[node.parents[0]]
@@ -122,7 +136,8 @@ def limit_errors(node: Node, decided: Decided, at_most: float) -> None:
 
 
 def funnel(nodes: Mapping[str, Node], decided: Mapping[str, Decided]) -> list[dict[str, Any]]:
-    """Per node: rows in (None for unions and intersections, which nothing enters), kept, and its own reasons with their counts."""
+    """Per node: rows in (None for unions and intersections, which nothing enters), kept, their copies (`samples`) where rules repeat, and
+    its own reasons with their counts."""
     lines = []
     for name, one in decided.items():
         own = [(reason, count) for reason, count in zip(one.reasons, one.counts, strict=True) if reason.stage == name]
@@ -131,6 +146,7 @@ def funnel(nodes: Mapping[str, Node], decided: Mapping[str, Decided]) -> list[di
                 "stage": name,
                 "in": _entering(nodes[name], decided, one.kept + sum(count for _, count in own)),
                 "kept": one.kept,
+                **({} if one.samples is None else {"samples": one.samples}),
                 "reasons": [{**asdict(reason), "rows": count} for reason, count in own if count],
                 "cut": None if one.cut is None else one.cut.value,
                 "note": None if one.cut is None else one.cut.note,
@@ -146,7 +162,7 @@ def _entering(node: Node, decided: Mapping[str, Decided], judged: int) -> int | 
     return decided[node.parents[0]].kept if node.combinator == "minus" else judged
 
 
-def rows_in(store: Store, decided: Decided | None, pieces: Sequence[int]) -> Iterator[tuple[int, npt.NDArray[np.bool_] | None]]:
-    """(piece, mask of the rows in); None for every row of the pool."""
+def rows_in(store: Store, decided: Decided | None, pieces: Sequence[int]) -> Iterator[tuple[int, Copies | None]]:
+    """(piece, copies of each row, 0 where it is not in); None for every row of the pool."""
     for piece in pieces:
-        yield piece, None if decided is None or decided.node == POOL else decided.codes(store, piece) == 0
+        yield piece, None if decided is None or decided.node == POOL else decided.copies(store, piece)

@@ -65,6 +65,13 @@ def h(domain: str, seed: int, uids: UInt64s, *more: int) -> UInt64s:
     return xxh3_128_of_16(uids, key)
 
 
+def h_with(domain: str, seed: int, uids: UInt64s, numbers: UInt64s) -> UInt64s:
+    """Hash pairs of a uid and a number, one of each a line, to (n, 2) words; independent of h and of each other."""
+    words = h(domain, seed, uids, 0)
+    words[:, 1] ^= numbers
+    return h(domain, seed, words, 1)
+
+
 def xxh3_128_of_16(words: UInt64s, seed: int) -> UInt64s:
     """xxh3_128 with `seed` of n 16-byte inputs given as big-endian (high, low) words; the digests in the same form."""
     first, last = words[:, 0].byteswap(), words[:, 1].byteswap()

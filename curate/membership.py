@@ -8,6 +8,7 @@ import numpy.typing as npt
 from curate.plan import Node
 
 Codes = npt.NDArray[np.uint16]
+Copies = npt.NDArray[np.uint16]
 
 
 def inherited(node: Node, parents: Sequence[Codes], rows: int) -> Codes:
@@ -27,6 +28,19 @@ def inherited(node: Node, parents: Sequence[Codes], rows: int) -> Codes:
     if node.combinator == "minus":
         codes = [codes[0], *[_outside(node, name, operand, unknown) for name, operand in zip(node.parents[1:], codes[1:], strict=True)]]
     return _all_of(codes, unknown)
+
+
+def combined_copies(combinator: str, parents: Sequence[Copies]) -> Copies:
+    """How often a row that a node lets in is used, before the node's own rule; 0 where a parent does not hold it.
+
+    As multisets have it: of `all_of` the fewest copies, of `any_of` the most. `after` and `minus` keep those of the first parent: what
+    `minus` takes away leaves whole.
+    """
+    if combinator in ("all_of", "any_of"):
+        stacked = np.stack(parents)
+        copies: Copies = stacked.min(axis=0) if combinator == "all_of" else stacked.max(axis=0)
+        return copies
+    return parents[0].copy()
 
 
 def _all_of(codes: list[Codes], unknown: npt.NDArray[np.bool_]) -> Codes:

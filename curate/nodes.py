@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from curate.balance import Balance
 from curate.digest import digest_of
 from curate.plan import IN, RESTRICTED, Lawful, Node, Outside, Reason
+from curate.repetition import Repeat, SoftCap
 from curate.rule import Expr, Rule
 
 
@@ -26,19 +28,23 @@ def node_of(
     reasons += [reason for reason in _own(name, combinator, parents, rule) if reason not in reasons]
     canonical = rule.canonical() if rule is not None else None
     identity = digest_of([salt, name, combinator, [nodes[parent].id for parent in parents], canonical])
-    return Node(name, identity, combinator, parents, rule, tuple(reasons), tuple(inherits))
+    counted = parents[:1] if combinator == "minus" else parents
+    repeats = isinstance(rule, Repeat | SoftCap) or any(nodes[parent].repeats for parent in counted)
+    return Node(name, identity, combinator, parents, rule, tuple(reasons), tuple(inherits), repeats)
 
 
 def _own(name: str, combinator: str, parents: Sequence[str], rule: Rule | Outside | Lawful | None) -> list[Reason]:
     if isinstance(rule, Lawful):
         return [Reason(kind, name, rule.text) for kind in (RESTRICTED, "quarantined")]
-    found = []
+    found = [Reason("dropped", name, rule.unmatched)] if isinstance(rule, Balance) else []
     if combinator == "minus":
         found += [
             Reason(kind, name, f"in {parent}" if kind == "dropped" else f"not known whether in {parent}")
             for parent in parents[1:]
             for kind in ("dropped", "no evidence")
         ]
+    if isinstance(rule, Repeat):  # it drops nothing
+        return found
     texts = [clause.text for clause in rule.clauses] if isinstance(rule, Expr) else [rule.text] if rule is not None else []
     own = [Reason(kind, name, text) for text in texts for kind in ("dropped", "no evidence", "quarantined")]
     return found + [replace(one, text=rule.unread) if isinstance(rule, Outside) and one.kind == "quarantined" else one for one in own]

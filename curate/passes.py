@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from curate.balance import Balance
 from curate.decisions import WORD, Decided, conserve, folder, limit_errors, load, publish
 from curate.errors import CeterisError, SignalBugError
 from curate.executor import Crashed, Executor
@@ -15,7 +16,9 @@ from curate.pieces import Piece, pieces_of, pool_key
 from curate.plan import IN, POOL, Fed, Measure, Node, Plan, Reason
 from curate.pool import Pool
 from curate.reduce import Cut, cut_of
+from curate.repetition import SoftCap
 from curate.rule import OnePer, Random, Top
+from curate.sampling import balanced_cut, soft_capped_cut
 from curate.store import Part, Store
 from curate.work import Receipt, Task, work
 
@@ -156,7 +159,8 @@ class Passes:
         sums = tuple(
             tuple(sum(receipt.sums[node.name][code][word] for receipt in receipts) % WORD for word in (0, 1)) for code in range(size)
         )
-        decided = Decided(node.name, node.id, node.reasons, counts, sums, tuple(parts), self.cuts.get(node.name))  # type: ignore[arg-type]
+        samples = sum(receipt.samples[node.name] for receipt in receipts) if node.repeats else None
+        decided = Decided(node.name, node.id, node.reasons, counts, sums, tuple(parts), self.cuts.get(node.name), samples)  # type: ignore[arg-type]
         pool = self.decided[POOL]
         conserve(node, decided, (pool.counts[0], *pool.sums[0]), self.decided)
         limit_errors(node, decided, float(self.plan.recipe.errors_at_most))
@@ -167,6 +171,10 @@ class Passes:
         rule = node.rule
         if isinstance(rule, Top | Random | Mix):
             return cut_of(rule, self._dtype(rule), parts, self.store)
+        if isinstance(rule, Balance):
+            return balanced_cut(rule, parts, self.store, folder(node.id))
+        if isinstance(rule, SoftCap):
+            return soft_capped_cut(rule, parts, self.store)
         if not isinstance(rule, OnePer):
             raise CeterisError(f"stage {node.name} has a rule that is not global")
         if not parts:

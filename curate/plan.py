@@ -13,6 +13,7 @@ from curate.grouping import Grouping
 from curate.model import Model
 from curate.pool import Pool
 from curate.recipe import Recipe
+from curate.repetition import Repeat
 from curate.rule import Expr, OnePer, Rule
 from curate.signal import Signal, parameters_of
 from curate.store import named
@@ -182,7 +183,8 @@ class Training:
 
 @dataclass(frozen=True)
 class Node:
-    """A set of rows. `reasons[code]` explains a row's code (0 is in); `inherits[p][code]` is this node's code for parent p's code."""
+    """A set of rows. `reasons[code]` explains a row's code (0 is in); `inherits[p][code]` is this node's code for parent p's code. Where it
+    `repeats`, its rows have copies."""
 
     name: str
     id: str
@@ -191,6 +193,7 @@ class Node:
     rule: Rule | Outside | Lawful | None
     reasons: tuple[Reason, ...]
     inherits: tuple[tuple[int, ...], ...]
+    repeats: bool = False
 
     def code(self, kind: str, text: str) -> int:
         """The code of one of this node's own reasons."""
@@ -199,7 +202,7 @@ class Node:
     @property
     def is_global(self) -> bool:
         """Whether its rule must see every row before it can judge one."""
-        return self.rule is not None and not isinstance(self.rule, Expr | Outside | Lawful)
+        return self.rule is not None and not isinstance(self.rule, Expr | Repeat | Outside | Lawful)
 
 
 def parted(reference: str) -> tuple[str, str]:

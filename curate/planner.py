@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from curate.balance import Balance
 from curate.catalogue import Catalogue
 from curate.content import content
 from curate.digest import digest_of, sha256_path
@@ -21,6 +22,7 @@ from curate.plan import LAWFUL, POOL, UNSEEN, Fed, Groups, Lawful, Measure, Outs
 from curate.pool import Pool
 from curate.recipe import Part as Spec
 from curate.recipe import Recipe, Stage
+from curate.repetition import SoftCap
 from curate.rule import Expr, OnePer, Rule, Top
 from curate.signal import Signal
 from curate.store import named
@@ -210,6 +212,16 @@ class _Builder:
         if isinstance(rule, Mix) and not isinstance(dtypes[rule.by], pl.String | pl.Enum):
             fix = _choose(rule.by, {name: dtype for name, dtype in dtypes.items() if isinstance(dtype, pl.String | pl.Enum)})
             raise RecipeError(f"mix needs a column of names; {rule.by} is {dtypes[rule.by]}", where=stage.where, fix=fix)
+        if isinstance(rule, SoftCap) and not dtypes[rule.column].is_numeric():
+            fix = _choose(rule.column, {name: dtype for name, dtype in dtypes.items() if dtype.is_numeric()})
+            raise RecipeError(f"soft_cap needs numbers; {rule.column} is {dtypes[rule.column]}", where=stage.where, fix=fix)
+        if isinstance(rule, Balance):
+            vectors = {f"{name}.{each}" for name, one in self.measures.items() for each in one.signal.vectors}
+            vectors |= {f"{POOL}.{each}" for each in self.pool.vectors}
+            fitting = {name: d for name, d in dtypes.items() if isinstance(d, pl.String | pl.Enum | pl.Binary) and name not in vectors}
+            if rule.column not in fitting:
+                what = f"balance needs entries or names; {rule.column} is {dtypes[rule.column]}"
+                raise RecipeError(what, where=stage.where, fix=_choose(rule.column, fitting))
         if isinstance(rule, OnePer):
             ordered = {name: dtype for name, dtype in dtypes.items() if not dtype.is_nested() and dtype != pl.Binary}
             for column in (name for name in rule.columns if name not in ordered):

@@ -12,6 +12,7 @@ import polars as pl
 from curate.decisions import Decided, load
 from curate.digest import UInt64s
 from curate.errors import CeterisError, StoreError
+from curate.membership import Copies
 from curate.pieces import Piece, open_pool, pieces_of, read_uids
 from curate.plan import POOL, root_of
 from curate.pool import Pool
@@ -118,6 +119,13 @@ class Run:
         """A node's codes for every row of the pool, in pool order."""
         decided = self.decided(node)
         return np.concatenate([np.zeros(0, np.uint16), *[decided.codes(self.store, piece.number) for piece in self.pieces]])
+
+    def copies(self, node: str) -> Copies:
+        """How often a node uses every row of the pool, in pool order; 0 where it is not in."""
+        if node == POOL:
+            return np.ones(self.pool.rows, np.uint16)
+        decided = self.decided(node)
+        return np.concatenate([np.zeros(0, np.uint16), *[decided.copies(self.store, piece.number) for piece in self.pieces]])
 
     def uids(self) -> UInt64s:
         """Every row's uid, in pool order, (rows, 2)."""

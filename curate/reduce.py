@@ -2,13 +2,17 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from curate.balance import Balance
 from curate.digest import UInt64s, h
+from curate.entries import counted
 from curate.mix import Mix
+from curate.repetition import SoftCap
 from curate.rule import OnePer, Random, Rule, Top
 from curate.store import Part, Store
 
@@ -21,15 +25,20 @@ Mask = npt.NDArray[np.bool_]
 @dataclass(frozen=True)
 class Cut:
     """The answer of a global rule: rows whose (key, tie, tie) is at most `last` are kept (of a mix: that of their source in `lasts`), or
-    rows listed in `survivors` are dropped."""
+    rows listed in `survivors` are dropped. Of `balance`: t (`at_most`) and how many rows have each entry (`counts`). Of `soft_cap`: the
+    last arrival, the highest score (`best`) and the number of draws (`samples`). `kept` is None where only a pass can tell."""
 
     entering: int
-    kept: int
+    kept: int | None
     last: tuple[int, int, int] | None = None
     value: float | None = None
     survivors: Part | None = None
     lasts: tuple[tuple[int, int, int] | None, ...] | None = None
     note: str | None = None
+    counts: Part | None = None
+    at_most: int | None = None
+    best: float | None = None
+    samples: int | None = None
 
 
 TEXT_WORDS = 4
@@ -63,9 +72,14 @@ def order_key(values: pl.Series, ascending: bool) -> UInt64s:
 
 def candidates(rule: Rule, evidence: pl.DataFrame, uids: UInt64s, rows: npt.NDArray[np.int64]) -> pl.DataFrame:
     """What a global rule compares: the pool-wide row, its keys k0.. in order of weight, two tie words, and, where the rule asks for it, its
-    tokens (`amount`). Of a mix the key is the source's number; other sources have no candidates."""
+    tokens (`amount`). Of a mix the key is the source's number; other sources have no candidates. Of `balance` instead how many rows have
+    each entry; of `soft_cap` scores and uids."""
     tie, keys = uids, [np.zeros(len(rows), np.uint64)]
-    counted = {"amount": evidence[rule.of].cast(pl.UInt64)} if isinstance(rule, Top | Mix) and rule.of is not None else {}
+    if isinstance(rule, Balance):
+        return counted(evidence[rule.column])
+    if isinstance(rule, SoftCap):
+        return pl.DataFrame({"score": evidence[rule.column].cast(pl.Float64), "high": uids[:, 0], "low": uids[:, 1]})
+    amounts = {"amount": evidence[rule.of].cast(pl.UInt64)} if isinstance(rule, Top | Mix) and rule.of is not None else {}
     if isinstance(rule, Top):
         keys = [order_key(evidence[rule.column], rule.ascending)]
         if rule.ties_keep:  # rows equal to the last one stay together: nothing else counts
@@ -77,9 +91,9 @@ def candidates(rule: Rule, evidence: pl.DataFrame, uids: UInt64s, rows: npt.NDAr
         keys = [key for column, ascending in rule.prefer for key in order_keys(evidence[column], ascending)]
     elif isinstance(rule, Mix):
         tie, keys = h("random", rule.seed, uids), [_sources(rule, evidence)]
-        counted = counted or {"amount": pl.Series(np.ones(len(rows), np.uint64))}
+        amounts = amounts or {"amount": pl.Series(np.ones(len(rows), np.uint64))}
     order = {f"k{i}": key for i, key in enumerate(keys)}
-    frame = pl.DataFrame({"row": rows.astype(np.uint64), **order, "tie0": tie[:, 0], "tie1": tie[:, 1], **counted})
+    frame = pl.DataFrame({"row": rows.astype(np.uint64), **order, "tie0": tie[:, 0], "tie1": tie[:, 1], **amounts})
     return frame.filter(pl.col("k0") < len(rule.shares)) if isinstance(rule, Mix) else frame
 
 
@@ -117,16 +131,22 @@ def kept_by(cut: Cut, rule: Rule, evidence: pl.DataFrame, uids: UInt64s, rows: n
     return _at_most(candidates(rule, evidence, uids, rows), cut.last)
 
 
-_read: dict[str, UInt64s] = {}
+_read: dict[str, Any] = {}
 
 
-def _dropped(part: Part, store: Store) -> UInt64s:
-    """The rows listed, ascending; the last two lists stay in memory, since every piece of the pool asks the same one."""
+def kept_of(part: Part, what: Callable[[pl.DataFrame], Any], store: Store) -> Any:
+    """What a stored frame says; the last two stay in memory, since every piece of the pool asks the same one."""
     if part.key not in _read:
         while len(_read) >= 2:
             _read.pop(next(iter(_read)))
-        _read[part.key] = store.frame(part, columns=["row"])["row"].to_numpy()
+        _read[part.key] = what(store.frame(part))
     return _read[part.key]
+
+
+def _dropped(part: Part, store: Store) -> UInt64s:
+    """The rows listed, ascending."""
+    rows: UInt64s = kept_of(part, lambda frame: frame["row"].to_numpy(), store)
+    return rows
 
 
 def _at_most(frame: pl.DataFrame, last: tuple[int, int, int]) -> Mask:

@@ -9,9 +9,11 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from curate.amounts import Amount, Count, Seed, Share, canonical_size, quota, size
+from curate.balance import Balance
 from curate.errors import RecipeError, nearest
 from curate.expression import Clause, parse, parse_order
 from curate.mix import Mix
+from curate.repetition import Repeat, SoftCap
 from curate.shape import Strict, validated
 from curate.yaml_source import At, Spot, Text
 
@@ -39,7 +41,8 @@ class Expr:
 class Top:
     """Keeps the n first rows by one column, of those that have a value there; ties by hashed uid, or all kept (`ties_keep`).
 
-    With `tokens`: as many of the first rows as have no more tokens together, as the column `of` counts them.
+    With `tokens`: as many of the first rows as have no more tokens together, as the column `of` counts them. After a rule that repeats,
+    rows count once each, whatever their copies; so they do in every rule.
     """
 
     column: str
@@ -188,8 +191,11 @@ class Random:
         return quota(self.fraction, self.count, entering)
 
 
-Rule = Expr | Top | OnePer | Random | Mix
-RULES: dict[str, type[Top] | type[OnePer] | type[Random] | type[Mix]] = {"top": Top, "one_per": OnePer, "random": Random, "mix": Mix}
+Keyed = Top | OnePer | Random | Mix | Balance | Repeat | SoftCap
+Rule = Expr | Keyed
+RULES: dict[str, type[Keyed]] = {
+    "top": Top, "one_per": OnePer, "random": Random, "mix": Mix, "balance": Balance, "repeat": Repeat, "soft_cap": SoftCap
+}  # fmt: skip
 
 
 def parse_rule(value: Any, *, where: str, at: At | None = None) -> Rule:

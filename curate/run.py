@@ -101,14 +101,15 @@ def resolve(recipe: Recipe, pool: Pool, catalogue: Catalogue, store: Store) -> P
 
 
 def subset_of(store: Store, plan: Plan, decided: Decided) -> Subset:
-    """The rows that a node keeps."""
+    """The rows that a node keeps, and how often."""
     pieces = pieces_of(plan.pool)
-    found = [np.zeros((0, 2), np.uint64)]
-    for number, mask in rows_in(store, decided, range(len(pieces))):
+    found, copies = [np.zeros((0, 2), np.uint64)], [np.zeros(0, np.uint32)]
+    for number, times in rows_in(store, decided, range(len(pieces))):
         piece = pieces[number]
         uids = read_uids(store, pool_key(plan.pool), piece.shard)[piece.start : piece.stop]
-        found.append(uids if mask is None else uids[mask])
-    return Subset.of(np.concatenate(found))
+        found.append(uids if times is None else uids[times > 0])
+        copies.append(np.ones(len(uids), np.uint32) if times is None else times[times > 0].astype(np.uint32))
+    return Subset.of(np.concatenate(found), np.concatenate(copies))
 
 
 def _record(
@@ -176,6 +177,7 @@ def _description(plan: Plan, subsets: dict[str, str]) -> dict[str, Any]:
             "rule": None if node.rule is None or isinstance(node.rule, Outside) else node.rule.text,
             "columns": list(node.rule.columns) if node.rule is not None else [],
             "grouping": getattr(node.rule, "grouping", None),
+            "seed": getattr(node.rule, "seed", None),
             "against": pool_key(plan.references[name].pool) if name in plan.references else None,
         }
         for name, node in plan.nodes.items()

@@ -7,19 +7,22 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from curate.balance import Balance
 from curate.columns import Columns
 from curate.digest import UInt64s, h
 from curate.errors import RecipeError, SignalBugError
 from curate.evidence import Contents, Given, aligned, given, measure_rows
 from curate.expression import Clause
 from curate.failpoint import reach
-from curate.membership import inherited
+from curate.membership import Copies, inherited
 from curate.model import Model, shelve
 from curate.pieces import Piece, open_pool, read_uids
 from curate.plan import POOL, RESTRICTED, Lawful, Measure, Node, Outside, parted
 from curate.pool import Pool, Shard
-from curate.reduce import Cut, candidates, kept_by
+from curate.reduce import Cut, candidates
+from curate.repetition import Repeat, SoftCap
 from curate.rule import Expr
+from curate.sampling import copies_at, used
 from curate.store import Part, Store
 
 Codes = npt.NDArray[np.uint16]
@@ -58,7 +61,8 @@ class Task:
 
 @dataclass
 class Receipt:
-    """What a worker did. `counts[node][code]` are rows, `sums[node][code]` sums of their uids (two words, modulo 2^64)."""
+    """What a worker did. `counts[node][code]` are rows, `sums[node][code]` sums of their uids (two words, modulo 2^64), `samples[node]`
+    the copies of the rows in."""
 
     piece: int
     evidence: dict[str, list[Part]] = field(default_factory=dict)
@@ -68,6 +72,7 @@ class Receipt:
     sums: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     measured: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    samples: dict[str, int] = field(default_factory=dict)
 
 
 def work(task: Task) -> Receipt:
@@ -114,6 +119,7 @@ class View:
         self.own = Columns(self.pool, self.piece)
         self.receipt = Receipt(self.piece.number)
         self.codes: dict[str, Codes] = {}
+        self.copies: dict[str, Copies] = {}
         self.known: dict[str, pl.DataFrame] = {}
         self.fresh: dict[str, list[pl.DataFrame]] = {}
         self._uids: UInt64s | None = None
@@ -134,13 +140,25 @@ class View:
             self.codes[node] = self.store.frame(part)["code"].to_numpy()
         return self.codes[node]
 
+    def copies_of(self, node: str) -> Copies:
+        """How often a decided node uses each row; 0 where it is not in."""
+        if node not in self.copies:
+            stored = self.task.decided.get(node)
+            repeats = stored is not None and stored[0].repeats
+            self.copies[node] = (
+                self.store.frame(stored[1], columns=["copies"])["copies"].to_numpy()
+                if stored and repeats
+                else (self.code_of(node) == 0).astype(np.uint16)
+            )
+        return self.copies[node]
+
     def inherited(self, node: Node) -> Codes:
         """What the node's parents alone say of each row."""
         return inherited(node, [self.code_of(parent) for parent in node.parents], self.piece.rows)
 
     def decide(self, node: Node) -> None:
         """Give every row of the piece its code at this node."""
-        codes = self.inherited(node)
+        codes, drawn = self.inherited(node), None
         rule = node.rule
         if isinstance(rule, Expr):
             for clause in rule.clauses:
@@ -150,19 +168,21 @@ class View:
         elif isinstance(rule, Lawful):
             barred, unread = self.barred(rule, codes == 0)
             codes[barred], codes[unread] = node.code(RESTRICTED, rule.text), node.code("quarantined", rule.text)
-        elif rule is not None:
+        elif rule is not None and not isinstance(rule, Repeat):
             entering = self.entering(node, codes)
             alive = np.flatnonzero(entering)
-            kept = kept_by(
-                self.task.cuts[node.name],
-                rule,
-                self.evidence(node, entering),
-                self.uids[alive],
-                self.piece.offset + self.piece.start + alive,
-                self.store,
-            )
-            codes[alive[~kept]] = node.code("dropped", rule.text)
+            rows = self.piece.offset + self.piece.start + alive
+            times, bare = used(self.task.cuts[node.name], rule, self.evidence(node, entering), self.uids[alive], rows, self.store)
+            codes[alive[times == 0]] = node.code("dropped", rule.text)
+            if isinstance(rule, Balance):
+                codes[alive[bare]] = node.code("dropped", rule.unmatched)
+            elif isinstance(rule, SoftCap):
+                drawn = np.zeros(self.piece.rows, np.uint16)
+                drawn[alive] = times
         self.codes[node.name] = codes
+        if node.repeats:
+            self.copies[node.name] = copies_at(node, [self.copies_of(parent) for parent in node.parents], drawn)
+            self.copies[node.name][codes != 0] = 0
         if node.name != POOL:
             self._write(node, codes)
 
@@ -227,7 +247,7 @@ class View:
         """Measure what a global rule asks for and write its candidates: order keys, uids, and the keys of sketches, no content."""
         rule = node.rule
         assert rule is not None
-        assert not isinstance(rule, Expr | Outside | Lawful)
+        assert not isinstance(rule, Expr | Repeat | Outside | Lawful)
         entering = self.entering(node, self.inherited(node))
         rows = np.flatnonzero(entering)
         frame = candidates(rule, self.evidence(node, entering), self.uids[rows], self.piece.offset + self.piece.start + rows)
@@ -306,9 +326,12 @@ class View:
 
     def _write(self, node: Node, codes: Codes) -> None:
         stem = f"{self.piece.number:06d}"
+        copies = {"copies": self.copies[node.name]} if node.repeats else {}
         self.receipt.decisions[node.name] = self.store.put_frame(
-            f"decisions/{node.id[:16]}", stem, pl.DataFrame({"code": codes}), start=self.piece.number
+            f"decisions/{node.id[:16]}", stem, pl.DataFrame({"code": codes, **copies}), start=self.piece.number
         )
+        if node.repeats:
+            self.receipt.samples[node.name] = int(self.copies[node.name].sum(dtype=np.int64))
         counts = np.bincount(codes, minlength=len(node.reasons))
         ends = np.cumsum(counts)
         ordered = np.take(self.uids, np.argsort(codes, kind="stable"), axis=0)

@@ -131,7 +131,7 @@ def test_share_of_a_python_float_is_its_shortest_text():
 
 def test_schema_lists_every_rule():
     titles = [each.get("title") for each in rule_schema()["anyOf"]]
-    assert titles == [None, "top", "one_per", "random", "mix"]
+    assert titles == [None, "top", "one_per", "random", "mix", "balance", "repeat", "soft_cap"]
 
 
 def keyed(**keys):

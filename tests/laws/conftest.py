@@ -24,10 +24,15 @@ stages:
   exact: {after: basic, keep: {one_per: exact_duplicate, prefer: [text_length.chars desc]}}
   best: {after: unique, keep: {top: pool.quality, fraction: 0.4}}
   some: {after: basic, keep: {random: 0.5, seed: 3}}
+  even: {after: basic, keep: {balance: pool.source, tail: 0.2, seed: 2}}
+  drawn: {after: basic, keep: {soft_cap: pool.quality, penalty: 0.15, temperature: 0.2, count: 700, seed: 5}}
+  twice: {after: even, keep: {repeat: 2}}
+  mixed: {any_of: [twice, drawn]}
   both: {all_of: [best, some]}
   either: {any_of: [best, exact]}
   rest: {minus: [basic, best]}
-subsets: [basic, best, both, either, rest]
+  shared: {all_of: [drawn, twice], keep: {top: pool.quality, fraction: 0.5}}
+subsets: [basic, best, both, either, rest, even, drawn, mixed, shared]
 """
 WORDS = ("a fine day in the park with many dogs and cats running around happily near an old green river under three tall trees").split()  # noqa: SIM905
 
@@ -48,7 +53,8 @@ def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def text_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """360 texts in 3 shards: captions with near and exact duplicates, pages of some lines, and a quality that is sometimes null."""
+    """360 texts in 3 shards: captions with near and exact duplicates, pages of some lines, and a quality and a source that are
+    sometimes null."""
     import random
 
     draw = random.Random(4)
@@ -59,8 +65,10 @@ def text_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     texts += ["\n".join(draw.choices(lines, k=draw.randint(4, 16))) for _ in range(50)]
     texts += [f"{text}\nAnd so on." for text in texts[-10:]]
     quality = [None if draw.random() < 0.1 else round(draw.random(), 2) for _ in texts]
+    source = draw.choices(["web", "books", "wiki", None], [20, 4, 1, 1], k=len(texts))
     for shard in range(3):
-        pl.DataFrame({"text": texts[shard::3], "quality": quality[shard::3]}).write_parquet(folder / f"{shard}.parquet")
+        columns = {"text": texts[shard::3], "quality": quality[shard::3], "source": source[shard::3]}
+        pl.DataFrame(columns).write_parquet(folder / f"{shard}.parquet")
     return folder
 
 

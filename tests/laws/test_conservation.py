@@ -50,6 +50,30 @@ def test_subsets_are_the_rows_that_their_stage_kept(undisturbed: tuple[Store, Ou
         assert sorted(map(tuple, kept.tolist())) == list(map(tuple, run.subset(name).uids.tolist()))
 
 
+def test_a_subset_has_the_copies_that_its_stage_gives_each_row(undisturbed: tuple[Store, Outcome]) -> None:
+    store, outcome = undisturbed
+    run = Run(store, outcome.folder)
+    for line in run.funnel()[1:]:
+        copies = run.copies(line["stage"])
+        assert ((copies > 0) == (run.codes(line["stage"]) == 0)).all()
+        assert int(copies.sum()) == line.get("samples", line["kept"])
+        if line["stage"] in run.facts["subsets"]:
+            used = {tuple(uid): times for uid, times in zip(run.uids().tolist(), copies.tolist(), strict=True) if times}
+            subset = run.subset(line["stage"])
+            assert used == dict(zip(map(tuple, subset.uids.tolist()), subset.copies.tolist(), strict=True))
+
+
+def test_a_stage_that_draws_other_than_was_counted_is_refused(text_folder: Path, tmp_path: Path, do: Runner) -> None:
+    recipe = Recipe.parse("{stages: {drawn: {keep: {soft_cap: pool.quality, penalty: 1, count: 500, seed: 0}}}, subsets: [drawn]}")
+    outcome = do(recipe, Pool.open(text_folder), tmp_path / "store")
+    pool, good = outcome.decided["pool"], outcome.decided["drawn"]
+    total = (pool.counts[0], *pool.sums[0])
+    assert good.samples == 500
+    conserve(outcome.plan.nodes["drawn"], good, total, outcome.decided)
+    with pytest.raises(ConservationError, match="499 samples were drawn, not the 500 counted before"):
+        conserve(outcome.plan.nodes["drawn"], replace(good, samples=499), total, outcome.decided)
+
+
 @pytest.mark.parametrize("harm", ["a row too few", "another row"])
 def test_a_stage_that_loses_or_swaps_a_row_is_refused(text_folder: Path, tmp_path: Path, do: Runner, harm: str) -> None:
     recipe = Recipe.parse('{stages: {long: {keep: "text_length.words > 5"}}, subsets: [long]}')

@@ -25,7 +25,7 @@ from tests.laws.conftest import Runner
 
 
 def _facts(outcome: Outcome) -> tuple[dict[str, str], dict[str, Any]]:
-    return outcome.subsets, {name: (one.counts, one.sums) for name, one in outcome.decided.items()}
+    return outcome.subsets, {name: (one.counts, one.sums, one.samples) for name, one in outcome.decided.items()}
 
 
 class LosesWorkers:
@@ -104,6 +104,18 @@ _RULES = st.one_of(
         st.sampled_from([{"one": 0.5, "two": 0.5}, {"one": 0.25, "three more words": 0.75}, {"two": 1.0}]),
         st.sampled_from([{}, {"count": 3}, {"of": "text_length.words"}, {"of": "text_length.words", "tokens": 7}]),
     ),
+    st.builds(
+        lambda limit, s: {"balance": "pool.text", "seed": s, **limit},
+        st.sampled_from([{"at_most": 1}, {"at_most": 3}, {"tail": 0.25}, {"tail": 0.6}]),
+        st.integers(0, 2),
+    ),
+    st.builds(lambda n: {"repeat": n}, st.integers(1, 3)),
+    st.builds(
+        lambda p, size, more: {"soft_cap": "pool.x", "penalty": p, "seed": 1, **size, **more},
+        st.sampled_from([0, 0.15, 1.5]),
+        st.sampled_from([{"count": 0}, {"count": 7}, {"count": 40}, {"fraction": 0.5}, {"fraction": 1.0}]),
+        st.sampled_from([{}, {"temperature": 0.5}]),
+    ),
 )
 
 
@@ -149,10 +161,12 @@ def test_any_sharding_and_order_agrees_with_a_naive_engine(do: Runner, rows, sta
             {"uid": uid, "x": row["x"], "words": len(row["text"].split()), "text": row["text"]}
             for uid, row in zip(run.uids().tolist(), made, strict=True)
         ]
-        for name, expected in reference.judged(naive, stages).items():
+        members, copies = reference.judged(naive, stages)
+        for name, expected in members.items():
             if name == "pool":
                 continue
             kinds = [run.decided(name).reasons[code].kind for code in run.codes(name).tolist()]
             assert [{"in": "in", "dropped": "out"}.get(kind, "unknown") for kind in kinds] == expected, name
+            assert run.copies(name).tolist() == copies[name], name
     finally:
         shutil.rmtree(folder)

@@ -28,8 +28,8 @@ def test_decisions_are_made_again_without_measuring(
     assert second.effort.measured == {}
     assert not any(second.effort.linked.values())
     assert second.subsets == first.subsets
-    assert {name: (one.counts, one.sums) for name, one in second.decided.items()} == {
-        name: (one.counts, one.sums) for name, one in first.decided.items()
+    assert {name: (one.counts, one.sums, one.samples) for name, one in second.decided.items()} == {
+        name: (one.counts, one.sums, one.samples) for name, one in first.decided.items()
     }
 
 
