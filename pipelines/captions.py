@@ -191,10 +191,10 @@ def _entries(run: Run, name: str) -> pl.Series:
     """The entries of the list that a signal used."""
     measure = run.facts["measures"][name]
     digest = measure["parameters"]["model"]
-    folders = [model["folder"] for model in run.facts["models"].values()]
-    folder = next((one for one in folders if (run.store.json(f"{one}/model.json") or {}).get("weights") == digest), None)
-    if folder is None:
+    made = [run.store.json(f"{model['folder']}/model.json") for model in run.facts["models"].values()]
+    found = next((one for one in made if one and one["weights"] == digest), None)
+    if found is None:
         raise CeterisError(f"the model that {name} used is no longer in the store", where=run.folder, fix="run the recipe again")
-    shelve(digest, _LISTS[measure["signal"]], run.store.path(folder))
+    shelve(digest, _LISTS[measure["signal"]], run.store.path(found["folder"]))
     entries: pl.Series = loaded(digest).entries
     return entries

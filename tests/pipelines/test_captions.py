@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from curate.errors import CeterisError
 from curate.executor import InProcess
+from curate.model import _SHELF, loaded
 from curate.recipe import Recipe
 from curate.record import Run
 from pipelines import verbs
@@ -138,7 +139,10 @@ def test_boilerplate_of_the_pool_is_counted_by_kind(run: Run, texts: list[str]) 
     assert found.captions["boilerplate"][0] == pytest.approx(sum(kinds.values()) / len(rows))
 
 
-def test_the_command_says_it_in_both_faces(run: Run) -> None:
+def test_the_command_says_it_in_both_faces(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for digest in list(_SHELF):  # as in a process that did not run the recipe
+        monkeypatch.delitem(_SHELF, digest)
+    loaded.cache_clear()
     at = ["audit", "--store", run.store.address, "--run", run.folder.removeprefix("runs/")]
     shown = CliRunner().invoke(app, [*at, "--concepts", "--subset", "named", "--at-most", "40"])
     assert shown.exit_code == 0, shown.output
