@@ -16,7 +16,7 @@ import numpy.typing as npt
 BLOCK = 512
 IMAGE, TEXT, JSON = "image", "txt", "json"
 PARTS: dict[str, str] = {
-    **dict.fromkeys(("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif"), IMAGE),
+    **dict.fromkeys(("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "img"), IMAGE),
     "txt": TEXT,
     "json": JSON,
 }

@@ -12,7 +12,7 @@ from curate import audit as auditing
 from curate.errors import CeterisError, RecipeError
 from curate.estimate import Forecast, forecast
 from curate.executor import Executor, InProcess, Processes
-from curate.export import Redaction
+from curate.export import Blurring, Redaction
 from curate.export import export as write_out
 from curate.plan import Plan
 from curate.pool import Pool
@@ -157,12 +157,24 @@ def mixes(run: Run, by: Sequence[str] = ()) -> dict[str, pl.DataFrame]:
     return {column: auditing.mix(run, column) for column in columns}
 
 
-def export(subset: Selected, out: str | Path, layout: str = "parquet", redact: str | None = None) -> dict[str, Any]:
-    """Write a subset out as `parquet` rows, a list of `uids` or DataComp's `npy`; returns what it is.
+def export(
+    subset: Selected, out: str | Path, layout: str = "parquet", redact: str | None = None, blur: str | None = None
+) -> dict[str, Any]:
+    """Write a subset out as `parquet` rows, `jsonl.zst`, `webdataset` shards, a list of `uids` or DataComp's `npy`; returns what it is.
 
     `redact="pii"`: texts leave without the personal data that the filter `pii` counts (but private addresses), placeholders in their place.
+    `blur="faces"`: images leave with the boxes of the role face_boxes blurred.
     """
-    return write_out(subset.run, subset.name, Path(out), layout, _redaction(redact) if redact else None)
+    redaction, blurring = _redaction(redact) if redact else None, _blurring(blur) if blur else None
+    return write_out(subset.run, subset.name, Path(out), layout, redaction, blurring)
+
+
+def _blurring(name: str) -> Blurring:
+    if name != "faces":
+        raise CeterisError(f"nothing called {name} can be blurred", where="--blur", fix="the only one is faces")
+    from filters._faces import blurred  # loads Pillow
+
+    return Blurring(name, blurred)
 
 
 def _redaction(name: str) -> Redaction:

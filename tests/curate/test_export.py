@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curate import export as exporting
+from curate import export_parquet as exporting
 from curate.digest import hex_of, words_of_hex
 from curate.errors import CeterisError
 from curate.export import Redaction, export
@@ -149,7 +149,7 @@ def test_only_an_empty_place_and_a_known_layout_are_taken(finished, tmp_path):
     assert raised.value.where == str(tmp_path / "full" / "x" / "out")
     with pytest.raises(CeterisError, match="no export layout csv") as raised:
         export(finished, "best", tmp_path / "new", "csv")
-    assert raised.value.fix == "one of parquet, uids, npy"
+    assert raised.value.fix == "one of parquet, uids, npy, webdataset, jsonl.zst"
     with pytest.raises(CeterisError, match="no subset bset"):
         export(finished, "bset", tmp_path / "new", "uids")
     assert not (tmp_path / "new").exists()
