@@ -210,18 +210,21 @@ def _share(part: int, of: int, interval: tuple[float, float]) -> str:
 def export(
     subset: str,
     out: Path,
-    layout: Annotated[str, typer.Option(help="parquet, uids or npy; open_clip: a model of the recipe, by its name")] = "parquet",
+    layout: Annotated[
+        str, typer.Option(help="parquet, webdataset, jsonl.zst, uids or npy; open_clip: a model of the recipe, by its name")
+    ] = "parquet",
     redact: Annotated[str | None, typer.Option(help="pii: replace e-mail and public IP addresses, phone, card and account numbers")] = None,
+    blur: Annotated[str | None, typer.Option(help="faces: blur the pool's face boxes in the images that leave")] = None,
     run: RunName = None,
     store: StoreAt = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write a subset out: rows as Parquet, a list of uids, or DataComp's .npy; or a model as a folder that open_clip loads."""
-    if layout == MODEL_LAYOUT and redact is None:
+    """Write a subset out: as Parquet, webdataset or JSON lines, uids, or DataComp's .npy; or a model as a folder that open_clip loads."""
+    if layout == MODEL_LAYOUT and redact is None and blur is None:
         made = export_model(open_run(store, run, as_json), subset, out)
         say(made) if as_json else show.line(f"the model {subset} in {out}: {', '.join(made['files'])}")
         return
-    about = verbs.export(open_run(store, run, as_json).subset(subset), out, layout, redact)
+    about = verbs.export(open_run(store, run, as_json).subset(subset), out, layout, redact, blur)
     if as_json:
         say(about)
         return
@@ -229,3 +232,7 @@ def export(
     if redact:
         taken = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in about["redacted"].items())
         show.line(f"replaced in {about['redacted_rows']:,} rows: {taken}")
+    if blur:
+        left = ", ".join(f"{count:,} {code}" for code, count in about["left_out"].items()) or "none"
+        unchecked = f"{about['unchecked_images']:,} without a word on faces"
+        show.line(f"blurred {about['blurred']:,} faces in {about['blurred_images']:,} images; {unchecked}; left out: {left}")
