@@ -102,7 +102,7 @@ def audit(
         bool, typer.Option("--dedup", help="instead: plant near-duplicates in a sample of the texts; measure recall and precision")
     ] = False,
     contamination: Annotated[
-        bool, typer.Option("--contamination", help="instead: the evaluation items with which rows of each subset share n-grams")
+        bool, typer.Option("--contamination", help="instead: the evaluation items, texts or images, that rows of each subset hold")
     ] = False,
     concepts: Annotated[
         bool, typer.Option("--concepts", help="instead: how matches spread over a list of concepts: none, tail, head, and by name")
@@ -164,7 +164,7 @@ def _hits(found: Contaminated) -> None:
     show.table("subsets", found.subsets.columns, found.subsets.rows(), right=(2, 3, 4))
     for signal, tasks in found.unchecked.items():
         for task, items in tasks.items():
-            show.line(f"{signal}: {len(items):,} items of {task} are too short to be looked for")
+            show.line(f"{signal}: {len(items):,} items of {task} are too short, or too plain, to be looked for")
     show.line("every item: --json")
 
 
