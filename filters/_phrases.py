@@ -45,7 +45,7 @@ def phrases(bounded: pl.Series, ranges: Mapping[int, int] | None = None) -> Phra
     """
     data, offsets = flat(bounded)
     edges = np.array(sorted((ranges or {}).items()), np.int64).reshape(-1, 2)
-    hashes, leads = _hashes(data, offsets, _edges(data, edges))
+    hashes, leads = _hashes(data, offsets, _edges(data.copy(), edges))  # a copy can be written to, as texts can: one set of types
     order = np.argsort(hashes, kind="stable")
     sorted_data, offsets = flat(bounded.gather(order))
     slots = np.zeros((hashes.size + 1, 3), np.uint64)

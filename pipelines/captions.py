@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from curate.balance import Balance
 from curate.errors import CeterisError
 from curate.model import loaded, shelve
 from curate.plan import POOL
@@ -66,8 +68,8 @@ class Coverage:
 def tails(run: Run, subsets: list[str] | None = None, at_most: int | None = None, tail: float | None = None) -> Tails:
     """How matches spread over the entries of every list that the run looked for.
 
-    `at_most` parts tail from head. Without it each subset has the count at which its tail holds nearest to `tail` of all matches, as
-    MetaCLIP 2 finds one for each language (arXiv 2507.22062). CeterisError if the run looked for no list, or for both of them.
+    `at_most` parts tail from head. Without it each subset has the count that the rule `balance` finds for `tail`, the share of all matches
+    that entries below it hold at most. CeterisError if the run looked for no list, or if both are given.
     """
     if at_most is not None and tail is not None:
         raise CeterisError("the tail's share follows from the count", where="--at-most, --tail", fix="give one of them")
@@ -75,13 +77,14 @@ def tails(run: Run, subsets: list[str] | None = None, at_most: int | None = None
     if not signals:
         fix = 'name a concept_list under `models:`, and a stage with keep: "concepts.count > 0"'
         raise CeterisError("this run looked for no list of concepts", where=run.folder, fix=fix)
+    rule = Balance("", at_most, Fraction(str(TAIL if tail is None else tail)) if at_most is None else None, 0)
     rows, frames = [], [pl.DataFrame(schema=_ENTRIES)]
     for signal in signals:
         entries, evidence = _entries(run, signal), run.evidence(signal)
         for subset in subsets or list(run.facts["subsets"]):
             size, known = _of_subset(run, subset, evidence.filter(pl.col("count").is_not_null()))
             counts = _said(known["entries"], len(entries))
-            edge = cut_of(counts, TAIL if tail is None else tail) if at_most is None else at_most
+            edge = rule.limit(counts)
             few, total = (counts > 0) & (counts < edge), max(int(counts.sum()), 1)
             often = (counts > 0) & (counts >= edge)
             matched = int((known["count"] > 0).sum())
@@ -93,13 +96,6 @@ def tails(run: Run, subsets: list[str] | None = None, at_most: int | None = None
             columns = {"number": met, "entry": entries.gather(met), "rows": counts[met]}
             frames.append(pl.DataFrame(columns).select(pl.lit(signal).alias("signal"), pl.lit(subset).alias("subset"), *columns))
     return Tails(pl.DataFrame(rows, schema=_TAILS, orient="row"), pl.concat([frame.cast(_ENTRIES) for frame in frames]))  # type: ignore[arg-type]
-
-
-def cut_of(counts: Counts, tail: float) -> int:
-    """The count up to which entries hold nearest to the share `tail` of all matches, as MetaCLIP 2's `p_to_t` reads it off counts."""
-    ordered = np.sort(counts)
-    sums = np.cumsum(ordered)
-    return int(ordered[np.abs(sums / max(int(sums[-1]), 1) - tail).argmin()]) if ordered.size else 0
 
 
 def coverage(run: Run, subsets: list[str] | None = None) -> Coverage:

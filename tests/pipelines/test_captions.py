@@ -16,7 +16,7 @@ from curate.model import _SHELF, loaded
 from curate.recipe import Recipe
 from curate.record import Run
 from pipelines import verbs
-from pipelines.captions import coverage, cut_of, tails
+from pipelines.captions import coverage, tails
 from pipelines.cli import app
 from pipelines.demo import captions, scenes
 
@@ -103,11 +103,13 @@ def test_how_matches_spread_over_the_list(run: Run, texts: list[str]) -> None:
     assert pool["unknown"].to_list() == [run.pool.rows - run.evidence("concepts").height]
 
 
-def test_the_cut_is_where_the_tail_holds_nearest_to_its_share() -> None:
-    counts = np.array([0, 1, 2, 3, 4, 90, 0])
-    assert [cut_of(counts, share) for share in (0.0, 0.06, 0.1, 0.5, 1.0)] == [0, 3, 4, 4, 90]
-    assert cut_of(np.zeros(0, np.int64), 0.1) == 0
-    assert cut_of(np.zeros(3, np.int64), 0.1) == 0
+def test_the_tail_of_a_share_is_that_of_the_rule(run: Run) -> None:
+    found = tails(run, ["named"], tail=0.2).subsets.filter(pl.col("signal") == "concepts").row(0, named=True)
+    counts = tails(run, ["named"], at_most=1).entries.filter(pl.col("signal") == "concepts")["rows"].sort()
+    edges = [edge for edge in counts if counts.filter(counts < edge).sum() <= 0.2 * counts.sum()]
+    assert found["at_most"] == edges[-1]
+    assert 0 < found["tail_share"] <= 0.2
+    assert found["tail"] == (counts < edges[-1]).sum() > 0
 
 
 def test_what_captions_say_and_never_say(run: Run, texts: list[str]) -> None:
