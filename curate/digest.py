@@ -125,7 +125,7 @@ def order_of(words: UInt64s) -> npt.NDArray[np.int64]:
     """Indices that sort (n, 2) words ascending; equal ones stay in order."""
     high = np.ascontiguousarray(words[:, 0])
     order = np.argsort(high)  # quick, not stable: rows whose high words meet are few, and sorted again
-    high = high[order]
+    high = np.take(high, order)
     same = np.flatnonzero(high[1:] == high[:-1])
     if same.size:
         places = np.union1d(same, same + 1)

@@ -189,12 +189,13 @@ class View:
     def _judge(self, node: Node, codes: Codes, clause: Clause) -> None:
         alive = codes == 0
         frame, errors = self.ask(clause.columns, alive)
-        rows = np.flatnonzero(alive)
-        broken = errors.to_numpy()
-        codes[rows[broken]] = node.code("quarantined", clause.text)
-        answer = clause.evaluate(frame)
-        codes[rows[~broken & (answer.is_null().to_numpy())]] = node.code("no evidence", clause.text)
-        codes[rows[~broken & (~answer.fill_null(True).to_numpy())]] = node.code("dropped", clause.text)
+        answer, broken = clause.evaluate(frame), errors.to_numpy()
+        found = np.where(answer.fill_null(True).to_numpy(), np.uint16(0), np.uint16(node.code("dropped", clause.text)))
+        if answer.null_count():
+            found[answer.is_null().to_numpy()] = node.code("no evidence", clause.text)
+        if broken.any():
+            found[broken] = node.code("quarantined", clause.text)
+        codes[alive] = found
 
     def barred(self, rule: Lawful, alive: Mask) -> tuple[Mask, Mask]:
         """Which of the rows alive are restricted, and of which that cannot be measured."""

@@ -73,3 +73,8 @@ def test_a_folder_is_the_names_and_contents_of_its_files(tmp_path):
     (twin / "a").write_bytes(b"1")
     assert sha256_path(twin) in digests
     assert len(digests) == 3
+
+
+def test_rows_whose_high_words_meet_are_ordered_by_the_low_and_equal_ones_stay_in_order():
+    words = np.random.default_rng(0).integers(0, 3, (500, 2)).astype(np.uint64)
+    assert order_of(words).tolist() == np.lexsort((words[:, 1], words[:, 0])).tolist()

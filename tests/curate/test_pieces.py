@@ -84,3 +84,13 @@ def test_an_interrupted_index_is_finished_by_the_next(tmp_path, store, monkeypat
     monkeypatch.undo()
     assert index_pool(pool, store, InProcess(), silent)
     assert hex_of(read_uids(store, pool_key(pool), 1)) == hex_of(pool.uids(pool.shards[1])[0])
+
+
+def test_attempts_of_a_driver_that_died_are_forgotten(tmp_path, store):
+    pool = pool_of(tmp_path / "pool", 3, uid=["a", "b", "c"])
+    key = pool_key(pool)
+    store.put_frame(key, "uids-000000", pl.DataFrame({"high": [1], "low": [2]}, schema={"high": pl.UInt64, "low": pl.UInt64}))
+    assert index_pool(pool, store, InProcess(), silent)
+    listed = {store.json(name)["key"] for name in store.storage.list(f"{key}/uids/")}
+    assert listed == set(store.storage.list(f"{key}/parts/"))
+    assert hex_of(read_uids(store, key, 0)) == hex_of(pool.uids(pool.shards[0])[0])
