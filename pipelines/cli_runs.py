@@ -12,7 +12,7 @@ import typer
 
 from curate.audit import trusted_dropped
 from curate.errors import CeterisError
-from curate.quarantine import quarantined
+from curate.quarantine import quarantined, restricted
 from pipelines import caption_tables, captions, planted, show, verbs
 from pipelines.contaminated import Contaminated, contaminated
 from pipelines.model_export import LAYOUT as MODEL_LAYOUT
@@ -98,6 +98,9 @@ def audit(
     quarantine: Annotated[
         bool, typer.Option("--quarantine", help="instead: the files and rows that could not be read or measured")
     ] = False,
+    barred: Annotated[
+        bool, typer.Option("--restricted", help="instead: the addresses of rows that the recipe restricts; nothing of their content")
+    ] = False,
     dedup: Annotated[
         bool, typer.Option("--dedup", help="instead: plant near-duplicates in a sample of the texts; measure recall and precision")
     ] = False,
@@ -132,6 +135,12 @@ def audit(
     if contamination:
         hits = contaminated(at, subset)
         say({"items": hits.items.to_dicts(), "subsets": hits.subsets.to_dicts(), "unchecked": hits.unchecked}) if as_json else _hits(hits)
+        return
+    if barred:
+        rows = restricted(at)
+        say(rows.to_dicts()) if as_json else show.table(
+            f"{rows.height:,} restricted rows", rows.columns, [list(row) for row in rows.rows()]
+        )
         return
     if concepts:
         spread = captions.tails(at, subset, at_most, tail)
