@@ -134,7 +134,8 @@ def _walk(handle: int, total: int) -> Iterator[Member]:
             elif kind == b"x":
                 pax = _records(data)
             continue
-        size = int(pax["size"]) if pax.get("size", "").isdecimal() else size
+        claimed = pax.get("size", "")
+        size = int(claimed) if claimed.isdecimal() and len(claimed) < 20 else size
         extended = kind == _SPARSE and bool(block[482])
         while extended:
             extended = bool(os.pread(handle, BLOCK, at)[504:505].strip(b"\0"))
@@ -146,7 +147,7 @@ def _walk(handle: int, total: int) -> Iterator[Member]:
             raise TarError("truncated", f"{name!r} has {size} bytes from byte {at} on, the file ends at {total}")
         folder = kind == b"5" or (kind == b"\0" and name.endswith("/"))
         if not folder:
-            yield Member(name, at, size, _code(name, kind, sparse))
+            yield Member(name, at, held, _code(name, kind, sparse))
         at += _padded(held)
         long_name, pax = "", {}
     if not ended:

@@ -179,6 +179,50 @@ def test_no_flipped_bit_in_a_header_gives_other_samples(tmp_path):
     assert len(refused) > 390
 
 
+def test_whatever_is_changed_there_are_samples_or_a_reason(tmp_path):
+    members = [*sample(0), (special("1.jpg", tarfile.SYMTYPE, "x"), b""), ("a" * 200 + ".jpg", b"1"), *sample(2)]
+    draw = np.random.default_rng(0)
+    refused = []
+    for format_ in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
+        whole = tar(tmp_path / "a.tar", members, format_).read_bytes()
+        headers = [at for at in range(0, len(whole), 512) if whole[at + 257 : at + 262] == b"ustar"]
+        for _ in range(300):
+            at = int(draw.choice(headers))
+            block = bytearray(whole[at : at + 512])
+            for place in draw.integers(512, size=int(draw.integers(1, 40))).tolist():
+                block[place] = int(draw.integers(256))
+            block[148:156] = b" " * 8
+            block[148:156] = b"%06o\0 " % sum(block)  # a header whose sum is right
+            (tmp_path / "b.tar").write_bytes(whole[:at] + block + whole[at + 512 :])
+            try:
+                samples = samples_of(tmp_path / "b.tar")
+            except TarError as error:
+                refused.append(error.code)
+                continue
+            for part_ in ("image", "txt", "json"):
+                ends = samples.offsets[part_] + samples.sizes[part_]
+                assert len(ends) == len(samples.keys)
+                assert ends.max(initial=0) <= len(whole)
+    assert set(refused) == {"bad_header", "truncated"}
+
+
+def test_sizes_that_nothing_holds(tmp_path):
+    link = special("0.jpg", tarfile.SYMTYPE, "x").tobuf(tarfile.GNU_FORMAT)
+    for field in (b"\x80" + b"\x7f" * 11, b"\xff" * 12, b"7" * 12, b"9" * 12):
+        header = bytearray(link)
+        header[124:136], header[148:156] = field, b" " * 8
+        header[148:156] = b"%06o\0 " % sum(header[:512])
+        (tmp_path / "a.tar").write_bytes(bytes(header) + bytes(1024))
+        if field[0] == 0x80 or field == b"7" * 12:
+            assert samples_of(tmp_path / "a.tar").sizes["image"].tolist() == [0]
+        else:
+            with pytest.raises(TarError, match=r"the header at byte 0 is damaged"):
+                samples_of(tmp_path / "a.tar")
+    info = tarfile.TarInfo("x")
+    info.type, data = tarfile.XHDTYPE, b"5013 size=" + b"9" * 5002 + b"\n"
+    assert samples_of(tar(tmp_path / "a.tar", [(info, data), ("0.jpg", b"1")])).sizes["image"].tolist() == [1]
+
+
 @pytest.mark.parametrize("data", [b"<html>" * 200, b"\x00" * 100, b"PAR1" + b"x" * 2000])
 def test_other_files_are_no_tars(tmp_path, data):
     (tmp_path / "a.tar").write_bytes(data)
