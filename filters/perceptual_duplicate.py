@@ -39,7 +39,7 @@ def links(sketches: Sketches, *, quality: int = 50, colours: float = 255.0, floo
     """Every pair whose hashes differ in at most 256 (1 - `floor`) of their 256 bits; the similarity is the share of equal bits.
 
     Meta's distance for a match is 31, similarity .8789, which is the default; unrelated images are 128 apart. Every such pair is found,
-    see `filters/_hamming.py`; a floor of .816 (47 bits) takes 4 times as long, .753 (63) 20 times. Images of a lower `quality` are no
+    see `filters/_hamming.py`; a floor of .816 (47 bits) takes up to 8 times as long, .753 (63) 40 times. Images of a lower `quality` are no
     candidates. Hashes see no colours: `colours` is how far apart the mean ones of 4 x 4 parts may be (root of the mean squared difference,
     of 255). Re-encoded copies lie below 4, darker and grey ones far above; with 8, pictures that differ in nothing else are two, and the
     hash may be loose and the quality low. Memory holds 110 bytes an image, however many pairs there are.

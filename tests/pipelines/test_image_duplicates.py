@@ -94,3 +94,16 @@ def test_leaked_evaluation_pictures_are_named_and_leave(planted: tuple[Run, pl.D
     assert listed.items.filter(subset="clean").height == 0
     flagged = run.evidence("leaks").filter(pl.col("items") > 0)["row"].to_numpy().astype(np.int64)
     assert truth["leak_of"].is_not_null().to_numpy()[flagged].mean() >= 0.9
+
+
+def test_sharding_and_order_of_the_pool_change_no_subset(planted: tuple[Run, pl.DataFrame], tmp_path: Path) -> None:
+    """The same rows turned round, in three shards; the models are in the store already."""
+    run, _ = planted
+    folder = Path(run.store.address).parent
+    rows = pl.read_parquet(folder / "shards" / "*.parquet").reverse()
+    for shard in range(3):
+        rows[shard::3].write_parquet(tmp_path / f"{shard}.parquet", row_group_size=100)
+    again = verbs.run(Recipe.load(folder / "copies.yaml"), tmp_path, store=folder / "store", executor=InProcess())
+    assert again.facts["models"] == run.facts["models"]
+    for subset in ("hashed", "loose", "twins", "seen", "clean"):
+        assert again.facts["subsets"][subset] == run.facts["subsets"][subset]
