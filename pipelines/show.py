@@ -120,7 +120,11 @@ def pool(about: Mapping[str, Any]) -> None:
     size = f"{about['rows']:,} rows in {about['shards']} shards, {_bytes(about['bytes'])}"
     line(f"{about['path']}: {about['layout']}, {about['modality']}, {size}")
     table("roles", ["role", "column"], list(about["roles"].items()))
-    line(f"columns for rules: {', '.join(f'pool.{name} ({dtype})' for name, dtype in about['columns'].items()) or 'none'}")
+    columns = {name: f"pool.{name} ({dtype})" for name, dtype in about["columns"].items()}
+    vectors = [columns.pop(name) for name, dtype in about["columns"].items() if dtype.startswith("vector of")]
+    line(f"columns for rules: {', '.join(columns.values()) or 'none'}")
+    if vectors:
+        line(f"columns for signals and models only: {', '.join(vectors)}")
     for row in about["sample"]:
         line("  " + "; ".join(f"{role}: {value}".replace("\n", " ") for role, value in row.items()))
     if about["unreadable"]:
