@@ -9,12 +9,16 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
+from typer.testing import CliRunner
 
 from curate.digest import hex_of
+from curate.errors import CeterisError
 from curate.executor import InProcess
 from curate.pool import Pool
 from curate.recipe import Recipe
 from pipelines import verbs
+from pipelines.cli import app
 from pipelines.training import evaluate
 
 
@@ -89,3 +93,39 @@ def test_parquet_leaves_with_its_images(done, same, tmp_path):
     images = pl.concat([pool.read(shard, roles=["image", "uid"]).frame for shard in pool.shards])
     first = [done.pool.read(shard, roles=["image", "uid"]).frame for shard in done.pool.shards]
     assert images.join(pl.concat(first), on=["image", "uid"]).height == 100
+
+
+def test_the_command_line_exports_tars_with_faces_blurred(place, tmp_path):
+    folder = tmp_path / "pool"
+    folder.mkdir()
+    table = pq.read_table(place / "shards" / "part-00000.parquet").slice(0, 40)
+    pq.write_table(table.append_column("face_bboxes", pa.array([[[0.1, 0.1, 0.5, 0.5]]] * 40)), folder / "a.parquet")
+    (tmp_path / "r.yaml").write_text("{pool: {path: pool/}, stages: {a: {keep: pool.text is not None}}, subsets: [a]}")
+    run = verbs.run(Recipe.load(tmp_path / "r.yaml"), store=tmp_path / "store", executor=InProcess())
+    asked = ["export", "a", str(tmp_path / "out"), "--layout", "webdataset", "--blur", "faces", "--store", str(tmp_path / "store")]
+    shown = CliRunner().invoke(app, asked)
+    assert shown.exit_code == 0, shown.output
+    about = json.loads((tmp_path / "out" / "export.json").read_text())
+    broken = sum(about["left_out"].values())
+    kept = about["written"] - about["without_image"]
+    assert (about["blurred_images"], kept + broken) == (kept, len(run.subset("a")))
+    assert f"blurred {kept} faces in {kept} images" in shown.output
+    pool = Pool.open(tmp_path / "out")
+    after = pool.read(pool.shards[0], roles=["uid", "image"]).frame.drop_nulls()
+    was = {row["uid"]: row["image"]["bytes"] for row in table.to_pylist()}
+    assert after.height == kept
+    for uid, image in after.rows():
+        with Image.open(io.BytesIO(image)) as now, Image.open(io.BytesIO(was[uid])) as before:
+            assert (now.format, now.size) == (before.format, before.size)
+    with pytest.raises(CeterisError, match=r"nothing called eyes can be blurred"):
+        verbs.export(run.subset("a"), tmp_path / "new", blur="eyes")
+
+
+def test_vectors_are_shown_apart_from_what_rules_can_use(tmp_path):
+    pq.write_table(pa.table({"uid": ["0" * 32], "text": ["a"], "url": ["b"], "original_width": [1]}), tmp_path / "0.parquet")
+    np.savez(tmp_path / "0.npz", l14_img=np.zeros((1, 768), np.float16))
+    shown = CliRunner().invoke(app, ["pool", str(tmp_path)])
+    assert shown.exit_code == 0, shown.output
+    said = " ".join(shown.output.split())
+    assert "pool.original_width (Int64)" in said
+    assert "columns for signals and models only: pool.l14_img (vector of 768)" in said
