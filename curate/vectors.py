@@ -126,7 +126,8 @@ def listed(array: Any, length: int) -> Values:
     lengths = pc.list_value_length(array).to_numpy(zero_copy_only=False).astype(np.float64)  # null reads NaN
     fits = lengths == length
     numbers = pc.list_flatten(array.filter(pa.array(fits)))
-    values, codes = vectors(np.asarray(numbers.to_numpy(zero_copy_only=False), np.float64).reshape(-1, length))
+    flat = numbers.to_numpy(zero_copy_only=False)  # null reads NaN
+    values, codes = vectors((flat if flat.dtype.kind == "f" else flat.astype(np.float64)).reshape(-1, length))
     where = np.where(fits, np.cumsum(fits) - 1, 0)
     frame = pl.DataFrame({"value": values, "code": codes}) if fits.any() else pl.DataFrame({"value": [None], "code": [None]})
     frame = frame.cast({"value": pl.Binary, "code": pl.String})[where].with_columns(fits=pl.Series(fits), wrong=pl.Series(lengths >= 0))
