@@ -9,6 +9,7 @@ import polars as pl
 from curate.decisions import Decided
 from curate.digest import UInt64s, hex_of, row_hash, words_of, words_of_hex
 from curate.errors import CeterisError, nearest
+from curate.explain import entry_draws
 from curate.pieces import open_pool, read_originals, read_uids
 from curate.plan import LAWFUL, POOL, RESTRICTED, UNSEEN, parted
 from curate.pool import Pool
@@ -33,6 +34,10 @@ def why(run: Run, uid: str) -> dict[str, Any]:
             decided = run.decided(name)
             code = int(decided.codes(run.store, piece.number)[row - piece.start])
             stages[name] = _verdict(run, name, decided, code, number)
+            if code == 0 and decided.samples is not None:
+                stages[name]["copies"] = int(decided.copies(run.store, piece.number)[row - piece.start])
+            if (judge := _balancing(run, name, decided, code)) is not None:
+                stages[name]["entries"] = entry_draws(run, judge, shard, row, words)
     if stages.get(LAWFUL, {}).get("kind") == RESTRICTED:
         return _restricted(run, hex_of(words)[0], shard, row, stages[LAWFUL])
     read = run.unchanged.read(run.pool.shards[shard], roles=[role for role in run.pool.roles if role not in ("image", "uid")], rows=[row])
@@ -95,6 +100,15 @@ def _verdict(run: Run, name: str, decided: Decided, code: int, number: int) -> d
         if found.height:
             verdict |= {"similarity": round(float(found["similarity"][0]), 4)} | _survivor(run, deciding.node, found["survivor"][0])
     return verdict
+
+
+def _balancing(run: Run, name: str, decided: Decided, code: int) -> Decided | None:
+    """The `balance` stage that decided a row, here or before."""
+    stage = decided.reasons[code].stage if code else name
+    deciding = decided if stage == name else run.decided(stage)
+    reason = decided.reasons[code]
+    judged = code == 0 or (reason.kind == "dropped" and reason.text == run.facts["nodes"][stage]["rule"])
+    return deciding if judged and deciding.cut is not None and deciding.cut.counts is not None else None
 
 
 def _uid(run: Run, key: str, shard: int, row: int) -> str:

@@ -12,6 +12,7 @@ from curate.errors import RecipeError
 
 MERGE_ROWS = 2_000_000
 Mask = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
 
 
 def entries_of(column: pl.Series) -> tuple[pl.Series, npt.NDArray[np.int64]]:
@@ -54,20 +55,21 @@ def _merged(frames: list[pl.DataFrame]) -> pl.DataFrame:
 def drawn(rule: Balance, at_most: int, heads: pl.DataFrame, column: pl.Series, uids: UInt64s) -> tuple[Mask, Mask]:
     """Which rows an entry of theirs draws, and which have no entry. `heads` are {entry, count} of the entries with a count above t."""
     entries, rows = entries_of(column)
-    success, _ = draws(rule, at_most, heads, entries, uids[rows])
+    success, _, _ = draws(rule.seed, at_most, heads, entries, uids[rows])
     kept, matched = np.zeros(len(column), bool), np.zeros(len(column), bool)
     kept[rows[success]], matched[rows] = True, True
     return kept, ~matched
 
 
-def draws(rule: Balance, at_most: int, heads: pl.DataFrame, entries: pl.Series, uids: UInt64s) -> tuple[Mask, npt.NDArray[np.float64]]:
-    """Of entries, each with its row's uid: whether it draws the row, and with what probability it did."""
-    known = heads.with_columns(pl.col("entry").cast(entries.dtype))
+def draws(seed: int, at_most: int, counts: pl.DataFrame, entries: pl.Series, uids: UInt64s) -> tuple[Mask, Floats, Floats]:
+    """Of entries, each with its row's uid: whether it draws the row, with what probability, and its count. Entries that `counts` lacks have
+    a count of t at most."""
+    known = counts.with_columns(pl.col("entry").cast(entries.dtype))
     found = pl.DataFrame({"entry": entries}).join(known, on="entry", how="left", maintain_order="left")["count"]
     count = found.fill_null(at_most).to_numpy().astype(np.float64)
     success = count <= at_most
     unsure = np.flatnonzero(~success)
     numbers = entries.gather(unsure).to_numpy() if entries.dtype == pl.UInt32 else np.zeros(unsure.size)  # a row has one name only
-    bits = h_with("balance", rule.seed, uids[unsure], numbers.astype(np.uint64))[:, 0]
+    bits = h_with("balance", seed, uids[unsure], numbers.astype(np.uint64))[:, 0]
     success[unsure] = (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53 * count[unsure] < at_most
-    return success, np.minimum(1.0, at_most / np.maximum(count, 1.0))
+    return success, np.minimum(1.0, at_most / np.maximum(count, 1.0)), count

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from curate.digest import UInt64s, h, order_of, sha256
 from curate.errors import CeterisError
 
@@ -28,6 +30,11 @@ class Arm:
             raise CeterisError(
                 f"arm {self.name!r}: a random arm has a size, and no other arm has", fix="give `size` with kind `random` alone"
             )
+
+    @property
+    def rows(self) -> int:
+        """Different rows, whatever their copies."""
+        return len(np.unique(self.uids, axis=0)) if self.size is None else self.size
 
     def members(self, seed: int) -> UInt64s:
         """The rows this arm trains on with this seed."""

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from curate.digest import UInt64s
 from curate.errors import CeterisError
+from curate.membership import Copies, combined_copies
 from curate.pieces import open_pool
 from curate.plan import POOL, root_of
 from curate.pool import Pool
@@ -29,7 +30,8 @@ class Arms:
 def arms_of(run: Run, rows: Rows, trained_on: UInt64s) -> Arms:
     """The whole pool, every subset of the recipe, and for each a random draw of its size and the recipe without its last stage.
 
-    Only rows that the instrument can decode count, so sizes are equal where they must be. `trained_on` are the uids of trusted rows.
+    A size is a number of rows, whatever their copies: a draw shows as many different rows as the candidate, each equally often. Only rows
+    that the instrument can decode count, so sizes are equal where they must be. `trained_on` are the uids of trusted rows.
     """
     uids = run.uids()
     usable = np.zeros(len(uids), bool)
@@ -41,16 +43,18 @@ def arms_of(run: Run, rows: Rows, trained_on: UInt64s) -> Arms:
     for name in run.facts["subsets"]:
         if name == POOL:
             continue
-        chosen = uids[_mask(run, name) & root]
+        times = np.where(root, run.copies(name), 0)
+        chosen = np.repeat(uids, times, axis=0)
         if not len(chosen):
             raise CeterisError(f"the subset {name} has no row that can be trained on", where=run.folder, fix="loosen its rules")
         arms[name] = Arm(name, "candidate", chosen)
         contrasts.append((name, WHOLE))
-        draw = f"random {len(chosen)}"
-        arms.setdefault(draw, Arm(draw, "random", whole, len(chosen)))
+        size = int((times > 0).sum())
+        draw = f"random {size}"
+        arms.setdefault(draw, Arm(draw, "random", whole, size))
         contrasts.append((name, draw))
-        for label, mask in _without_last_stage(run, name):
-            arms.setdefault(label, Arm(label, "parent", uids[mask & root]))
+        for label, copies in _without_last_stage(run, name):
+            arms.setdefault(label, Arm(label, "parent", np.repeat(uids, np.where(root, copies, 0), axis=0)))
             contrasts.append((name, label))
     if len(trained_on):
         arms[TRUSTED_ONLY] = Arm(TRUSTED_ONLY, "trusted", rows.uids[np.sort(rows.indices(trained_on))])
@@ -65,18 +69,19 @@ def _mask(run: Run, node: str) -> npt.NDArray[np.bool_]:
     return np.ones(run.pool.rows, bool) if node == POOL else run.codes(node) == 0
 
 
-def _without_last_stage(run: Run, name: str) -> Iterator[tuple[str, npt.NDArray[np.bool_]]]:
-    """Of a rule stage its parents' rows; of `minus` its first operand; of `all_of` each operand; of `any_of` nothing."""
+def _without_last_stage(run: Run, name: str) -> Iterator[tuple[str, Copies]]:
+    """Each row's copies: of a rule stage in its parents; of `minus` in its first operand; of `all_of` in each; of `any_of` nothing."""
     node = run.facts["nodes"][name]
     if node["rule"] is not None:
         decided = run.decided(name)
         combined = {f"{word} {parent}" for parent in node["parents"] for word in ("in", "not known whether in")}
         own = [code for code, reason in enumerate(decided.reasons) if reason.stage == name and reason.text not in combined]
         codes = run.codes(name)
-        yield _named(run, name, node["parents"]), (codes == 0) | np.isin(codes, own)
+        before = combined_copies(node["combinator"], [run.copies(parent) for parent in node["parents"]])
+        yield _named(run, name, node["parents"]), np.where((codes == 0) | np.isin(codes, own), before, 0)
     elif node["combinator"] in ("minus", "all_of"):
         for parent in node["parents"][: 1 if node["combinator"] == "minus" else None]:
-            yield _named(run, name, [parent]), _mask(run, parent)
+            yield _named(run, name, [parent]), run.copies(parent)
 
 
 def _named(run: Run, name: str, parents: list[str]) -> str:

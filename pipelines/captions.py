@@ -12,7 +12,7 @@ import polars as pl
 from curate.balance import Balance
 from curate.errors import CeterisError
 from curate.model import loaded, shelve
-from curate.plan import POOL
+from curate.plan import POOL, parted
 from curate.record import Run
 from filters import concept_list, entity_list
 from filters._buffers import flat
@@ -181,6 +181,16 @@ def _of_subset(run: Run, subset: str, evidence: pl.DataFrame) -> tuple[int, pl.D
     node = run.node_of(subset)
     kept = run.codes(node) == 0 if node != POOL else np.ones(run.pool.rows, np.bool_)
     return int(kept.sum()), evidence.filter(pl.Series(kept[evidence["row"].to_numpy()]))
+
+
+def name_entries(run: Run, story: dict[str, Any]) -> dict[str, Any]:
+    """A row's story with the texts of the entries that `balance` drew it by, where a list that is still in the store numbers them."""
+    for verdict in story["stages"].values():
+        signal = parted(run.facts["nodes"][verdict["stage"]]["columns"][0])[0] if "entries" in verdict else POOL
+        if run.facts["measures"].get(signal, {}).get("signal") in _LISTS:
+            texts = _entries(run, signal)
+            verdict["entries"] = [{**one, "entry": texts[one["entry"]], "number": one["entry"]} for one in verdict["entries"]]
+    return story
 
 
 def _entries(run: Run, name: str) -> pl.Series:

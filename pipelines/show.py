@@ -164,7 +164,8 @@ def funnel(lines: Sequence[Mapping[str, Any]]) -> None:
     """Rows in, kept and why not, stage by stage."""
     rows: list[list[Any]] = []
     for at in lines:
-        rows.append([at["stage"], at["in"], at["kept"], "" if at["cut"] is None else f"cut at {at['cut']:.4g}"])
+        kept = f"{at['kept']:,} ({at['samples']:,} samples)" if at.get("samples", at["kept"]) != at["kept"] else at["kept"]
+        rows.append([at["stage"], at["in"], kept, "" if at["cut"] is None else f"cut at {at['cut']:.4g}"])
         rows += [["", "", "", f"{reason['rows']:,} {reason['kind']}: {reason['text']}"] for reason in at["reasons"]]
         rows += [["", "", "", at["note"]]] if at.get("note") else []
     table("funnel", ["stage", "in", "kept", "why not"], rows, right=(1, 2))
@@ -204,6 +205,14 @@ def told(stage: str, verdict: Mapping[str, Any], values: Mapping[str, Any]) -> s
     if "survivor" in verdict:
         place = f" of {verdict['survivor_pool']}" if "survivor_pool" in verdict else ""
         text += f" (survivor {verdict.get('survivor_original', verdict['survivor'])}{place}, similarity {verdict['similarity']:.3f})"
+    if verdict.get("copies", 1) != 1:
+        text += f" (used {verdict['copies']} times)"
+    if "entries" in verdict:
+        drawn = [
+            f"{one['entry']} {'drew it' if one['drew'] else 'did not'}: p {one['p']:.3g} of {one['count']:,} rows"
+            for one in verdict["entries"]
+        ]
+        return text + f"; {'; '.join([*drawn[:LISTED], *(['...'] if len(drawn) > LISTED else [])])}"
     looked = [f"{name} is {_cell(value)}" for name, value in values.items() if re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", rule)]
     return text + (f"; {', '.join(looked)}" if looked else "")
 

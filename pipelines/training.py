@@ -124,7 +124,7 @@ def _evaluate(run: Run, scale: Scale, named: str, seeds: tuple[int, ...], execut
             if key not in jobs and not (store.path(key) / "train.json").is_file():
                 jobs[key] = Job(place, named, _members(place, arm.members(seed)), seed, store.path(key))
         identity = members_digest(arm.uids) if arm.size is None else digest_of(["random", arm.size, members_digest(arm.uids)])
-        arms[name] = Entered(name, identity[:16], arm.kind, arm.size or len(arm.uids), scores)
+        arms[name] = Entered(name, identity[:16], arm.kind, arm.rows, scores)
     _train(jobs, executor, progress)
     leaked = frozenset(leaks["item"].to_list())
     done = Evaluation(store, run.folder, run.facts["pool"], scale, folder, arms, found.contrasts, leaked, len(rows.rejected), len(jobs))

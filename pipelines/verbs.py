@@ -21,6 +21,7 @@ from curate.record import Run, Selected
 from curate.run import Outcome, resolve
 from curate.run import run as select
 from curate.store import Store
+from pipelines.captions import name_entries
 from pipelines.catalog import catalogue
 
 STORE = ".ceteris"
@@ -135,7 +136,7 @@ def run_with_effort(
 
 def why(run: Run, uid: str) -> dict[str, Any]:
     """Every value, rule, cut and survivor of one row."""
-    return auditing.why(run, uid)
+    return name_entries(run, auditing.why(run, uid))
 
 
 def near(run: Run, stage: str, count: int = 5) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from curate.digest import (
     canonical_json,
     digest_of,
     h,
+    h_with,
     hex_of,
     order_of,
     row_hash,
@@ -78,3 +79,14 @@ def test_a_folder_is_the_names_and_contents_of_its_files(tmp_path):
 def test_rows_whose_high_words_meet_are_ordered_by_the_low_and_equal_ones_stay_in_order():
     words = np.random.default_rng(0).integers(0, 3, (500, 2)).astype(np.uint64)
     assert order_of(words).tolist() == np.lexsort((words[:, 1], words[:, 0])).tolist()
+
+
+def test_pairs_hash_apart_from_each_other_and_from_uids_alone():
+    uids = np.random.default_rng(0).integers(0, 2**64, (200, 2), dtype=np.uint64)
+    pairs = [(seed, number) for seed in (0, 1) for number in (0, 1, 2**32 - 1)]
+    found = np.concatenate([h_with("balance", seed, uids, np.full(200, number, np.uint64)) for seed, number in pairs])
+    every = np.concatenate([found, h("balance", 0, uids), h("random", 0, uids), h_with("random", 0, uids, np.zeros(200, np.uint64))])
+    assert len(np.unique(every, axis=0)) == len(every)
+    again = h_with("balance", 0, uids[::-1], np.full(200, 1, np.uint64))
+    assert (again[::-1] == found[200:400]).all()
+    assert abs((found[:, 0] >> np.uint64(63)).mean() - 0.5) < 4 * 0.5 / 1_200**0.5

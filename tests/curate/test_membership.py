@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.membership import inherited
+from curate.membership import combined_copies, inherited
 from curate.plan import IN, Node, Reason
 
 # Of each parent: in, dropped, no evidence, quarantined, and dropped further up by a stage that parents share.
@@ -82,3 +82,15 @@ def test_a_stage_after_another_takes_its_codes_over_as_its_own():
 
 def test_the_pool_holds_every_row():
     assert inherited(Node("pool", "id", "pool", (), None, (IN,), ()), [], 3).tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("combinator", "expected"),
+    [("after", [3, 0, 1, 65_535]), ("all_of", [2, 0, 0, 1]), ("any_of", [3, 5, 1, 65_535]), ("minus", [3, 0, 1, 65_535])],
+)
+def test_copies_combine_as_multisets_do(combinator, expected):
+    parents = [np.array([3, 0, 1, 65_535], np.uint16), np.array([2, 5, 0, 1], np.uint16)]
+    found = combined_copies(combinator, parents)
+    assert (found.tolist(), found.dtype) == (expected, np.uint16)
+    found[:] = 9
+    assert parents[0].tolist() == [3, 0, 1, 65_535], "a parent's copies stay its own"

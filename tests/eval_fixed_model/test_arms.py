@@ -44,3 +44,8 @@ def test_sizes_belong_to_random_arms_alone(pool: UInt64s) -> None:
         Arm("c", "candidate", pool, 3)
     with pytest.raises(CeterisError, match="1001 rows was asked of a pool of 1000"):
         random_members(pool, 1001, 0)
+
+
+def test_the_rows_of_an_arm_are_counted_without_their_copies(pool: UInt64s) -> None:
+    assert Arm("twice", "candidate", np.repeat(pool[:10], 2, axis=0)).rows == 10
+    assert Arm("r", "random", pool, 7).rows == 7

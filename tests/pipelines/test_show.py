@@ -1,0 +1,28 @@
+"""What people see of rows that are used more than once, and of entries that draw."""
+
+from typing import Any
+
+import pytest
+
+from pipelines import show
+
+
+def test_a_funnel_tells_samples_where_they_differ_from_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    line: dict[str, Any] = {"in": 3_000, "kept": 1_200, "reasons": [], "cut": None, "note": None}
+    show.funnel([{**line, "stage": "drawn", "samples": 5_000}, {**line, "stage": "once", "samples": 1_200}, {**line, "stage": "plain"}])
+    drawn, once, plain = capsys.readouterr().out.splitlines()[-3:]
+    assert drawn.split(maxsplit=2)[2] == "1,200 (5,000 samples)"
+    assert once.split()[1:] == plain.split()[1:] == ["3,000", "1,200"]
+
+
+def test_a_verdict_tells_copies_and_the_draw_of_every_entry() -> None:
+    rule = "balance concepts.entries, at most 20, seed 0"
+    entries = [{"entry": "dog", "count": 100, "p": 0.2, "drew": False}, {"entry": "agate", "count": 3, "p": 1.0, "drew": True}]
+    verdict = {"kind": "in", "stage": "even", "rule": rule, "copies": 4, "entries": entries}
+    assert show.told("even", verdict, {"concepts.entries": "00ff"}) == (
+        f"kept: {rule} (used 4 times); dog did not: p 0.2 of 100 rows; agate drew it: p 1 of 3 rows"
+    )
+    many = show.told("even", {**verdict, "entries": entries * 10}, {})
+    assert many.count("dog did not") == show.LISTED // 2
+    assert many.endswith("; ...")
+    assert "used" not in show.told("even", {**verdict, "copies": 1}, {})
