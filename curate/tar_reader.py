@@ -118,12 +118,9 @@ def pair_images(tar: Path, keys: pl.Series, statuses: pl.Series | None) -> Value
     the row's status says that it could not be fetched."""
     try:
         samples = known_samples(tar)
-        numbers: dict[str, int] = {}
-        for row, key in enumerate(samples.keys):
-            numbers[key] = -1 if key in numbers else row
         asked = zip(keys.to_list(), statuses.to_list() if statuses is not None else [SUCCESS] * len(keys), strict=True)
         with tar.open("rb") as stream:
-            pairs = [_image(stream.fileno(), samples, numbers.get(key), status) for key, status in asked]
+            pairs = [_image(stream.fileno(), samples, samples.rows.get(key), status) for key, status in asked]
     except (OSError, TarError):
         return nulls(pl.Binary(), len(keys), UNREADABLE)
     return _values(pairs, pl.Binary())

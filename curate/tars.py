@@ -6,6 +6,7 @@ place in a sample has an error code instead. POSIX ustar and pax, GNU long names
 """
 
 import os
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -51,10 +52,11 @@ class Member(NamedTuple):
 
 
 class Samples(NamedTuple):
-    """The samples of a tar, in the order in which each appears first. For each part: offsets and sizes (-1: it has none), and the codes of
-    those that cannot be read, by row."""
+    """The samples of a tar, in the order in which each appears first, and the number of each key (-1: several samples have it). For each
+    part: offsets and sizes (-1: it has none), and the codes of those that cannot be read, by row."""
 
     keys: list[str]
+    rows: dict[str, int]
     offsets: dict[str, npt.NDArray[np.int64]]
     sizes: dict[str, npt.NDArray[np.int64]]
     codes: dict[str, dict[int, str]]
@@ -67,19 +69,24 @@ def samples_of(path: Path) -> Samples:
     Members without a key (hidden, or without a dot) and folders are no samples.
     """
     keys: list[str] = []
-    latest: dict[str, int] = {}
-    places: dict[tuple[str, int], tuple[int, int]] = {}
+    rows: dict[str, int] = {}
+    repeated: set[str] = set()
+    offsets, sizes = ({part: array("q") for part in LIMITS} for _ in range(2))
     codes: dict[str, dict[int, str]] = {part: {} for part in LIMITS}
     for member in members_of(path):
         key, part = split(member.name)
         if not key:
             continue
-        row = latest.get(key, -1)
-        twice = row >= 0 and (part, row) in places
+        row = rows.get(key, -1)
+        twice = row >= 0 and part is not None and offsets[part][row] >= 0
         if row < 0 or (twice and row != len(keys) - 1):
+            if row >= 0:
+                repeated.add(key)
             row, twice = len(keys), False
-            latest[key] = row
+            rows[key] = row
             keys.append(key)
+            for numbers in (*offsets.values(), *sizes.values()):
+                numbers.append(-1)
         if part is None:
             continue
         code = (TWO_IMAGES if part == IMAGE else DUPLICATE) if twice else member.code
@@ -87,11 +94,9 @@ def samples_of(path: Path) -> Samples:
             code = TOO_LARGE
         if code:
             codes[part][row] = code
-        places[part, row] = (member.offset, member.size)
-    offsets, sizes = ({part: np.full(len(keys), -1, np.int64) for part in LIMITS} for _ in range(2))
-    for (part, row), (offset, size) in places.items():
-        offsets[part][row], sizes[part][row] = offset, size
-    return Samples(keys, offsets, sizes, codes)
+        offsets[part][row], sizes[part][row] = member.offset, member.size
+    whole = [{part: np.frombuffer(numbers, np.int64) for part, numbers in each.items()} for each in (offsets, sizes)]
+    return Samples(keys, {**rows, **dict.fromkeys(repeated, -1)}, whole[0], whole[1], codes)
 
 
 def split(name: str) -> tuple[str, str | None]:
