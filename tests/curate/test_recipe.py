@@ -268,7 +268,7 @@ def test_json_schema_is_published_and_describes_every_key():
     assert names <= set(schema["$defs"])
     assert all(each.get("additionalProperties") is False for each in schema["$defs"].values() if each["type"] == "object")
     keep = schema["$defs"]["StageKeys"]["properties"]["keep"]
-    assert [each.get("title") for each in keep["anyOf"]] == [None, "top", "one_per", "random", "mix"]
+    assert [each.get("title") for each in keep["anyOf"]] == [None, "top", "one_per", "random", "mix", "balance", "repeat", "soft_cap"]
 
 
 SHIPPED = sorted((Path(__file__).parents[2] / "pipelines" / "recipes").glob("*.yaml"))
