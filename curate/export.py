@@ -78,6 +78,9 @@ def export(
         if layout != "parquet" or changes:
             (attempt / "export.json").write_text(json.dumps({**about, "files": files}, indent=2) + "\n", encoding="utf-8")
         attempt.replace(out)
+    except OSError as error:
+        fix = "make room (webdataset needs the subset's size twice while it is written), or name another folder"
+        raise CeterisError(f"cannot write there: {error.strerror or error}", where=str(out), fix=fix) from error
     finally:
         shutil.rmtree(attempt, ignore_errors=True)
     return {**about, "files": files}
@@ -99,5 +102,7 @@ def _list(chosen: Subset, out: Path, layout: str) -> str:
     uids = np.repeat(chosen.uids, chosen.copies, axis=0)
     pairs = np.empty(len(uids), dtype="u8,u8")
     pairs["f0"], pairs["f1"] = uids[:, 0], uids[:, 1]
-    np.save(out / "subset.npy", pairs, allow_pickle=False)
+    with (out / "subset.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(pairs))
+        file.write(pairs.data)  # NumPy's own writing does not see a disk that is full
     return "subset.npy"

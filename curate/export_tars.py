@@ -131,7 +131,7 @@ class _Laid:
         buckets = (index["high"] >> np.uint64(32)) >> np.uint64(32 - self.bits)
         for bucket in np.unique(buckets).tolist():
             with (self.folder / f"{bucket:03d}").open("ab") as file:
-                index[buckets == bucket].tofile(file)
+                file.write(index[buckets == bucket].tobytes())  # NumPy's own writing does not see a disk that is full
 
     def __iter__(self) -> Iterator[tuple[str, str, bytes | None, bytes | None, bytes]]:
         """(key, ending, image, text, json) in the order of the hashes."""

@@ -1,6 +1,7 @@
 """Subsets as webdataset shards: every sample once, in one random order, with where it came from; equal subsets in equal bytes."""
 
 import json
+import resource
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -196,3 +197,17 @@ def test_boxes_that_cannot_be_read_keep_their_image_back():
     )
     assert found == [b"a", None, None, b"c"]
     assert (blurring.left_out, blurring.unchecked) == ({"bad_json": 1}, 1)
+
+
+@pytest.mark.parametrize("layout", ["webdataset", "npy"])
+def test_a_file_that_cannot_be_written_leaves_nothing(run, tmp_path, layout):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    run.unchanged  # noqa: B018  (what is remembered of it is written before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(CeterisError, match=r"cannot write there: File too large") as raised:
+            export(run, "a", tmp_path / "out", layout)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (raised.value.where, bool(raised.value.fix)) == (str(tmp_path / "out"), True)
+    assert list(tmp_path.iterdir()) == []
