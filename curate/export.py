@@ -3,6 +3,7 @@
 import json
 import shutil
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from curate.digest import sha256_file
 from curate.errors import CeterisError
+from curate.export_evidence import Evidence
 from curate.export_lines import write_lines
 from curate.export_parquet import write_parquet
 from curate.export_tars import write_tars
@@ -24,7 +26,13 @@ _TEXTS, _IMAGES = ("parquet", "webdataset", "jsonl.zst"), ("parquet", "webdatase
 
 
 def export(
-    run: Run, subset: str, out: Path, layout: str, redaction: Redaction | None = None, blurring: Blurring | None = None
+    run: Run,
+    subset: str,
+    out: Path,
+    layout: str,
+    redaction: Redaction | None = None,
+    blurring: Blurring | None = None,
+    evidence: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Write a subset into the new folder `out`; returns what it is: subset, digest, rows, run, recipe, pool, layout, files.
 
@@ -37,8 +45,8 @@ def export(
     times, in `parquet` and `jsonl.zst` once with the column `copies`. The folder appears whole or not at all. CeterisError if `out`
     already holds something.
 
-    With a `redaction`, texts leave changed, and with a `blurring` images; what was changed stands in export.json beside the rows. The pool
-    is never changed.
+    `evidence` adds columns to `parquet`: {name: signal.column}. With a `redaction`, texts leave changed, and with a `blurring` images; what
+    was changed stands in export.json beside the rows. The pool is never changed.
     """
     if layout not in LAYOUTS:
         raise CeterisError(f"there is no export layout {layout}", fix=f"one of {', '.join(LAYOUTS)}")
@@ -51,11 +59,16 @@ def export(
         _check_boxes(run, out, layout)
     if layout == "webdataset" and "image" not in run.pool.roles:
         raise CeterisError("webdataset holds images, and this pool has none", where=str(out), fix="export parquet or jsonl.zst")
+    if evidence and layout != "parquet":
+        raise CeterisError(f"the layout {layout} takes no columns of evidence", where=str(out), fix="export parquet")
+    added = Evidence(run, evidence) if evidence else None
     chosen = run.subset(subset)
     about: dict[str, Any] = {"subset": subset, "digest": chosen.digest, "rows": len(chosen), "run": run.folder.removeprefix("runs/")}
     about |= {"recipe": run.facts["recipe"], "pool": run.pool.id, "layout": layout}
     if (chosen.copies > 1).any():
         about["with_copies"] = int(chosen.copies.sum())
+    if evidence:
+        about["evidence"] = dict(evidence)
     changes = [each for each in (redaction, blurring) if each]
     attempt = out.absolute().parent / f".{out.name}.{uuid.uuid4().hex}"
     try:
@@ -65,7 +78,7 @@ def export(
     try:
         if layout == "parquet":
             named = about | ({"redaction": redaction.name} if redaction else {}) | ({"blurring": blurring.name} if blurring else {})
-            files = write_parquet(run, chosen, attempt, named, redaction, blurring)
+            files = write_parquet(run, chosen, attempt, named, redaction, blurring, added)
         elif layout == "webdataset":
             files, counts = write_tars(run, chosen, attempt, about, redaction, blurring)
             about |= counts

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from curate.digest import hex_of
 from curate.errors import CeterisError
+from curate.export_evidence import Evidence
 from curate.export_rows import Part, column_names, parts_of
 from curate.layouts import IMAGE, kind_of
 from curate.pieces import read_originals
@@ -20,12 +21,18 @@ ROWS_PER_FILE = 65_536
 
 
 def write_parquet(
-    run: Run, chosen: Selected, out: Path, about: dict[str, Any], redaction: Redaction | None, blurring: Blurring | None
+    run: Run,
+    chosen: Selected,
+    out: Path,
+    about: dict[str, Any],
+    redaction: Redaction | None,
+    blurring: Blurring | None,
+    evidence: Evidence | None,
 ) -> list[str]:
     """A file is closed when it holds ROWS_PER_FILE rows, or when the next shard's columns are others."""
     files: list[str] = []
     writer, columns, rows = None, pa.schema([]), 0
-    for table in _tables(run, chosen, redaction, blurring):
+    for table in _tables(run, chosen, redaction, blurring, evidence):
         if writer is None or rows >= ROWS_PER_FILE or not table.schema.equals(columns):
             if writer is not None:
                 writer.close()
@@ -46,7 +53,9 @@ def _has_our_uids(run: Run) -> bool:
     return run.pool.roles.get("uid") == "uid" and all(read_originals(run.store, run.facts["pool"], n) is None for n in shards)
 
 
-def _tables(run: Run, chosen: Selected, redaction: Redaction | None, blurring: Blurring | None) -> Iterator[pa.Table]:
+def _tables(
+    run: Run, chosen: Selected, redaction: Redaction | None, blurring: Blurring | None, evidence: Evidence | None
+) -> Iterator[pa.Table]:
     ours, repeated = _has_our_uids(run), bool((chosen.copies > 1).any())
     for part in parts_of(run, chosen):
         table = _group(run, part)
@@ -65,7 +74,7 @@ def _tables(run: Run, chosen: Selected, redaction: Redaction | None, blurring: B
         if repeated:
             kept = [_kept_as("copies", name, table.column_names) for name in table.column_names]
             table = table.rename_columns(kept).append_column("copies", pa.array(part.copies))
-        yield table
+        yield evidence.added(table, part) if evidence else table
 
 
 def _kept_as(ours: str, name: str, taken: list[str]) -> str:

@@ -224,6 +224,9 @@ def export(
     ] = "parquet",
     redact: Annotated[str | None, typer.Option(help="pii: replace e-mail and public IP addresses, phone, card and account numbers")] = None,
     blur: Annotated[str | None, typer.Option(help="faces: blur the pool's face boxes in the images that leave")] = None,
+    evidence: Annotated[
+        list[str] | None, typer.Option("--with", help="signal.column, or name=signal.column: evidence as a column; may be repeated")
+    ] = None,
     run: RunName = None,
     store: StoreAt = None,
     as_json: AsJson = False,
@@ -233,7 +236,8 @@ def export(
         made = export_model(open_run(store, run, as_json), subset, out)
         say(made) if as_json else show.line(f"the model {subset} in {out}: {', '.join(made['files'])}")
         return
-    about = verbs.export(open_run(store, run, as_json).subset(subset), out, layout, redact, blur)
+    columns = {one.partition("=")[0]: one.rpartition("=")[2] for one in evidence or []}
+    about = verbs.export(open_run(store, run, as_json).subset(subset), out, layout, redact, blur, columns)
     if as_json:
         say(about)
         return

@@ -159,15 +159,21 @@ def mixes(run: Run, by: Sequence[str] = ()) -> dict[str, pl.DataFrame]:
 
 
 def export(
-    subset: Selected, out: str | Path, layout: str = "parquet", redact: str | None = None, blur: str | None = None
+    subset: Selected,
+    out: str | Path,
+    layout: str = "parquet",
+    redact: str | None = None,
+    blur: str | None = None,
+    evidence: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Write a subset out as `parquet` rows, `jsonl.zst`, `webdataset` shards, a list of `uids` or DataComp's `npy`; returns what it is.
 
     `redact="pii"`: texts leave without the personal data that the filter `pii` counts (but private addresses), placeholders in their place.
-    `blur="faces"`: images leave with the boxes of the role face_boxes blurred.
+    `blur="faces"`: images leave with the boxes of the role face_boxes blurred. `evidence={"score": "match.score"}`: `parquet` rows leave
+    with what signals measured; vectors as lists of floats.
     """
     redaction, blurring = _redaction(redact) if redact else None, _blurring(blur) if blur else None
-    return write_out(subset.run, subset.name, Path(out), layout, redaction, blurring)
+    return write_out(subset.run, subset.name, Path(out), layout, redaction, blurring, evidence)
 
 
 def _blurring(name: str) -> Blurring:

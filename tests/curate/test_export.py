@@ -212,3 +212,33 @@ def test_what_holds_no_text_cannot_be_redacted(finished, tmp_path):
         export(finished, "best", tmp_path / "out", "uids", Redaction("ells", hushed))
     assert raised.value.fix
     assert not (tmp_path / "out").exists()
+
+
+def test_evidence_leaves_as_columns_under_the_names_given(do, store, texts, tmp_path):
+    text = "{errors_at_most: 1.0, stages: {a: {keep: 'pool.quality > 0.5 and length.chars > 0'}, b: {}}, subsets: [a, b]}"
+    run = Run(store, do(text, texts, store).folder)
+    about = export(run, "b", tmp_path / "out", "parquet", evidence={"size": "length.chars", "length.kind": "length.kind"})
+    assert about["evidence"] == {"size": "length.chars", "length.kind": "length.kind"}
+    found = pl.read_parquet(tmp_path / "out" / "*.parquet")
+    assert (found.schema["size"], found.schema["length.kind"], found.height) == (pl.UInt32, pl.String, 12)
+    for line in found.iter_rows(named=True):
+        measured = line["quality"] is not None and line["quality"] > 0.5
+        known = measured and line["text"] is not None
+        assert line["size"] == (len(line["text"]) if known else None)
+        assert line["length.kind"] == (("long" if line["size"] > 5 else "short") if known else None)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "layout", "what"),
+    [
+        ({"size": "length.size"}, "parquet", "this run has no evidence length.size"),
+        ({"size": "nothing"}, "parquet", "this run has no evidence nothing"),
+        ({"text": "length.chars"}, "parquet", "the rows have a column text already"),
+        ({"size": "length.chars"}, "npy", "the layout npy takes no columns of evidence"),
+    ],
+)
+def test_evidence_that_cannot_leave_is_refused(finished, tmp_path, evidence, layout, what):
+    with pytest.raises(CeterisError, match=what) as raised:
+        export(finished, "best", tmp_path / "out", layout, evidence=evidence)
+    assert raised.value.fix
+    assert not (tmp_path / "out").exists()
