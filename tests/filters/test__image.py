@@ -243,7 +243,7 @@ def test_a_folder_of_broken_files_loses_no_row_and_explains_each(
     world(96, 5).write_parquet(tmp_path / "trusted.parquet")
     done = run(Recipe.parse(RECIPE, base=tmp_path), tmp_path / "pool.parquet", store=tmp_path / "store", executor=InProcess())
     held = quarantined(done)
-    broken = {kind: code for kind, code in held.filter(pl.col("stage").is_in(["unseen", "scored"])).select(pl.col("row").cast(pl.Int64), "code").rows()}
+    broken = dict(held.filter(pl.col("stage").is_in(["unseen", "scored"])).select(pl.col("row").cast(pl.Int64), "code").rows())
     answers = {number: _answer(data) for number, data in enumerate(harmed.values())}
     assert broken == {**answers, len(files): "image:missing_file", len(files) + 1: "image:outside_pool"}
     for stage in done.funnel():
