@@ -22,9 +22,7 @@ StoreAt = Annotated[
     str | None, typer.Option("--store", help="where evidence is kept; else CETERIS_STORE, else the nearest .ceteris, else here")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document instead of tables")]
-RecipeFile = Annotated[
-    str, typer.Argument(metavar="RECIPE", help=f"a recipe file, or the name of a shipped one: {', '.join(SHIPPED)}")
-]
+RecipeFile = Annotated[str, typer.Argument(metavar="RECIPE", help=f"a recipe file, or the name of a shipped one: {', '.join(SHIPPED)}")]
 PoolAt = Annotated[str | None, typer.Option("--pool", help="the pool; else the recipe's")]
 LayoutName = Annotated[str | None, typer.Option("--layout", help="the pool's layout, where it is not recognised")]
 Roles = Annotated[list[str] | None, typer.Option("--role", help="role=column; may be repeated")]
