@@ -257,7 +257,9 @@ def nth_smallest(frames: Callable[[], Iterator[pl.DataFrame]], n: int, total: in
         inside = int(histogram[digit])
         prefix.append(digit)
     left = pl.concat([_matching(frame, prefix) for frame in frames()])
-    row = left.sort(ORDER).row(n - 1)
+    keys = left["k0"].to_numpy()
+    key = np.partition(keys, n - 1)[n - 1]
+    row = left.filter(pl.Series(keys == key)).sort(ORDER).row(n - 1 - int((keys < key).sum()))  # only equals need their ties
     return int(row[0]), int(row[1]), int(row[2])
 
 
