@@ -11,6 +11,8 @@ Offsets = npt.NDArray[np.int64]
 
 def flat(column: pl.Series) -> tuple[Bytes, Offsets]:
     """All bytes of a String or Binary column of n rows, one row after the other, read-only, and n + 1 offsets; null rows are empty."""
+    if column.null_count():  # what was masked keeps its bytes
+        column = column.fill_null(b"" if column.dtype == pl.Binary else "")
     array = column.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
     _, offsets, data = array.buffers()
     if data is None or not len(array):

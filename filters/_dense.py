@@ -1,4 +1,5 @@
-"""A dense layer over rows whose sums run in one order, so that a row's numbers depend neither on its mates nor on the machine's BLAS."""
+"""Sums over rows in one order, so that a row's answer depends neither on its mates nor on the machine's BLAS: dense layers, and which of
+many products is the greatest."""
 
 import math
 
@@ -42,3 +43,22 @@ def dense(x: Floats, weights: Floats, offsets: Floats, active: int, out: Floats)
                 total += value
             if active == SOFTMAX:
                 out[row] /= total
+
+
+@kernel
+def greatest(products: Floats, points: Floats, others: Floats, room: npt.NDArray[np.float64], best: npt.NDArray[np.int64]) -> None:
+    """Write which of `others` (k, width) has the greatest inner product with each of `points` (n, width), of equal ones the first.
+
+    `products` (n, k) are those in any order of sums, off by less than half of a row's `room`. Rows without room (zeros) are passed over.
+    """
+    for row in range(points.shape[0]):
+        if not room[row] > 0:
+            continue
+        floor, most = products[row].max() - room[row], -np.inf
+        for place in range(others.shape[0]):
+            if products[row, place] >= floor:
+                exact = 0.0
+                for k in range(points.shape[1]):
+                    exact += np.float64(points[row, k]) * np.float64(others[place, k])
+                if exact > most:
+                    most, best[row] = exact, place

@@ -5,6 +5,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
+from filters._buffers import flat
 from filters._phrases import found, phrases, places, spaced, table
 
 WORDS = st.lists(st.sampled_from(["a", "b", "c", "ab"]), max_size=12).map(" ".join)
@@ -20,6 +21,14 @@ def test_bytes_become_spaces_and_get_spaces_round_them() -> None:
     data, offsets = spaced(pl.Series(["a,b\tc", None, "", "é"]), table(b"\t", b","))
     made = [bytes(data[a:b]).decode() for a, b in pairwise(offsets)]
     assert made == [" a , b c ", "  ", "  ", " é "]
+
+
+def test_a_null_that_still_has_its_bytes_is_empty() -> None:
+    masked = pl.DataFrame({"text": ["a" * 20, "b"]}).select(pl.when(pl.Series([False, True])).then("text")).to_series()
+    for column in (masked, masked.cast(pl.Binary)):
+        data, offsets = flat(column)
+        assert offsets.tolist() == [0, 0, 1]
+        assert bytes(data[:1]) == b"b"
 
 
 def test_a_slice_of_a_column_is_searched_alone() -> None:

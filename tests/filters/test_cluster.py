@@ -5,6 +5,8 @@ import pytest
 from curate.errors import RecipeError
 from curate.model import loaded
 from curate.recipe import Recipe
+from filters._clusters import nearest
+from filters._vectors import unit
 from filters.cluster import cluster
 from filters.feature_clusters import feature_clusters
 from pipelines import run
@@ -27,6 +29,19 @@ def test_a_row_belongs_to_the_centroid_of_the_greatest_product(frozen):
     assert np.allclose(found["similarity"].to_numpy()[:300], products.max(axis=1), atol=1e-5)
     assert found["near"].to_list()[:300] == (products.argmax(axis=1) == products[0].argmax()).tolist()
     assert found[300:].null_count().rows() == [(2, 2, 2, 2)]
+
+
+def test_of_equal_centroids_the_first_is_taken_wherever_a_row_stands():
+    rng = np.random.default_rng(0)
+    centroids = unit(rng.normal(size=(1003, 768)).astype(np.float32))
+    centroids[502:] = centroids[:501]
+    points = unit(rng.normal(size=(256, 768)).astype(np.float32))
+    found = nearest(points, centroids)
+    assert (found < 502).all()
+    assert np.array_equal(np.concatenate([nearest(points[:7], centroids), nearest(points[7:], centroids)]), found)
+    assert np.array_equal(nearest(points[::-1], centroids)[::-1], found)
+    assert np.array_equal(found, (points.astype(np.float64) @ centroids[:502].T.astype(np.float64)).argmax(axis=1))
+    assert nearest(np.zeros((2, 768), np.float32), centroids).tolist() == [0, 0]
 
 
 def test_features_of_another_width_are_refused(frozen):
