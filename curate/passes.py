@@ -244,6 +244,7 @@ class Passes:
                 cuts={},
                 shelf=self.shelf,
                 sketches={node.name: sketch},
+                lawful=reference.lawful,
             )
             for piece in pieces
         ]
@@ -251,7 +252,8 @@ class Passes:
             receipts[index] = receipt
         held = [receipts[piece.number].candidates[node.name] for piece in pieces]
         self.effort.held[node.name] = sum(part.rows for part in held)
-        failed, at_most = pool.rows - self.effort.held[node.name], float(self.plan.recipe.errors_at_most)
+        barred = sum(one.counts[node.name][asks.code("dropped", bare.text)] for one in receipts.values()) if reference.lawful else 0
+        failed, at_most = pool.rows - barred - self.effort.held[node.name], float(self.plan.recipe.errors_at_most)
         if pool.rows and failed / pool.rows > at_most:
             raise CeterisError(
                 f"stage {node.name}: nothing can be held against {failed:,} of {pool.rows:,} rows ({failed / pool.rows:.1%}) of "

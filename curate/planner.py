@@ -39,20 +39,16 @@ def make_plan(recipe: Recipe, pool: Pool, catalogue: Catalogue, weights: Mapping
         builder.model(name)
     nodes = {POOL: node_of(pool.id, POOL, "pool", (), None, {})}
     trained = [training for training in builder.models.values() if training.rows and training.model.trusts]
+    for name, what in ((LAWFUL, "what is restricted"), (UNSEEN, "the rows that models trained on")):
+        if name in recipe.stages:  # also where there is no such node: the pool as stages see it goes by these names
+            where = recipe.where(f"stages.{name}")
+            raise RecipeError(f"{name} is the name of the pool without {what}", where=where, fix="rename the stage")
     root = POOL
     if recipe.restricted is not None:
-        if LAWFUL in recipe.stages:
-            where = recipe.where(f"stages.{LAWFUL}")
-            raise RecipeError(f"{LAWFUL} is the name of the pool without what is restricted", where=where, fix="rename the stage")
         rule = builder.lawful()
         nodes[LAWFUL] = node_of(builder.identity(recipe.restricted, LAWFUL), LAWFUL, "after", (POOL,), rule, nodes)
         root = LAWFUL
     if trained:
-        if UNSEEN in recipe.stages:
-            where = recipe.where(f"stages.{UNSEEN}")
-            raise RecipeError(
-                f"{UNSEEN} is the name of the pool without the rows that models trained on", where=where, fix="rename the stage"
-            )
         seen = f"{UNSEEN}.content"  # no filter can be called so
         builder.measures[seen] = measure_of(seen, seen, content, {}, pool)
         outside = Outside(tuple(sorted(lists.get(t.id, f"pending:{t.id}") for t in trained)))
@@ -115,6 +111,9 @@ class _Builder:
         if missing:
             raise RecipeError(f"{spec.kind} needs {', '.join(missing)}", where=spec.where, fix=f"add `{missing[0]}: ...`")
         parameters = {**made.defaults, **spec.parameters}
+        if made.over and not 0 < parameters.get("sample", 1) <= 1:
+            what = f"{spec.kind}: sample is {parameters['sample']}, which is no share of the pool"
+            raise RecipeError(what, where=spec.where, fix="give it above 0 and at most 1")
         references = {key: parameters.pop(key, None) for key in made.evidence}
         rows = tuple(self._training_pool(made, key, parameters.pop(key), spec) for key in made.rows)
         how: dict[str, Any] = dict(parameters)
@@ -133,10 +132,10 @@ class _Builder:
             used = reached([each for each in names if each != POOL], builder.measures)
             fed.append(Fed(pool, {key: str(one) for key, one in references.items()}, {each: builder.measures[each] for each in used}))
             identities.append(inputs)
-            if (lawful := builder.lawful(required=pool is over)) is not None:
-                barring = reached([parted(column)[0] for column in lawful.columns if not column.startswith(f"{POOL}.")], builder.measures)
-                fed[-1] = replace(fed[-1], lawful=lawful, measures={**fed[-1].measures, **{one: builder.measures[one] for one in barring}})
-                barred.append([lawful.canonical(), *(builder.measures[one].fingerprint for one in barring)])
+            lawful, barring = builder.barring(required=pool is over)
+            if lawful is not None:
+                fed[-1] = replace(fed[-1], lawful=lawful, measures={**fed[-1].measures, **barring})
+                barred.append([lawful.canonical(), *(one.fingerprint for one in barring.values())])
         asked = [*([identities] if references else []), *([barred] if barred else [])]
         identity = digest_of([made.name, made.version, how, [pool.id for pool in rows], *([over.id] if over else []), *asked])
         return Training(name, spec.kind, made, parameters, rows, identity, over, tuple(fed))
@@ -146,18 +145,35 @@ class _Builder:
         expr = self.recipe.restricted
         if expr is None:
             return None
-        names = {parted(column)[0] for column in expr.columns}
-        reads = [role for name in names - {POOL} for role in self._reads(name)]
-        own = [column for column in expr.columns if column.startswith(f"{POOL}.") and column.partition(".")[2] not in self.pool.columns]
-        if not required and (own or not set(reads) <= set(self.pool.roles)):
+        if not required and not self._has(expr.columns):
             return None
         self.check(Stage(LAWFUL, None, None, None, None, expr, self.recipe.where("restricted")), expr)
         return Lawful(expr)
 
-    def _reads(self, name: str) -> Sequence[str]:
-        spec = self.recipe.signals.get(name)
-        found = self._filter(spec.kind if spec else name, self.recipe.where("restricted"))
-        return found.reads if isinstance(found, Signal) else ()
+    def barring(self, required: bool = True) -> tuple[Lawful | None, dict[str, Measure]]:
+        """`lawful`, and the measures that it asks for."""
+        lawful = self.lawful(required)
+        asked = [parted(column)[0] for column in (lawful.columns if lawful else ()) if not column.startswith(f"{POOL}.")]
+        return lawful, {name: self.measures[name] for name in reached(asked, self.measures)}
+
+    def _has(self, columns: Sequence[str]) -> bool:
+        """Whether this pool has the roles and columns that this evidence is made of."""
+        waiting, seen = list(columns), set[str]()
+        while waiting:
+            name, column = parted(waiting.pop())
+            if name == POOL and column not in self.pool.columns:
+                return False
+            if name == POOL or name in seen:
+                continue
+            seen.add(name)
+            spec = self.recipe.signals.get(name) or Spec(name, {}, self.recipe.where("restricted"))
+            found = self._filter(spec.kind, spec.where)
+            if isinstance(found, Signal):
+                if not set(found.reads) <= set(self.pool.roles):
+                    return False
+                named = [spec.parameters.get(key) for key in found.evidence]
+                waiting += [one for one in named if isinstance(one, str) and "." in one]
+        return True
 
     def input(self, key: str, reference: Any, spec: Spec) -> Any:
         """The identity of the evidence that a parameter names, resolved on this pool."""
@@ -246,7 +262,8 @@ class _Builder:
         sketch = builder.group(rule.grouping, where).sketch
         names = {each: f"{each} of {against}" for each in reached([sketch.name], builder.measures)}
         measures = {names[each]: renamed(builder.measures[each], names) for each in names}
-        return Reference(pool, measures[names[sketch.name]], measures)
+        lawful, barring = builder.barring(required=False)
+        return Reference(pool, measures[names[sketch.name]], {**measures, **barring}, lawful)
 
     def measure(self, name: str, where: str) -> Measure:
         if name not in self.measures:
@@ -346,7 +363,11 @@ class _Builder:
             group = self.groups[rule.grouping]
             how[rule.grouping] = [group.folder, group.threshold]
             if stage in self.references:
-                how["against"] = self.references[stage].pool.id
+                reference = self.references[stage]
+                how["against"] = reference.pool.id
+                if reference.lawful is not None:
+                    names = {parted(column)[0] for column in reference.lawful.columns} - {POOL}
+                    how["restricted"] = [reference.lawful.canonical(), {name: reference.measures[name].fingerprint for name in names}]
         return how
 
 

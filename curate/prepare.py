@@ -112,7 +112,7 @@ def _rows(fed: Fed, roles: tuple[str, ...], piece: Piece, store: Store) -> pl.Da
     shard = fed.pool.shards[piece.shard]
     read = fed.pool.read(shard, roles=roles, start=piece.start, stop=piece.stop).frame if roles else pl.DataFrame()
     found = stored_inputs(fed.pool, piece, fed.inputs, fed.measures, store)
-    return pl.DataFrame([*read.get_columns(), *found.columns])
+    return pl.DataFrame([*read.get_columns(), *pl.select(pl.when(found.fault.is_null()).then(one) for one in found.columns).get_columns()])
 
 
 def _barred(fed: Fed, piece: Piece, store: Store) -> npt.NDArray[np.bool_]:

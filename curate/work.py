@@ -249,7 +249,12 @@ class View:
         rule = node.rule
         assert rule is not None
         assert not isinstance(rule, Expr | Repeat | Outside | Lawful)
-        entering = self.entering(node, self.inherited(node))
+        codes = self.inherited(node)
+        if self.task.lawful:  # of a pool that rows are held against
+            barred, unread = self.barred(self.task.lawful, codes == 0)
+            codes[barred], codes[unread] = node.code("dropped", rule.text), node.code("quarantined", rule.text)
+            self.receipt.counts[node.name] = np.bincount(codes, minlength=len(node.reasons)).tolist()
+        entering = self.entering(node, codes)
         rows = np.flatnonzero(entering)
         frame = candidates(rule, self.evidence(node, entering), self.uids[rows], self.piece.offset + self.piece.start + rows)
         sketch = self.task.sketches.get(node.name)

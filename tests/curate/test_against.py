@@ -10,7 +10,7 @@ from curate.errors import CeterisError, NondeterminismError, RecipeError
 from curate.grouping import grouping
 from curate.pool import Pool
 from curate.record import Run
-from curate.signal import signal
+from curate.signal import Evidence, signal
 
 RECIPE = "{stages: {new: {keep: {one_per: alike, against: EARLIER}}}, subsets: [new]}"
 
@@ -118,3 +118,57 @@ def test_rows_of_the_earlier_pool_that_cannot_be_measured_are_told_and_may_not_b
     with pytest.raises(CeterisError, match=r"nothing can be held against 1 of 4 rows \(25.0%\) of .*earlier") as raised:
         do(fewer, pool_of(tmp_path / "more", text=["a"]), store, known)
     assert (raised.value.where, bool(raised.value.fix)) == ("new", True)
+
+
+@signal(version=1, reads=["text"], writes={"bad": pl.Boolean})
+def banned(batch):
+    return batch.select(bad=pl.col("text").str.contains("BANNED"), error=pl.when(pl.col("text") == "?").then(pl.lit("torn")))
+
+
+def test_restricted_rows_of_the_earlier_pool_are_neither_looked_at_nor_held_against(do, store, filters, tmp_path):
+    earlier = pool_of(tmp_path / "earlier", text=["BANNED abc", "lorem", "BANNED", "?"], uid=["secret", "b", "c", "d"])
+    later = pool_of(tmp_path / "later", text=["banned abc", "LOREM", "BANNED x", "12", "34", "56"], uid=list("rstuvw"))
+    recipe = RECIPE.replace("EARLIER", str(earlier.root)).replace("{stages", "{restricted: banned.bad, errors_at_most: 0.25, stages")
+    outcome = do(recipe, later, store, filters(banned=banned))
+    run = Run(store, outcome.folder)
+    assert kept(run) == ["r", "u", "v", "w"]
+    assert "survivor" not in json.dumps(why(run, "r"))
+    assert why(run, "s")["stages"]["new"]["survivor_original"] == "b"
+    assert outcome.effort.held == {"new": 1}
+    folders = {outcome.plan.references["new"].sketch.folder, outcome.plan.groups["alike"].folder}
+    stored = pl.concat(
+        [
+            store.frame(part)["key"]
+            for folder in folders
+            for key, parts in store.parts(folder).items()
+            for part in parts
+            if key not in ("keys", "pairs")
+        ]
+    )
+    assert set(stored) == {b"banned abc", b"lorem", b"12", b"34", b"56"}
+    with pytest.raises(CeterisError, match=r"nothing can be held against 1 of 4 rows"):
+        do(recipe.replace("0.25", "0.2"), pool_of(tmp_path / "more", text=["a"]), store, filters(banned=banned))
+    free = do(RECIPE.replace("EARLIER", str(earlier.root)), later, store, filters(banned=banned))
+    assert free.plan.nodes["new"].id != outcome.plan.nodes["new"].id
+
+
+@pytest.mark.parametrize(("of", "columns"), [("chars.n", {"source": ["x", "y"]}), ("pool.size", {"size": [1, 2]})])
+def test_what_bars_rows_may_read_what_another_pool_lacks_however_far_off(do, store, filters, tmp_path, of, columns):
+    @signal(version=1, reads=["source"], writes={"n": pl.UInt32})
+    def chars(batch):
+        return batch.select(n=pl.col("source").str.len_chars())
+
+    @signal(version=1, reads=[], writes={"bad": pl.Boolean})
+    def long(batch, *, of: Evidence):
+        return batch.select(bad=pl.col(of) > 1)
+
+    pool_of(tmp_path / "good", text=["a", "bb"])
+    text = f"""
+restricted: l.bad
+errors_at_most: 1.0
+models: {{m: {{net: {{trusted: {tmp_path / "good"}, width: 2}}}}}}
+signals: {{l: {{long: {{of: {of}}}}}, s: {{scored: {{model: m}}}}}}
+stages: {{a: {{keep: "s.score > 0"}}, b: {{keep: {{one_per: alike, against: {tmp_path / "good"}}}}}}}
+"""
+    outcome = do(text, pool_of(tmp_path / "pool", text=["q", "r"], **columns), store, filters(chars=chars, long=long))
+    assert outcome.decided["lawful"].kept == (2 if of == "chars.n" else 1)

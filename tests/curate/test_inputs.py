@@ -118,6 +118,27 @@ def test_evidence_that_cannot_be_is_refused_before_a_row_is_read(of, what, fix, 
     assert fix in raised.value.fix
 
 
+def test_a_value_beside_an_error_is_in_no_model(texts, store, filters, do):
+    text = """
+errors_at_most: 1.0
+models: {m: {mean_of: {of: length.chars}}}
+signals: {more: {above: {of: length.chars, model: m}}}
+stages: {a: {keep: more.above}}
+"""
+    outcome = do(text, texts, store, filters(**MORE))
+    found = evidence(outcome, store, "length", texts)
+    assert found.filter(pl.col("error").is_not_null())["chars"].null_count() == 0, "length says both"
+    expected = found.filter(pl.col("error").is_null())["chars"].mean()
+    assert loaded(outcome.plan.measures["more"].parameters["model"]) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("sample", ["0", "-1", "1.5"])
+def test_a_sample_is_a_share(sample, texts, store, filters):
+    text = f"models: {{m: {{mean_of: {{of: length.chars, sample: {sample}}}}}}}\nstages: {{a: {{keep: 'length.chars > 0'}}}}"
+    with pytest.raises(RecipeError, match=f"mean_of: sample is {sample}, which is no share of the pool"):
+        resolve(Recipe.parse(text), texts, filters(**MORE), store)
+
+
 MEANS = """
 errors_at_most: 1.0
 models: {m: {mean_of: {of: twice.double}}, later: {mean_of: {of: more.above}}}

@@ -66,6 +66,13 @@ WRONG = [
     ("signals:\n  unused: {alike: {threshold: 0.4}}\nstages: {a: {}}", "2:3", "threshold 0.4 is below the floor", "set floor: 0.4"),
     ("signals:\n  unused: {scored: {}}\nstages: {a: {}}", "2:3", "scored needs a model for `model`", "name a model"),
     ("signals:\n  unused: {net: {}}\nstages: {a: {}}", "2:3", "net is a model, not a signal", "models:"),
+    (
+        "stages:\n  lawful: {keep: {random: 1, seed: 0}}\n  a: {}",
+        "2:3",
+        "lawful is the name of the pool without what is",
+        "rename the stage",
+    ),
+    ("stages:\n  unseen: {keep: {random: 1, seed: 0}}", "2:3", "unseen is the name of the pool without", "rename the stage"),
     (NET + "stages:\n  unseen: {keep: {random: 1, seed: 0}}", "3:3", "unseen is the name of the pool without the rows", "rename the stage"),
     ("models:\n  m: {net: {width: 2}}\nstages: {a: {}}", "2:3", "net needs trusted", "add `trusted: ...`"),
     ("models:\n  m: {net: {trusted: x}}\nstages: {a: {}}", "2:3", "net needs width", "add `width: ...`"),
