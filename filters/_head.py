@@ -68,7 +68,7 @@ def layers_of(state: Mapping[str, npt.NDArray[Any]], where: str) -> Weights:
     state = {name.removesuffix(":0"): value for name, value in state.items()}  # as TensorFlow calls them
     for name, value in state.items():
         last = _last(name)
-        if last in ("mean", "variance") and value.size > 1:
+        if last in ("mean", "variance"):
             flat = value.astype(np.float32).ravel()
             made["mean" if last == "mean" else "deviation"] = flat if last == "mean" else np.maximum(np.sqrt(flat), _LEAST_DEVIATION)
     names = sorted((name for name, value in state.items() if _last(name) in ("weight", "kernel") and value.ndim == 2), key=_order)
@@ -77,8 +77,8 @@ def layers_of(state: Mapping[str, npt.NDArray[Any]], where: str) -> Weights:
         matrix = matrix.T if _last(name) == "weight" else matrix
         made[f"{number}.weights"] = np.ascontiguousarray(matrix)
         made[f"{number}.offsets"] = state.get(f"{stem}bias", np.zeros(matrix.shape[1])).astype(np.float32).ravel()
-    used = {name for name in state if _last(name) in ("weight", "kernel", "bias", "mean", "variance", "count")}
-    odd = sorted(set(state) - used) + [name for name in used if _last(name) in ("weight", "kernel") and name not in names]
+    biases = {f"{name[: len(name) - len(_last(name))]}bias" for name in names}
+    odd = sorted(name for name in state if name not in {*names, *biases} and _last(name) not in ("mean", "variance", "count"))
     if not names or odd or ("mean" in made) != ("deviation" in made):
         what = (
             f"the tensor {odd[0]} {state[odd[0]].shape} is of no dense layer"

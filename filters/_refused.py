@@ -12,11 +12,12 @@ from filters._image import ImageError, decode
 
 _LISTED = 3
 _COLUMNS = ("image", "jpg", "png", "bytes")
+_PACKED = (".tar", ".tgz", ".gz", ".zip", ".zst", ".npz")
 
 
 def refuse_rows(rows: pl.DataFrame, place: str) -> None:
     """PoolError if an image of `rows` (columns image, text) is a file, or shows the pixels, of an evaluation image under `place`, saying
-    how many are and the first of them; RecipeError if `place` holds no image that can be read."""
+    how many are and the first of them; RecipeError if `place` holds no image that can be read, or an archive."""
     known = _known(place)
     found = [(row, name) for row, image in enumerate(rows["image"]) if image is not None and (name := _name(image, known))]
     if found:
@@ -40,10 +41,13 @@ def _name(image: bytes, known: dict[bytes, str]) -> str | None:
 
 def _known(place: str) -> dict[bytes, str]:
     known: dict[bytes, str] = {}
+    decoded = False
     for name, image in _images(Path(place)):
-        for key in keys(image):
+        told = keys(image)
+        decoded |= len(told) > 1
+        for key in told:
             known.setdefault(key, name)
-    if not known:
+    if not decoded:
         raise RecipeError("there are no evaluation images", where=place, fix="give a Parquet file with a column `image`, or a folder")
     return known
 
@@ -53,6 +57,8 @@ def _images(place: Path) -> Iterator[tuple[str, bytes]]:
     if not place.exists():
         raise RecipeError("there is no such place", where=str(place), fix="give a Parquet file with a column `image`, or a folder")
     for path in sorted(path for path in place.rglob("*") if path.is_file()) if place.is_dir() else [place]:
+        if path.suffix in _PACKED:
+            raise RecipeError("archives are not looked into", where=str(path), fix="unpack it, or give a Parquet file")
         if path.suffix != ".parquet":
             yield path.name, path.read_bytes()
             continue

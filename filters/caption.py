@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 WRITERS = pl.Enum(["human", "alt-text", "synthetic", "unknown"])
 _WRITTEN = {
-    "synthetic": r"synth|generat|model|machine|recaption|captioner|\b(?:ai|llm|vlm|blip|coca|git|ofa|llava|gpt|gemini|claude|qwen|cogvlm"
-    r"|internvl|florence|kosmos|sharegpt|pali|molmo|phi)",
+    "synthetic": r"synth|generat|model|machine|recaption|captioner|(?:^|[^a-z])(?:ai|llms?|vlms?|blip|coca|git|ofa|llava|gpt|gemini|claude"
+    r"|qwen|cogvlm|internvl|florence|kosmos|sharegpt|pali|paligemma|molmo|phi)(?:$|[^a-z])",
     "human": r"human|annotat|crowd|manual|turk|worker|expert|spoken|speech|transcri|author|editor|hand",
     "alt-text": r"\balt|alttext|\b(?:web|html|title|crawl|page)",
 }
@@ -38,7 +38,7 @@ _WRITES: dict[str, type[pl.DataType] | pl.DataType] = {
 }
 
 
-@signal(version=1, reads=["text"], optional=["caption_source"], writes=_WRITES, uses=["numba"])
+@signal(version=2, reads=["text"], optional=["caption_source"], writes=_WRITES, uses=["numba"])
 def caption(batch: pl.DataFrame) -> pl.DataFrame:
     r"""What makes captions worth having and what makes them none, in the spirit of PixMo (Deitke et al., arXiv 2409.17146): English lists.
 

@@ -41,7 +41,9 @@ def _entries(path: Path) -> pl.Series:
         text = path.read_text(encoding="utf-8-sig")
         lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
         found = json.loads(text) if text.lstrip()[:1] == "[" else lines
-    except (OSError, ValueError) as error:
+        for one in found:
+            str(one).encode()  # JSON can hold halves of characters
+    except (OSError, ValueError, RecursionError) as error:
         raise RecipeError(
             f"the list cannot be read: {error}", where=str(path), fix="give a JSON list, or one entry on each line"
         ) from error

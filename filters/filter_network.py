@@ -62,7 +62,8 @@ def filter_network(
     from filters._training import Course, Pairs, quality, train
 
     tiny = architecture == TINY
-    _check(tiny, config=config, initial=initial, samples=samples, batch=batch, at_once=at_once, rate=rate, roll=roll, resolution=resolution)
+    numbers = {"samples": samples, "batch": batch, "at_once": at_once, "roll": roll, "resolution": resolution, "width": width}
+    _check(tiny, config=config, initial=initial, rate=rate, decay=decay, embed=embed, **numbers)
     if refuse is not None:
         refuse_rows(rows, refuse)
     course = Course(samples, batch, at_once, rate or _RATE[TINY if tiny else ""], decay, 1e-8 if tiny else 1e-6, roll)
@@ -149,15 +150,17 @@ def _loss(tiny: bool) -> Any:
     return symmetric_loss
 
 
-def _check(tiny: bool, *, config: str | None, initial: str | None, rate: float | None, **numbers: int) -> None:
+def _check(tiny: bool, *, config: str | None, initial: str | None, rate: float | None, decay: float, **numbers: int) -> None:
     if tiny and (config or initial):
         what = "the tiny architecture takes neither config nor initial weights"
         raise RecipeError(what, where="filter_network", fix="give `architecture:` a name: one of open_clip's, or with config one of yours")
     wrong = [name for name, value in numbers.items() if value < (0 if name in ("at_once", "roll") else 1)]
     if rate is not None and (isinstance(rate, bool) or not isinstance(rate, int | float) or not rate > 0):
         wrong.append("rate")
+    if not decay >= 0:
+        wrong.append("decay")
     if tiny and numbers["resolution"] % 8:
         wrong.append("resolution")
     if wrong:
-        fix = "batch, samples, rate and resolution are positive, at_once and roll also 0; the tiny one's resolution is a multiple of 8"
+        fix = "all are positive, at_once, roll and decay also 0; the tiny one's resolution is a multiple of 8"
         raise RecipeError(f"filter_network: {wrong[0]} cannot be that", where="filter_network", fix=fix)

@@ -1,6 +1,5 @@
 """A linear or layered head on embeddings from a local weights file: aesthetics, unsafe content, watermarks, or one of your own."""
 
-import json
 import pickle
 from pathlib import Path
 from typing import Any
@@ -74,5 +73,14 @@ def _state(path: str) -> dict[str, npt.NDArray[Any]]:
         return {str(key): np.asarray(value.float().numpy()) for key, value in found.items()}
     except pickle.UnpicklingError as error:
         raise RecipeError("this file holds more than weights, or none", where=path, fix="save its state_dict and give that") from error
-    except (OSError, SafetensorError, RuntimeError, ValueError, AttributeError, EOFError, KeyError, json.JSONDecodeError) as error:
+    except (
+        OSError,
+        SafetensorError,
+        RuntimeError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        EOFError,
+        KeyError,
+    ) as error:  # TypeError: bfloat16
         raise RecipeError(f"the weights cannot be read: {error}", where=path, fix="give a .safetensors, .pth, .pt or .bin file") from error

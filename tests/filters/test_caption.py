@@ -125,8 +125,17 @@ def test_who_wrote_it_is_read_from_the_role() -> None:
     kinds = {
         "human": ["human", "Crowd workers", "annotator_7", "spoken-transcript"],
         "alt-text": ["alt", "alt_text", "html title", "alttext"],
-        "synthetic": ["synthetic", "BLIP-2", "gpt-4o", "model:coca", "generated from alt-text", "human-like LLM"],
-        "unknown": ["", "somewhere", None],
+        "synthetic": [
+            "synthetic",
+            "BLIP-2",
+            "blip2_large",
+            "raw_blip",
+            "gpt-4o",
+            "model:coca",
+            "generated from alt-text",
+            "human-like LLM",
+        ],
+        "unknown": ["", "somewhere", "github", "aircraft", "philosophy", "digital", None],
     }
     for kind, sources in kinds.items():
         found = _of(*["a dog"] * len(sources), sources=sources)

@@ -91,6 +91,8 @@ def test_a_json_list_is_the_same_list_and_another_order_another(tmp_path: Path) 
         ("", "has no entries"),
         ("[]", "has no entries"),
         ('["a"', "cannot be read"),
+        ('["a", "\\ud800"]', "cannot be read"),
+        ("[" * 100_000, "cannot be read"),
         (None, "cannot be read"),
     ],
 )

@@ -226,8 +226,12 @@ def test_evaluation_images_among_trusted_rows_are_refused_by_file_and_by_pixels(
     others = rows.filter(~pl.col("image").is_in([rows["image"][3], rows["image"][7]]))
     made = filter_network(others, samples=64, refuse=str(tmp_path / "aside"))
     assert made.card["rows"]["given"] == 98
-    (tmp_path / "empty").mkdir()
-    for place, message in ((tmp_path / "empty", "no evaluation images"), (tmp_path / "gone", "no such place")):
+    for name in ("empty", "words", "packed"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "words" / "README.md").write_text("no picture", encoding="utf-8")
+    (tmp_path / "packed" / "0.tar").write_bytes(again.getvalue())
+    refused = {"empty": "no evaluation images", "words": "no evaluation images", "packed": "archives", "gone": "no such place"}
+    for place, message in ((tmp_path / name, message) for name, message in refused.items()):
         with pytest.raises(RecipeError, match=message):
             filter_network(others, samples=64, refuse=str(place))
     pl.DataFrame({"picture": [b"x"]}).write_parquet(tmp_path / "odd.parquet")
@@ -243,6 +247,9 @@ def test_evaluation_images_among_trusted_rows_are_refused_by_file_and_by_pixels(
         ({"batch": 0}, "batch cannot be"),
         ({"rate": "fast"}, "rate cannot be"),
         ({"resolution": 30}, "resolution cannot be"),
+        ({"width": 0}, "width cannot be"),
+        ({"embed": -1}, "embed cannot be"),
+        ({"decay": -0.1}, "decay cannot be"),
     ],
 )
 def test_parameters_that_cannot_be_are_refused(world: World, how: dict[str, Any], message: str) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import save_file
+from safetensors.torch import save_file as torch_file
 from torch import nn
 
 from curate.errors import RecipeError
@@ -96,6 +97,8 @@ class _Harmful:
         ({"0.weight": np.zeros((4, 8), np.float32), "1.weight": np.zeros((2, 5), np.float32)}, "takes 5 numbers"),
         ({"0.weight": np.zeros((4, 8), np.float32), "0.bias": np.zeros(3, np.float32)}, "3 are added"),
         ({"0.weight": np.zeros((4, 8), np.float32), "n.mean": np.zeros(8, np.float32)}, "half a normalisation"),
+        ({"0.kernel": np.zeros((4, 1), np.float32), **{f"n.{n}": np.ones(1, np.float32) for n in ("mean", "variance")}}, "1 come"),
+        ({"0.weight": np.zeros((4, 8), np.float32), "other.bias": np.zeros(4, np.float32)}, "other.bias .* is of no dense layer"),
     ],
 )
 def test_what_is_no_head_is_refused(state: dict[str, np.ndarray], message: str, tmp_path: Path) -> None:
@@ -109,7 +112,9 @@ def test_files_that_would_run_code_or_are_missing_or_unnamed_are_refused(tmp_pat
     torch.save({"weight": _Harmful()}, tmp_path / "harmful.pth")
     (tmp_path / "page.safetensors").write_bytes(b"<html>")
     save_file({"weight": np.zeros((2, 4), np.float32)}, tmp_path / "fine.safetensors")
+    torch_file({"weight": torch.zeros(2, 4, dtype=torch.bfloat16)}, tmp_path / "half.safetensors")
     cases: list[tuple[dict[str, Any], str]] = [
+        ({"weights": "half.safetensors"}, "cannot be read: .*bfloat16"),
         ({"weights": "harmful.pth"}, "more than weights"),
         ({"weights": "page.safetensors"}, "cannot be read"),
         ({"weights": "gone.safetensors"}, "cannot be read"),
