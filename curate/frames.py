@@ -1,6 +1,5 @@
 """Frames as Parquet bytes with page checksums: how evidence, decisions and subsets lie in the store."""
 
-import io
 from collections.abc import Sequence
 
 import polars as pl
@@ -10,7 +9,7 @@ import pyarrow.parquet as pq
 from curate.errors import StoreError
 
 
-def to_bytes(frame: pl.DataFrame) -> bytes:
+def to_bytes(frame: pl.DataFrame) -> memoryview:
     """Parquet of a frame; Enums are stored as their text."""
     enums = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Enum)]
     plain = frame.with_columns(pl.col(name).cast(pl.String) for name in enums) if enums else frame
@@ -23,9 +22,9 @@ def to_bytes(frame: pl.DataFrame) -> bytes:
         "write_statistics": False,
         "write_page_checksum": True,
     }
-    sink = io.BytesIO()
+    sink = pa.BufferOutputStream()
     pq.write_table(plain.to_arrow(), sink, **options)
-    return sink.getvalue()
+    return memoryview(sink.getvalue())
 
 
 def from_bytes(data: bytes, *, where: str, columns: Sequence[str] | None = None) -> pl.DataFrame:

@@ -94,12 +94,20 @@ class Run:
         return value
 
     def subset(self, name: str) -> Selected:
-        """A named subset; `pool` is every row of it but those that models trained on."""
+        """A named subset; `pool` is every row of it but what is restricted and those that models trained on. It lies in no file."""
         known = self.facts["subsets"]
         if name not in known:
             raise CeterisError(f"this run has no subset {name}", where=self.folder, fix=f"there are: {', '.join(known)}")
-        found = load_subset(self.store, known[name])
+        found = self._whole(known[name]) if name == POOL else load_subset(self.store, known[name])
         return Selected(found.uids, found.copies, self, name)
+
+    def _whole(self, digest: str) -> Subset:
+        root, uids = self.node_of(POOL), self.uids()
+        found = Subset.of(uids if root == POOL else uids[self.codes(root) == 0])
+        if found.digest != digest:
+            what = "the pool's rows are not those that the digest of its subset says"
+            raise StoreError(what, where=f"{self.store.address}/{self.facts['pool']}", fix="delete the folder and run the recipe again")
+        return found
 
     def node_of(self, subset: str) -> str:
         """The node whose rows a subset holds: the pool as a subset is without what is restricted and the rows that models trained on."""

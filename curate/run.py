@@ -75,7 +75,7 @@ def run(recipe: Recipe, pool: Pool, catalogue: Catalogue, store: Store, executor
         decided = passes.decide_all()
         root = root_of(plan.nodes)
         wanted = {POOL: root, **{stage: stage for stage in recipe.subsets if stage != POOL}}
-        subsets = {stage: subset.save(store, subset_of(store, plan, decided[node])) for stage, node in wanted.items()}
+        subsets = {stage: _stored(store, plan, stage, decided[node]) for stage, node in wanted.items()}
         _record(
             facts,
             plan,
@@ -110,6 +110,19 @@ def subset_of(store: Store, plan: Plan, decided: Decided) -> Subset:
         found.append(uids if times is None else uids[times > 0])
         copies.append(np.ones(len(uids), np.uint32) if times is None else times[times > 0].astype(np.uint32))
     return Subset.of(np.concatenate(found), np.concatenate(copies))
+
+
+def _stored(store: Store, plan: Plan, stage: str, decided: Decided) -> str:
+    """The digest of a subset, which lies in the store; but not the pool's own rows, which can be told at any time. Of a whole pool the
+    digest is kept."""
+    if stage != POOL:
+        return subset.save(store, subset_of(store, plan, decided))
+    kept = f"{pool_key(plan.pool)}/subset.json"
+    found = store.json(kept) if decided.node == POOL else None
+    digest: str = found["digest"] if found else subset_of(store, plan, decided).digest
+    if decided.node == POOL and not found:
+        store.put_json(kept, {"digest": digest})
+    return digest
 
 
 def _record(
@@ -193,7 +206,10 @@ def _description(plan: Plan, subsets: dict[str, str]) -> dict[str, Any]:
         for name, one in plan.measures.items()
     }
     groups = {name: {"folder": one.folder, "sketch": one.sketch.name, "threshold": one.threshold} for name, one in plan.groups.items()}
-    models = {name: {"folder": one.folder, "rows": [pool_key(rows) for rows in one.rows]} for name, one in plan.models.items()}
+    models = {
+        name: {"folder": one.folder, "rows": [pool_key(rows) for rows in one.rows], "trusts": one.model.trusts}
+        for name, one in plan.models.items()
+    }
     evaluate = plan.recipe.evaluate
     return {
         "name": plan.recipe.name,

@@ -25,7 +25,7 @@ class Storage(Protocol):
     def get(self, key: str, start: int = 0, length: int | None = None) -> bytes:
         """The bytes under `key`, or `length` of them from `start`; KeyError where there are none."""
 
-    def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, data: bytes | memoryview) -> None:
         """Write all of `data` under a new key, durably, or raise ExistsError; never a part of it."""
 
     def delete(self, key: str) -> None:
@@ -59,9 +59,10 @@ class LocalStorage:
         except FileNotFoundError as error:
             raise KeyError(key) from error
 
-    def put(self, key: str, data: bytes) -> None:
-        """Write all of `data` under a new key, durably, or raise ExistsError; never a part of it."""
-        path = self.root / key
+    def put(self, key: str, data: bytes | memoryview) -> None:
+        """Write all of `data` under a new key, durably, or raise ExistsError; never a part of it. What lies under tmp/ is swept by the next
+        writer, and need not outlive this machine."""
+        path, lasting = self.root / key, not key.startswith("tmp/")
         temporary = self.root / "tmp" / uuid.uuid4().hex
         reach("storage.before_write")
         try:
@@ -69,10 +70,12 @@ class LocalStorage:
             with temporary.open("wb") as file:
                 file.write(data)
                 file.flush()
-                os.fsync(file.fileno())
+                if lasting:
+                    os.fsync(file.fileno())
             reach("storage.before_link")
             os.link(temporary, path)
-            _sync(path.parent)
+            if lasting:
+                _sync(path.parent)
         except FileExistsError as error:
             raise ExistsError(key) from error
         except OSError as error:
@@ -104,7 +107,7 @@ class MemoryStorage:
         """The bytes under `key`, or `length` of them from `start`; KeyError where there are none."""
         return bytes(self._objects[key][start : None if length is None else start + length])
 
-    def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, data: bytes | memoryview) -> None:
         """Write all of `data` under a new key, or raise ExistsError."""
         own = memoryview(data)  # an object of this call's own, so that equal data are not taken for ours
         if self._objects.setdefault(key, own) is not own:

@@ -131,7 +131,7 @@ def run(
     finally:
         executor.close()
     done = Run(at, outcome.folder)
-    sizes = {name: len(done.subset(name)) for name in outcome.subsets}
+    sizes = {name: outcome.decided[done.node_of(name)].kept for name in outcome.subsets}
     if as_json:
         spent = dataclasses.asdict(outcome.effort)
         say(

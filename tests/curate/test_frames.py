@@ -34,7 +34,7 @@ def test_only_the_columns_asked_for():
 
 
 def test_damage_is_found_in_every_page():
-    data = frames.to_bytes(FRAME)
+    data = bytes(frames.to_bytes(FRAME))
     footer = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
     for place in range(4, footer):
         harmed = data[:place] + bytes([data[place] ^ 0x10]) + data[place + 1 :]

@@ -41,6 +41,17 @@ def test_subsets_are_the_uids_of_the_rows_that_are_in(finished):
     assert finished.subset("pool").hex == sorted(hex_of(finished.uids()))
 
 
+def test_the_pool_as_a_subset_lies_in_no_file_and_is_checked(finished, monkeypatch):
+    digests = {name: finished.subset(name).digest for name in finished.facts["subsets"]}
+    assert digests == finished.facts["subsets"]
+    files = {f"subsets/{digest[:16]}.parquet" for name, digest in digests.items() if name != "pool"}
+    assert set(finished.store.storage.list("subsets/")) == files
+    assert finished.store.json(f"{finished.facts['pool']}/subset.json") == {"digest": digests["pool"]}
+    monkeypatch.setattr(Run, "uids", lambda _: np.zeros((12, 2), np.uint64))
+    with pytest.raises(StoreError, match="not those that the digest of its subset says"):
+        finished.subset("pool")
+
+
 def test_evidence_is_in_pool_order_with_rows_counted_over_the_pool(finished, texts):
     found = finished.evidence("length")
     assert found["row"].to_list() == list(range(12))
