@@ -56,8 +56,9 @@ def arms_of(run: Run, rows: Rows, trained_on: UInt64s) -> Arms:
         for label, copies in _without_last_stage(run, name):
             arms.setdefault(label, Arm(label, "parent", np.repeat(uids, np.where(root, copies, 0), axis=0)))
             contrasts.append((name, label))
-    if len(trained_on):
-        arms[TRUSTED_ONLY] = Arm(TRUSTED_ONLY, "trusted", rows.uids[np.sort(rows.indices(trained_on))])
+    trusted = rows.uids[np.sort(rows.indices(trained_on))]
+    if len(trusted):
+        arms[TRUSTED_ONLY] = Arm(TRUSTED_ONLY, "trusted", trusted)
     return Arms(arms, tuple(dict.fromkeys(contrasts)))
 
 
@@ -90,10 +91,11 @@ def _named(run: Run, name: str, parents: list[str]) -> str:
     return WHOLE if parents[0] == _root(run) else parents[0]
 
 
-def training_pools(run: Run) -> list[Pool]:
-    """The trusted pools that the run's models were trained on, each once."""
-    keys = dict.fromkeys(model["rows"][0] for model in run.facts["models"].values() if model["rows"])
-    return [open_pool(run.store, key) for key in keys]
+def training_pools(run: Run, trusted: bool = False) -> list[Pool]:
+    """The pools of pictures that say what is good to the run's models, each once; or only those whose rows the models trust."""
+    made = [model for model in run.facts["models"].values() if model["rows"] and (model.get("trusts", True) or not trusted)]
+    pools = [open_pool(run.store, key) for key in dict.fromkeys(model["rows"][0] for model in made)]
+    return [pool for pool in pools if "image" in pool.roles]
 
 
 def places_of(uids: UInt64s, wanted: UInt64s) -> npt.NDArray[np.int64]:

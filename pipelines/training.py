@@ -110,11 +110,9 @@ def _evaluate(run: Run, scale: Scale, named: str, seeds: tuple[int, ...], execut
     store.put_json(f"{folder}/conditions.json", held)
     place = store.path(f"rows/{scale.name}-{_rows_id(run, scale, held)}")
     rows = Rows.open(place) if (place / "rows.json").is_file() else materialise(_reads(run, progress), scale, place)
-    trusted = [pool.uids(shard)[0] for pool in training_pools(run) for shard in pool.shards]
-    trained_on = np.unique(np.concatenate([np.zeros((0, 2), np.uint64), *trusted]), axis=0)
     leaks = leaked_pairs(rows, scale)
-    _refuse_trusted_leaks(leaks["row"].to_numpy(), rows, trained_on)
-    found = arms_of(run, rows, trained_on)
+    _refuse_trusted_leaks(leaks["row"].to_numpy(), rows, _uids(training_pools(run)))
+    found = arms_of(run, rows, _uids(training_pools(run, trusted=True)))
     arms, jobs = {}, {}
     for name, arm in found.arms.items():
         scores = {}
@@ -130,6 +128,12 @@ def _evaluate(run: Run, scale: Scale, named: str, seeds: tuple[int, ...], execut
     done = Evaluation(store, run.folder, run.facts["pool"], scale, folder, arms, found.contrasts, leaked, len(rows.rejected), len(jobs))
     _enter(done, named)
     return done
+
+
+def _uids(pools: list[Pool]) -> UInt64s:
+    """Every row's, each once."""
+    found = [pool.uids(shard)[0] for pool in pools for shard in pool.shards]
+    return np.unique(np.concatenate([np.zeros((0, 2), np.uint64), *found]), axis=0)
 
 
 def _members(place: Path, members: UInt64s) -> Path:

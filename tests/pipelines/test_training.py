@@ -151,3 +151,25 @@ def test_trusted_rows_of_two_networks_and_repeated_ones_are_read_once(place: Pat
     run = verbs.run(Recipe.parse(text, base=tmp_path), place / "shards", store=tmp_path / "s", executor=InProcess())
     found = evaluate(run, scale=str(small_scale), seeds=1, executor=InProcess())
     assert found.arms["trusted only"].rows == rows.height
+
+
+def test_what_only_names_a_target_is_no_arm(place: Path, tmp_path: Path, small_scale: Path) -> None:
+    """A model that trusts nothing has training rows too: none of them are a control, and those without pictures are not even read."""
+    for name, columns in (("target", ["text", "image"]), ("bare", ["text"])):
+        rows = pl.read_parquet(place / "trusted" / "trusted.parquet").head(40).select(columns)
+        (tmp_path / name).mkdir()
+        features = pl.Series("f", np.random.default_rng(0).random((40, 3)).astype(np.float32).tolist(), dtype=pl.List(pl.Float32))
+        rows.with_columns(features).write_parquet(tmp_path / name / "0.parquet")
+    pool = pl.concat([pl.read_parquet(path) for path in sorted((place / "shards").glob("*.parquet"))]).head(120)
+    features = pl.Series("f", np.random.default_rng(1).random((120, 3)).astype(np.float32).tolist(), dtype=pl.List(pl.Float32))
+    (tmp_path / "pool").mkdir()
+    pool.with_columns(features).write_parquet(tmp_path / "pool" / "0.parquet")
+    for name, read in (("target", 1), ("bare", 0)):
+        text = (
+            f"{{models: {{c: {{feature_clusters: {{target: {name}/, features: pool.f, k: 4}}}}}}, "
+            "signals: {near: {cluster: {features: pool.f, model: c}}}, stages: {a: {keep: near.near}}, subsets: [a]}"
+        )
+        run = verbs.run(Recipe.parse(text, base=tmp_path), tmp_path / "pool", store=tmp_path / "s", executor=InProcess())
+        assert (len(training_pools(run)), training_pools(run, trusted=True)) == (read, [])
+        found = evaluate(run, scale=str(small_scale), seeds=1, executor=InProcess())
+        assert {arm.kind for arm in found.arms.values()} == {"pool", "candidate", "random"}
