@@ -68,8 +68,15 @@ def _entries(path: Path, column: str | None) -> Iterator[tuple[str, str]]:
     except (OSError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
         raise RecipeError(f"the list cannot be read: {error}", where=str(path), fix=fix) from error
     if path.suffix == ".csv":
-        rows = list(csv.reader(io.StringIO(text)))
+        try:
+            rows = list(csv.reader(io.StringIO(text)))
+        except csv.Error as error:
+            raise RecipeError(f"the list cannot be read: {error}", where=str(path), fix=fix) from error
         header = rows[0] if rows else []
+        odd = next((name for name in header if header.count(name) > 1 or _is_hash(name.strip())), None)
+        if odd is not None:
+            what = f"two columns are called {odd}" if header.count(odd) > 1 else "its first line is a hash, not names of columns"
+            raise RecipeError(what, where=str(path), fix="give it a first line that names each column")
         columns = {name: [row[place] if place < len(row) else "" for row in rows[1:]] for place, name in enumerate(header)}
         yield from _of_frame(pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String)), path, column)
         return
@@ -93,4 +100,8 @@ def _of_frame(frame: pl.DataFrame, path: Path, column: str | None) -> Iterator[t
 def _looks(values: pl.Series) -> bool:
     """Whether the first values look like hashes."""
     some = [value for value in values.drop_nulls().str.strip_chars().head(20) if value]
-    return bool(some) and all(len(value) in _BY_LENGTH and _HEX.fullmatch(value) for value in some)
+    return bool(some) and all(_is_hash(value) for value in some)
+
+
+def _is_hash(text: str) -> bool:
+    return len(text) in _BY_LENGTH and _HEX.fullmatch(text) is not None

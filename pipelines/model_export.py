@@ -8,6 +8,7 @@ from typing import Any
 import safetensors.numpy
 
 from curate.errors import CeterisError, nearest
+from curate.model import digest_of_model
 from curate.record import Run
 
 LAYOUT = "open_clip"
@@ -34,7 +35,10 @@ def export_model(run: Run, name: str, out: str | Path) -> dict[str, Any]:
         raise CeterisError(f"the model {name} is gone from the store", where=run.store.address, fix="run the recipe again")
     folder = run.store.path(made["folder"])
     about = {"model": name, "run": run.folder.removeprefix("runs/"), "digest": made["weights"], "layout": LAYOUT}
-    files = folder_of(made["card"]["architecture"], safetensors.numpy.load_file(folder / "weights.safetensors"))
+    weights = safetensors.numpy.load_file(folder / "weights.safetensors")
+    if digest_of_model(weights, made["card"]) != made["weights"]:
+        raise CeterisError("the stored weights are not the ones they were", where=str(folder), fix="delete the folder and run again")
+    files = folder_of(made["card"]["architecture"], weights)
     files["card.json"] = (json.dumps({**made["card"], "made": about}, indent=2) + "\n").encode()
     attempt = place.absolute().parent / f".{place.name}.{uuid.uuid4().hex}"
     try:

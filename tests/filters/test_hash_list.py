@@ -2,7 +2,9 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from curate.errors import RecipeError
 from filters.hash_list import hash_list, load
 
 
@@ -30,3 +32,19 @@ def test_the_nearest_of_many_is_the_nearest(tmp_path: Path) -> None:
     for one in (rng.integers(0, 256, 32, dtype=np.uint8), hashes[7] ^ np.uint8(1), hashes[9]):
         expected = int(np.unpackbits(hashes ^ one, axis=1).sum(axis=1).min())
         assert listed.distance(one.tobytes()) == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{a}\n{b}\n", "its first line is a hash"),
+        ("note,{a}\nx,{b}\n", "its first line is a hash"),
+        ("md5,md5\n{a},{b}\n", "two columns are called md5"),
+        ("md5\n" + "0" * 200_000, "cannot be read"),
+    ],
+)
+def test_a_table_that_would_lose_hashes_is_refused(content: str, message: str, tmp_path: Path) -> None:
+    a, b = (hashlib.md5(one).hexdigest() for one in (b"a", b"b"))
+    (tmp_path / "a.csv").write_text(content.format(a=a, b=b))
+    with pytest.raises(RecipeError, match=message):
+        hash_list(file=str(tmp_path / "a.csv"))

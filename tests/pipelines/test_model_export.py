@@ -82,3 +82,17 @@ def test_the_command_line_writes_it_too(trained: Run, tmp_path: Path) -> None:
     assert ran.exit_code == 0, ran.output
     assert "open_clip_model.safetensors" in ran.output
     assert (tmp_path / "out" / "open_clip_config.json").is_file()
+
+
+def test_weights_that_changed_in_the_store_are_not_exported(trained: Run, tmp_path: Path) -> None:
+    made = trained.store.json(f"{trained.facts['models']['net']['folder']}/model.json")
+    assert made is not None
+    file = trained.store.path(made["folder"]) / "weights.safetensors"
+    before = file.read_bytes()
+    try:
+        file.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
+        with pytest.raises(CeterisError, match="not the ones they were"):
+            export_model(trained, "net", tmp_path / "out")
+    finally:
+        file.write_bytes(before)
+    assert not list(tmp_path.iterdir())
