@@ -86,6 +86,9 @@ def layers_of(state: Mapping[str, npt.NDArray[Any]], where: str) -> Weights:
             else "there are no dense layers, or half a normalisation"
         )
         raise RecipeError(what, where=where, fix="give a linear head, or a stack of dense layers, on embeddings")
+    if len({re.sub(r"[._]?\d+", "", name) for name in names}) > 1:
+        what = f"the names {', '.join(names)} do not tell the order of layers"
+        raise RecipeError(what, where=where, fix="call them alike but for numbers, in the order in which they follow each other")
     for number in range(len(names)):
         matrix, offsets = made[f"{number}.weights"], made[f"{number}.offsets"]
         before = made[f"{number - 1}.weights"].shape[1] if number else made.get("mean", matrix).shape[0]

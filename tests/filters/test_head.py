@@ -98,6 +98,7 @@ class _Harmful:
         ({"0.weight": np.zeros((4, 8), np.float32), "0.bias": np.zeros(3, np.float32)}, "3 are added"),
         ({"0.weight": np.zeros((4, 8), np.float32), "n.mean": np.zeros(8, np.float32)}, "half a normalisation"),
         ({"0.kernel": np.zeros((4, 1), np.float32), **{f"n.{n}": np.ones(1, np.float32) for n in ("mean", "variance")}}, "1 come"),
+        ({f"{name}.weight": np.eye(8, dtype=np.float32) for name in ("fc1", "out")}, "do not tell the order"),
         ({"0.weight": np.zeros((4, 8), np.float32), "other.bias": np.zeros(4, np.float32)}, "other.bias .* is of no dense layer"),
     ],
 )
