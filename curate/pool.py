@@ -129,9 +129,9 @@ class Pool:
         wanted = [Wanted(role, self.roles.get(role), ROLE_KINDS.get(role, "String")) for role in roles]
         wanted += [Wanted(f"pool.{name}", name, self._kind(name)) for name in columns]
         chosen = np.arange(start, shard.rows if stop is None else stop) if rows is None else np.asarray(rows, np.int64)
-        if chosen.size and (chosen[0] < 0 or chosen[-1] >= shard.rows or (np.diff(chosen) < 0).any()):
+        if chosen.size and (chosen[0] < 0 or chosen[-1] >= shard.rows or (rows is not None and (chosen[1:] < chosen[:-1]).any())):
             raise PoolError(f"rows must be sorted and lie within 0 .. {shard.rows - 1}", where=shard.path, fix="ask for rows of this shard")
-        values = read_rows(self._place(shard), wanted, chosen.astype(np.int64))
+        values = read_rows(self._place(shard), wanted, chosen.astype(np.int64, copy=False))
         faults = {want.name: codes for want, (_, codes) in zip(wanted, values, strict=True) if codes.null_count() < len(codes)}
         return Read(pl.DataFrame([column for column, _ in values]), {name: codes.alias(name) for name, codes in faults.items()})
 

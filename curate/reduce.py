@@ -167,12 +167,17 @@ def cut_of(rule: Top | Random | Mix, dtype: pl.DataType | None, parts: Sequence[
     quota = rule.quota(entering)
     if quota == 0:
         return Cut(entering, 0)
-    last = nth_smallest(lambda: (_order(part, store) for part in parts), quota, entering)
+    held = [_order(part, store) for part in parts] if entering <= IN_MEMORY else None
+
+    def frames() -> Iterator[pl.DataFrame]:
+        return (_order(part, store) for part in parts) if held is None else iter(held)
+
+    last = nth_smallest(frames, quota, entering)
     if not isinstance(rule, Top):
         return Cut(entering, quota, last)
     if rule.ties_keep:
         last = (last[0], int(LAST), int(LAST))
-        quota = sum(int((store.frame(part)["k0"].to_numpy() <= np.uint64(last[0])).sum()) for part in parts)
+        quota = sum(int((frame["k0"].to_numpy() <= np.uint64(last[0])).sum()) for frame in frames())
     return Cut(entering, quota, last, value_of(last[0], dtype, rule.ascending))
 
 
@@ -256,10 +261,11 @@ def nth_smallest(frames: Callable[[], Iterator[pl.DataFrame]], n: int, total: in
         n -= int(reached[digit - 1]) if digit else 0
         inside = int(histogram[digit])
         prefix.append(digit)
-    left = pl.concat([_matching(frame, prefix) for frame in frames()])
-    keys = left["k0"].to_numpy()
+    left = [_matching(frame, prefix) for frame in frames()]
+    keys = np.concatenate([frame["k0"].to_numpy() for frame in left])
     key = np.partition(keys, n - 1)[n - 1]
-    row = left.filter(pl.Series(keys == key)).sort(ORDER).row(n - 1 - int((keys < key).sum()))  # only equals need their ties
+    equal = pl.concat([frame.filter(pl.Series(frame["k0"].to_numpy() == key)) for frame in left])  # only these need their ties
+    row = equal.sort(ORDER).row(n - 1 - int((keys < key).sum()))
     return int(row[0]), int(row[1]), int(row[2])
 
 

@@ -188,20 +188,21 @@ class View:
 
     def _judge(self, node: Node, codes: Codes, clause: Clause) -> None:
         alive = codes == 0
-        frame, errors = self.ask(clause.columns, alive)
-        answer, broken = clause.evaluate(frame), errors.to_numpy()
-        found = np.where(answer.fill_null(True).to_numpy(), np.uint16(0), np.uint16(node.code("dropped", clause.text)))
-        if answer.null_count():
-            found[answer.is_null().to_numpy()] = node.code("no evidence", clause.text)
+        rows = np.flatnonzero(alive)
+        frame, broken = self.ask(clause.columns, alive)
+        answer = clause.evaluate(frame)
+        unknown = answer.null_count() > 0
+        codes[rows[~(answer.fill_null(True) if unknown else answer).to_numpy()]] = node.code("dropped", clause.text)
+        if unknown:
+            codes[rows[answer.is_null().to_numpy()]] = node.code("no evidence", clause.text)
         if broken.any():
-            found[broken] = node.code("quarantined", clause.text)
-        codes[alive] = found
+            codes[rows[broken]] = node.code("quarantined", clause.text)
 
     def barred(self, rule: Lawful, alive: Mask) -> tuple[Mask, Mask]:
         """Which of the rows alive are restricted, and of which that cannot be measured."""
         frame, errors = self.ask(rule.columns, alive)
         barred, unread = np.zeros((2, self.piece.rows), bool)
-        unread[alive] = errors.to_numpy()
+        unread[alive] = errors
         barred[alive] = rule.bars(frame)
         return barred & ~unread, unread
 
@@ -219,8 +220,8 @@ class View:
             .fill_null(False)
             .to_numpy()
         )
-        codes[rows[errors.to_numpy()]] = node.code("quarantined", rule.unread)
-        codes[rows[(same_content | same_uid) & ~errors.to_numpy()]] = node.code("dropped", rule.text)
+        codes[rows[errors]] = node.code("quarantined", rule.unread)
+        codes[rows[(same_content | same_uid) & ~errors]] = node.code("dropped", rule.text)
 
     def entering(self, node: Node, codes: Codes) -> Mask:
         """Rows that a global rule judges; those without evidence and the quarantined get their codes here."""
@@ -231,11 +232,12 @@ class View:
         asked = (*rule.columns, *([f"{sketch.name}.key"] if sketch else []))
         frame, errors = self.ask(asked, alive)
         rows = np.flatnonzero(alive)
-        codes[rows[errors.to_numpy()]] = node.code("quarantined", rule.text)
+        codes[rows[errors]] = node.code("quarantined", rule.text)
         if sketch is None:
             for column in rule.columns:
-                missing = frame[column].is_null().to_numpy() & (codes[rows] == 0)
-                codes[rows[missing]] = node.code("no evidence", rule.text)
+                if frame[column].null_count():
+                    missing = frame[column].is_null().to_numpy() & (codes[rows] == 0)
+                    codes[rows[missing]] = node.code("no evidence", rule.text)
         left: Mask = codes == 0
         return left
 
@@ -263,24 +265,25 @@ class View:
             frame = frame.with_columns(keys.to_series().alias("key"))
         self.receipt.candidates[node.name] = self.store.put_frame(f"tmp/{self.task.run}/{node.id[:16]}", f"{self.piece.number:06d}", frame)
 
-    def ask(self, columns: tuple[str, ...], alive: Mask) -> tuple[pl.DataFrame, pl.Series]:
+    def ask(self, columns: tuple[str, ...], alive: Mask) -> tuple[pl.DataFrame, Mask]:
         """Columns of evidence for the rows alive, and which of those rows have an error in any signal asked."""
         rows = np.flatnonzero(alive)
         series: list[pl.Series] = []
-        errors = pl.Series("error", np.zeros(len(rows), bool))
+        errors = np.zeros(len(rows), bool)
         own = [column.split(".", 1)[1] for column in columns if column.startswith(f"{POOL}.")]
         if own:
             read = self.own.read(own, rows)
             series += [read.frame[f"{POOL}.{name}"] for name in own]
             for fault in read.faults.values():
-                errors = errors | fault.is_not_null()
+                errors |= fault.is_not_null().to_numpy()
         for name in dict.fromkeys(column.rsplit(".", 1)[0] for column in columns if not column.startswith(f"{POOL}.")):
             known = self._measured(self.task.measures[name], alive)
             wanted = [column for column in columns if column.rsplit(".", 1)[0] == name]
             known = known.select(*{column.rsplit(".", 1)[1]: None for column in wanted}, "error")
             known = known if rows.size == self.piece.rows else known[rows]
             series += [known[column.rsplit(".", 1)[1]].alias(column) for column in wanted]
-            errors = errors | known["error"].is_not_null()
+            if known["error"].null_count() < len(rows):
+                errors |= known["error"].is_not_null().to_numpy()
         return pl.DataFrame(series), errors
 
     def _measured(self, measure: Measure, alive: Mask) -> pl.DataFrame:
