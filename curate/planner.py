@@ -28,13 +28,21 @@ from curate.signal import Signal
 from curate.store import named
 
 
-def make_plan(recipe: Recipe, pool: Pool, catalogue: Catalogue, weights: Mapping[str, str], lists: Mapping[str, str]) -> Plan:
+def make_plan(
+    recipe: Recipe,
+    pool: Pool,
+    catalogue: Catalogue,
+    weights: Mapping[str, str],
+    lists: Mapping[str, str],
+    cache: Path | None = None,
+) -> Plan:
     """Check everything about `recipe` on `pool` and lay out its nodes. Reads no row.
 
     `weights` gives the weights digest of each model already made, by Training.id; `lists` the stored list of its training rows. Models not
-    made yet leave the measures that use them pending. RecipeError and PoolError name the place and the nearest right name.
+    made yet leave the measures that use them pending. `cache` remembers the files of other pools, as `Pool.open` has it. RecipeError and
+    PoolError name the place and the nearest right name.
     """
-    builder = _Builder(recipe, pool, catalogue, weights)
+    builder = _Builder(recipe, pool, catalogue, weights, cache)
     for name in recipe.models:
         builder.model(name)
     nodes = {POOL: node_of(pool.id, POOL, "pool", (), None, {})}
@@ -69,10 +77,16 @@ class _Builder:
     """Resolves the recipe's names against catalogue and pool, once each."""
 
     def __init__(
-        self, recipe: Recipe, pool: Pool, catalogue: Catalogue, weights: Mapping[str, str], root: "_Builder | None" = None
+        self,
+        recipe: Recipe,
+        pool: Pool,
+        catalogue: Catalogue,
+        weights: Mapping[str, str],
+        cache: Path | None,
+        root: "_Builder | None" = None,
     ) -> None:
         """`root` resolves for the pool that is selected from, where `pool` is another one: models are its."""
-        self.recipe, self.pool, self.catalogue, self.weights, self.root = recipe, pool, catalogue, weights, root or self
+        self.recipe, self.pool, self.catalogue, self.weights, self.cache, self.root = recipe, pool, catalogue, weights, cache, root or self
         self.measures: dict[str, Measure] = {}
         self.groups: dict[str, Groups] = {}
         self.models: dict[str, Training] = {}
@@ -82,7 +96,7 @@ class _Builder:
 
     def beside(self, pool: Pool) -> "_Builder":
         """The same names on another pool."""
-        return _Builder(self.recipe, pool, self.catalogue, self.weights, self.root)
+        return _Builder(self.recipe, pool, self.catalogue, self.weights, self.cache, self.root)
 
     @contextmanager
     def _once(self, name: str, where: str) -> Iterator[None]:
@@ -195,7 +209,7 @@ class _Builder:
         if not self.pool.shards and not (self.recipe.base / str(path)).exists():  # a plan before there are data
             return replace(self.pool, root=Path(str(path)), roles={**self.pool.roles, **{role: role for role in made.reads}})
         try:
-            rows = Pool.open(self.recipe.base / str(path))
+            rows = Pool.open(self.recipe.base / str(path), cache=self.cache)
         except PoolError as error:
             raise RecipeError(
                 f"the training rows of {spec.kind} cannot be opened: {error}", where=spec.where, fix=f"point `{key}` at a pool"
@@ -249,7 +263,7 @@ class _Builder:
 
     def _reference(self, rule: OnePer, against: str, where: str) -> Reference:
         try:
-            pool = Pool.open(self.recipe.base / against)
+            pool = Pool.open(self.recipe.base / against, cache=self.cache)
         except PoolError as error:
             what = f"the pool to hold rows against cannot be opened: {error}"
             raise RecipeError(what, where=where, fix="point `against` at a pool") from error

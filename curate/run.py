@@ -21,6 +21,7 @@ from curate.planner import make_plan
 from curate.pool import Pool
 from curate.prepare import check_code, made_weights, make_models, missing_models, shelf_of
 from curate.recipe import Recipe
+from curate.storage import LocalStorage
 from curate.store import Store, named
 from curate.subset import Subset
 from curate.work import shelve_all
@@ -93,10 +94,11 @@ def run(recipe: Recipe, pool: Pool, catalogue: Catalogue, store: Store, executor
 def resolve(recipe: Recipe, pool: Pool, catalogue: Catalogue, store: Store) -> Plan:
     """The plan with every model that the store already holds; the others stay pending."""
     known: tuple[dict[str, str], dict[str, str]] = ({}, {})
-    plan = make_plan(recipe, pool, catalogue, *known)
+    cache = store.path("pools/files.json") if isinstance(store.storage, LocalStorage) else None
+    plan = make_plan(recipe, pool, catalogue, *known, cache)
     while (found := made_weights(plan.models, store)) != known:  # what a model is made from may be another one's evidence
         known = found
-        plan = make_plan(recipe, pool, catalogue, *known)
+        plan = make_plan(recipe, pool, catalogue, *known, cache)
     return plan
 
 

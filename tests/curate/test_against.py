@@ -8,8 +8,12 @@ import pytest
 from curate.audit import why
 from curate.errors import CeterisError, NondeterminismError, RecipeError
 from curate.grouping import grouping
+from curate.parquet_files import probe_parquet
 from curate.pool import Pool
+from curate.recipe import Recipe
 from curate.record import Run
+from curate.run import resolve
+from curate.shard_files import _PROBES
 from curate.signal import Evidence, signal
 
 RECIPE = "{stages: {new: {keep: {one_per: alike, against: EARLIER}}}, subsets: [new]}"
@@ -71,6 +75,16 @@ def test_another_earlier_pool_is_another_stage(do, store, earlier, later, tmp_pa
     runs = [do(RECIPE.replace("EARLIER", str(pool.root)), later, store) for pool in (earlier, other)]
     assert len({run.subsets["new"] for run in runs}) == 2
     assert len(kept(Run(store, runs[1].folder))) == 5
+
+
+def test_files_of_the_earlier_pool_that_have_not_changed_are_hashed_once(store, earlier, later, filters, monkeypatch):
+    recipe, hashed = Recipe.parse(RECIPE.replace("EARLIER", str(earlier.root))), list[str]()
+    monkeypatch.setitem(_PROBES, "parquet", lambda root, path: (hashed.append(path), probe_parquet(root, path))[1])
+    plans = [resolve(recipe, later, filters(), store) for _ in range(2)]
+    assert hashed == ["0.parquet"]
+    assert {plan.references["new"].pool.id for plan in plans} == {earlier.id}
+    pl.DataFrame({"text": ["abcd"], "uid": ["first"]}).write_parquet(earlier.root / "0.parquet")
+    assert resolve(recipe, later, filters(), store).references["new"].pool.id == Pool.open(earlier.root).id != earlier.id
 
 
 def test_what_cannot_be_held_against_is_said_while_planning(do, store, later, filters, tmp_path):
