@@ -45,12 +45,15 @@ def evaluation_images(*, sets: str, bits: int = 31, colours: float = 255.0, qual
             except ImageError:
                 items.append(Told(_NOT_THERE, bytes(BYTES), -1, bytes(COLOURS)))
         task = place.stem if place.suffix == ".parquet" else place.name
+        if max(one.quality for one in items[first:]) < 0:
+            fix = "give each task a Parquet file with a column `image`, or a folder of images alone"
+            raise RecipeError(f"no image of the task {task} can be decoded", where=str(place), fix=fix)
         tasks.append((task, len(items) - first))
         plain = [item for item, one in enumerate(items[first:]) if one.quality < quality]
         if plain:
             unchecked[task] = plain
     names = [task for task, _ in tasks]
-    if not names or max(one.quality for one in items) < 0 or len(set(names)) < len(names):
+    if not names or len(set(names)) < len(names):
         what = "two sets are of one task" if len(set(names)) < len(names) else "there are no evaluation images"
         raise RecipeError(
             what, where=sets, fix="give a Parquet file with a column `image`, a folder of images, or a folder with one for each task"

@@ -58,17 +58,23 @@ def test_columns_of_plain_bytes_are_read(image: bytes, tmp_path: Path) -> None:
     assert (made.weights["hashes"] == made.weights["hashes"][0]).all()
 
 
-def test_what_is_no_evaluation_set_is_refused(tmp_path: Path, sets: Path) -> None:
+def test_what_is_no_evaluation_set_is_refused(tmp_path: Path, sets: Path, image: bytes) -> None:
     empty, other, broken, nothing = tmp_path / "empty", tmp_path / "other.parquet", tmp_path / "broken.parquet", tmp_path / "nothing"
     empty.mkdir()
     nothing.mkdir()
     (nothing / "readme.txt").write_text("no image", encoding="utf-8")
     pl.DataFrame({"text": ["a"]}).write_parquet(other)
+    tasks = tmp_path / "tasks"
+    for task in ("fine", "inner"):
+        (tasks / task).mkdir(parents=True)
+    (tasks / "fine" / "0.png").write_bytes(image)
+    pl.DataFrame({"image": [image]}).write_parquet(tasks / "inner" / "test.parquet")  # one too deep
     broken.write_bytes(b"PAR1")
     for place, what in (
         (tmp_path / "nowhere", "there is no such place"),
         (empty, "there are no evaluation images"),
-        (nothing, "there are no evaluation images"),
+        (nothing, "no image of the task nothing can be decoded"),
+        (tasks, "no image of the task inner can be decoded"),
         (other, r"there is no column image \(it has text\)"),
         (broken, "the evaluation images cannot be read"),
     ):
