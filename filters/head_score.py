@@ -13,8 +13,8 @@ from filters._vectors import vectors
 def head_score(batch: pl.DataFrame, *, features: Evidence, model: ModelRef) -> pl.DataFrame:
     """The output of the recipe's `head` for `features`, vectors such as `clip_embedding`'s image or those that a pool brings.
 
-    A head belongs to one embedding model (LAION's to OpenAI's ViT-L/14, 768 numbers). float32, sums in one order: the
-    same on every machine. Without a vector there is no score.
+    A head belongs to one embedding model (LAION's to OpenAI's ViT-L/14, 768 numbers). float32, sums in one order: the same in any batch; on
+    another kind of processor the last bits may differ. Without a vector there is no score.
     Raises RecipeError if the model is no head, or its vectors are of another width.
     """
     known = loaded(model)
