@@ -90,6 +90,8 @@ def model(
         defaults = {p.name: p.default for p in keywords if p.default is not p.empty}
         required = tuple(p.name for p in keywords if p.default is p.empty)
         names = (tuple(reads), tuple(rows), tuple(files))
+        if both := {*reads} & {*evidence}:
+            raise TypeError(f"{function.__module__}.{function.__name__}: {min(both)} is a role and evidence; call the parameter otherwise")
         return Model(function.__name__, function.__module__, version, *names, function, defaults, required, over, evidence, trusts)
 
     return declare

@@ -99,6 +99,16 @@ class _Builder:
         return _Builder(self.recipe, pool, self.catalogue, self.weights, self.cache, self.root)
 
     @contextmanager
+    def _on(self, pool: Pool) -> Iterator[None]:
+        """What is wrong with another pool says so."""
+        try:
+            yield
+        except RecipeError as error:
+            if pool is self.pool:
+                raise
+            raise RecipeError(f"{error.what}; asked of {pool.root}", where=error.where, fix=error.fix) from error
+
+    @contextmanager
     def _once(self, name: str, where: str) -> Iterator[None]:
         """A name that needs itself is an error."""
         if name in self.resolving:
@@ -141,7 +151,8 @@ class _Builder:
         fed, identities, barred = list[Fed](), list[Any](), list[Any]()
         for pool in (*([over] if over else []), *rows):
             builder = self if pool is over else self.beside(pool)
-            inputs = {key: builder.input(key, reference, spec) for key, reference in references.items()}
+            with self._on(pool):
+                inputs = {key: builder.input(key, reference, spec) for key, reference in references.items()}
             names = [parted(str(reference))[0] for reference in references.values()]
             used = reached([each for each in names if each != POOL], builder.measures)
             fed.append(Fed(pool, {key: str(one) for key, one in references.items()}, {each: builder.measures[each] for each in used}))
@@ -273,7 +284,8 @@ class _Builder:
             fix = f"it has {', '.join(pool.roles)}; name its column as this layout does"
             raise RecipeError(f"{rule.grouping} needs the role {missing[0]}, which {pool.root} lacks", where=where, fix=fix)
         builder = self.beside(pool)
-        sketch = builder.group(rule.grouping, where).sketch
+        with self._on(pool):
+            sketch = builder.group(rule.grouping, where).sketch
         names = {each: f"{each} of {against}" for each in reached([sketch.name], builder.measures)}
         measures = {names[each]: renamed(builder.measures[each], names) for each in names}
         lawful, barring = builder.barring(required=False)

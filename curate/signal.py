@@ -153,6 +153,8 @@ def signal(
     def declare(function: Callable[..., pl.DataFrame]) -> Signal:
         defaults, models = parameters_of(function)
         types = {name: dtype() if isinstance(dtype, type) else dtype for name, dtype in writes.items()}
+        if both := {*reads, *optional} & {*evidence_of(function)}:
+            raise TypeError(f"{function.__module__}.{function.__name__}: {min(both)} is a role and evidence; call the parameter otherwise")
         return Signal(
             function.__name__,
             function.__module__,

@@ -118,6 +118,31 @@ def test_evidence_that_cannot_be_is_refused_before_a_row_is_read(of, what, fix, 
     assert fix in raised.value.fix
 
 
+@pytest.mark.parametrize(
+    "declare", [lambda: signal(version=1, reads=["text"], writes={"n": pl.UInt32}), lambda: model(version=1, reads=["text"])]
+)
+def test_a_parameter_is_called_otherwise_than_a_role(declare):
+    def clash(batch, *, text: Evidence):
+        return batch
+
+    with pytest.raises(TypeError, match=r"clash: text is a role and evidence"):
+        declare()(clash)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{signals: {long: {as_long: {of: pool.quality}}}, stages: {a: {keep: {one_per: long, against: OTHER}}}}",
+        "{models: {m: {mean_of_others: {good: OTHER, of: pool.quality}}}, stages: {a: {keep: 'length.chars > 0'}}}",
+    ],
+)
+def test_what_another_pool_lacks_is_said_of_that_pool(text, texts, store, filters, tmp_path):
+    pl.DataFrame({"text": ["a"]}).write_parquet(tmp_path / "other.parquet")
+    with pytest.raises(RecipeError, match=r"unknown column pool.quality; asked of .*") as raised:
+        resolve(Recipe.parse(text.replace("OTHER", str(tmp_path / "other.parquet"))), texts, filters(**MORE), store)
+    assert str(tmp_path) in raised.value.what
+
+
 def test_a_value_beside_an_error_is_in_no_model(texts, store, filters, do):
     text = """
 errors_at_most: 1.0
