@@ -51,6 +51,8 @@ def _read_group(place: Place, wanted: Sequence[Wanted], group: int, rows: Indice
 def _joined(parts: Sequence[Values], want: Wanted) -> Values:
     if not parts:
         return pl.Series(want.name, [], dtype=want.dtype), pl.Series([], dtype=pl.String)
+    if len(parts) == 1:
+        return parts[0][0].alias(want.name), parts[0][1].alias("")
     values = pl.concat([values.alias(want.name) for values, _ in parts])
     return values, pl.concat([codes.alias("") for _, codes in parts])
 

@@ -2,12 +2,15 @@
 
 import os
 
+from curate.allocation import keep
+
 ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 SHARE = "CETERIS_THREADS"
 
 for name in ONE_THREAD:
     os.environ.setdefault(name, "1")
+keep()
 
 
 def share() -> int:
