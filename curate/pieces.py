@@ -80,8 +80,10 @@ def _listed(pool: Pool, store: Store, key: str, by_shard: list[list[Part]]) -> t
         if len(some) != 1 or not some[0].key.startswith(key):
             some = [store.put_frame(key, f"uids-{number:06d}", _joined(store, some))]
         whole += some
-        words = _words_in(store, some[0])
-        _hold((store.address, key, number), words)
+        place = (store.address, key, number)
+        if _origin.get(place) != some[0].key or place not in _uids:  # else this process has just written them
+            _hold(place, _words_in(store, some[0]))
+        words = _uids[place]
         highs[start : start + len(words)] = words[:, 0]
         sums += words.sum(axis=0, dtype=np.uint64)
         start += len(words)
@@ -122,7 +124,12 @@ def write_uids(task: UidTask) -> Part:
     frame = pl.DataFrame({"high": words[:, 0], "low": words[:, 1]})
     stays = "uid" in pool.roles and piece.rows == pool.shards[piece.shard].rows
     place = (task.pool_key, f"uids-{piece.shard:06d}") if stays else ("tmp/uids", f"{piece.number:06d}")
-    return store.put_frame(*place, frame if original is None else frame.with_columns(original=original))
+    part = store.put_frame(*place, frame if original is None else frame.with_columns(original=original))
+    if stays:
+        held = (store.address, task.pool_key, piece.shard)
+        _hold(held, words)
+        _origin[held] = part.key
+    return part
 
 
 def pieces_of(pool: Pool) -> list[Piece]:
@@ -157,6 +164,8 @@ def _lies(place: dict[str, Any]) -> str:
 
 _pools: dict[tuple[str, str], Pool] = {}
 _uids: dict[tuple[str, str, int], UInt64s] = {}
+_origin: dict[tuple[str, str, int], str] = {}
+"""The file that this process wrote uids into, of those it holds."""
 
 
 def open_pool(store: Store, key: str) -> Pool:
@@ -183,7 +192,8 @@ def read_uids(store: Store, key: str, shard: int) -> UInt64s:
 
 def _hold(place: tuple[str, str, int], words: UInt64s) -> None:
     while _uids and sum(held.nbytes for held in _uids.values()) + words.nbytes > HELD_BYTES:
-        _uids.pop(next(iter(_uids)))
+        _origin.pop(last := next(iter(_uids)), None)
+        _uids.pop(last)
     _uids[place] = words
 
 
