@@ -109,7 +109,7 @@ def first_arrivals(rule: SoftCap, batches: Callable[[], Iterator[Scored]], enter
     until, every = _guess(rule, best, sample, wanted * len(sample) / entering), float(np.finfo(np.float64).max)
     histogram = _histogram(rule, best, batches, 0, _bits(until))
     while histogram.sum() < wanted and until < every:
-        until = min(until * 2, every) if until < 1e280 else every
+        until = until * 2 if until < 1e200 else every
         histogram = _histogram(rule, best, batches, 0, _bits(until))
     wanted = min(wanted, int(histogram.sum()))
     low, high, before = 0, _bits(until), 0
@@ -140,7 +140,8 @@ def _guess(rule: SoftCap, best: float, scores: Floats, wanted: float) -> float:
     low, high = -60.0, 600.0
     while high - low > 0.01:
         middle = (low + high) / 2
-        enough = float((np.log1p(np.exp(middle) * steep * rates) / steep).sum()) >= wanted
+        counts = np.minimum(np.log1p(np.exp(middle) * steep * rates) / steep, MOST_COPIES)
+        enough = float(counts.sum()) >= wanted
         low, high = (low, middle) if enough else (middle, high)
     return float(np.exp(high + 0.05))
 

@@ -127,3 +127,22 @@ def test_small_batches_without_replacement_draw_nearly_the_same():
     drawn = [(each > 0).sum(axis=1) for each in (ours, near)]
     assert abs(drawn[0].mean() - drawn[1].mean()) < 4 * np.sqrt((drawn[0].var() + drawn[1].var()) / 60)
     assert _sequence(scores, 120, 0.15, 1.0, 40, rng).max() <= 3 < ours.max()
+
+
+@pytest.mark.parametrize(("penalty", "temperature", "wanted"), [(0.0, 0.02, 80), (900.0, 1.0, 400)])
+def test_few_passes_suffice_where_a_row_cannot_be_drawn_more_often(penalty, temperature, wanted, monkeypatch):
+    monkeypatch.setattr(arrivals, "MOST_COPIES", 50)
+    rng, passes = np.random.default_rng(0), list[int]()
+    scores, uids = np.append(rng.normal(size=200), 6.0), rng.integers(0, 2**63, (201, 2), dtype=np.uint64)
+
+    def batches():
+        passes.append(1)
+        yield scores, uids
+
+    rule = SoftCap("s.x", penalty, temperature, None, wanted, 0)
+    found = first_arrivals(rule, batches, len(scores))
+    counts = times_drawn(rule, found.best, found.last, scores, uids)
+    assert (counts.sum(), (counts > 0).sum()) == (found.samples, found.rows)
+    assert found.samples == (wanted if penalty == 0 else len(scores))
+    assert counts[200] == (50 if penalty == 0 else 1)
+    assert len(passes) <= 6
