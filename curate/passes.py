@@ -20,7 +20,8 @@ from curate.repetition import SoftCap
 from curate.rule import OnePer, Random, Top
 from curate.sampling import balanced_cut, soft_capped_cut
 from curate.store import Part, Store
-from curate.work import Receipt, Task, work
+from curate.task import Receipt, Task
+from curate.work import work
 
 Progress = Callable[[str, int, int], None]
 PUBLISH_EVERY = 2.0

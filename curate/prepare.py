@@ -22,7 +22,8 @@ from curate.plan import POOL, Fed, Groups, Measure, Plan, Reference, Training, p
 from curate.pool import Pool
 from curate.sketches import Sketches
 from curate.store import Store
-from curate.work import Shelf, drawn, shelve_all
+from curate.task import Shelf
+from curate.work import drawn, shelve_all
 
 SAMPLE = 64
 FLOAT_TOLERANCE = 1e-5
