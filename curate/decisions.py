@@ -13,6 +13,7 @@ from curate.errors import CeterisError, ConservationError
 from curate.failpoint import reach
 from curate.membership import Copies
 from curate.plan import POOL, Node, Reason
+from curate.probes import Unreadable
 from curate.reduce import Cut
 from curate.store import Part, Store
 
@@ -122,16 +123,19 @@ def conserve(node: Node, decided: Decided, total: tuple[int, int, int], parents:
         )
 
 
-def limit_errors(node: Node, decided: Decided, at_most: float) -> None:
-    """Stop at a stage where more than `at_most` of the rows entering it could not be measured."""
+def limit_errors(node: Node, decided: Decided, at_most: float, unreadable: Sequence[Unreadable] = ()) -> None:
+    """Stop at a stage where more than `at_most` of the rows entering it could not be measured; `unreadable` are the pool's files that may
+    be why."""
     own = [code for code, reason in enumerate(node.reasons) if reason.stage == node.name]
     entering = decided.kept + sum(decided.counts[code] for code in own)
     failed = sum(decided.counts[code] for code in own if node.reasons[code].kind == "quarantined")
     if entering and failed / entering > at_most:
+        some = f"; {len(unreadable)} files cannot be read, the first is {unreadable[0].path}: {unreadable[0].code}" if unreadable else ""
+        share = f"({failed / entering:.1%}) cannot be measured; at most {at_most:.1%} may{some}"
         raise CeterisError(
-            f"stage {node.name}: {failed:,} of {entering:,} rows ({failed / entering:.1%}) cannot be measured; at most {at_most:.1%} may",
+            f"stage {node.name}: {failed:,} of {entering:,} rows {share}",
             where=node.name,
-            fix="look at the pool, or set errors_at_most in the recipe",
+            fix="look at the pool with `curate pool`, or set errors_at_most in the recipe",
         )
 
 

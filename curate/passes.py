@@ -58,7 +58,7 @@ class Passes:
         for name, node in self.plan.nodes.items():
             found = self._pool(node) if name == POOL else load(self.store, node.id)
             if found is not None:
-                limit_errors(node, found, float(self.plan.recipe.errors_at_most))
+                limit_errors(node, found, float(self.plan.recipe.errors_at_most), self.plan.pool.unreadable)
                 self.decided[name] = found
         while len(self.decided) < len(self.plan.nodes):
             decide, gather = self._ready()
@@ -164,7 +164,7 @@ class Passes:
         decided = Decided(node.name, node.id, node.reasons, counts, sums, tuple(parts), self.cuts.get(node.name), samples)  # type: ignore[arg-type]
         pool = self.decided[POOL]
         conserve(node, decided, (pool.counts[0], *pool.sums[0]), self.decided)
-        limit_errors(node, decided, float(self.plan.recipe.errors_at_most))
+        limit_errors(node, decided, float(self.plan.recipe.errors_at_most), self.plan.pool.unreadable)
         publish(self.store, decided)
         self.decided[node.name] = decided
 

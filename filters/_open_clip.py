@@ -31,6 +31,8 @@ CONFIG, CHECKPOINT = "open_clip_config.json", "open_clip_model.safetensors"
 # What open_clip and torch raise on files that are no checkpoints, on checkpoints of another architecture, and on impossible architectures.
 _MISFIT = (RuntimeError, ValueError, KeyError, TypeError, AttributeError, AssertionError, OSError, EOFError, StopIteration, SafetensorError)
 
+_SEEING = ("mean", "std", "interpolation", "resize_mode")
+
 
 def started(name: str, config: str | None, weights: str | None, seed: int) -> tuple[Any, dict[str, Any], str, str]:
     """The model; what describes it, as a card's `architecture`; where its weights come from; and their licence.
@@ -43,7 +45,7 @@ def started(name: str, config: str | None, weights: str | None, seed: int) -> tu
     described = _architecture(name, config)
     torch.manual_seed(seed)
     made = _built(described) if weights is None else _pretrained(name, described, weights)
-    preprocess = {key: made.visual.preprocess_cfg[key] for key in ("mean", "std", "interpolation", "resize_mode")}
+    preprocess = {key: made.visual.preprocess_cfg[key] for key in _SEEING}
     source = "random weights" if weights is None else weights if _is_file(weights) else _published(name, weights)
     licence = "none: untrained" if weights is None else f"not stated by open_clip; see {source}"
     return made, {**described, "preprocess": preprocess}, source, licence
@@ -116,13 +118,15 @@ def _architecture(name: str, config: str | None) -> dict[str, Any]:
             raise RecipeError(f"open_clip has no architecture {name}", where=name, fix=nearest(name, library.list_models()))
         return {"name": name, "config": None}
     try:
-        found = json.loads(Path(config).read_text(encoding="utf-8"))
+        whole = json.loads(Path(config).read_text(encoding="utf-8"))
+        found = whole.get("model_cfg", whole)  # as open_clip's hub folders, and our exports, have it
         missing = [key for key in ("embed_dim", "vision_cfg", "text_cfg") if key not in found]
     except (OSError, ValueError, TypeError) as error:
         raise RecipeError(f"the architecture cannot be read: {error}", where=config, fix="give a JSON file like open_clip's own") from error
     if missing:
         raise RecipeError(f"the architecture lacks {missing[0]}", where=config, fix="give a JSON file like open_clip's own")
-    return {"name": name, "config": found}
+    seeing = {key: whole.get("preprocess_cfg", {})[key] for key in _SEEING if key in whole.get("preprocess_cfg", {})}
+    return {"name": name, "config": found, **({"preprocess": seeing} if seeing else {})}
 
 
 def _built(described: dict[str, Any]) -> Any:

@@ -49,6 +49,7 @@ def _entries(path: Path) -> pl.Series:
         ) from error
     other = next((number for number, one in enumerate(found) if not isinstance(one, str) or not one), None)
     if other is not None or not found:
-        what = "the list has no entries" if other is None else f"entry {other} is {json.dumps(found[other])[:40]}, not a text"
+        place = "" if other is None else f"line {other + 1}" if found is lines else f"entry {other}"
+        what = f"{place} is {json.dumps(found[other])[:40]}, not a text" if other is not None else "the list has no entries"
         raise RecipeError(what, where=str(path), fix="give a JSON list of texts, or one entry on each line")
     return pl.Series("entries", found, dtype=pl.String)

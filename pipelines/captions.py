@@ -13,6 +13,7 @@ from curate.balance import Balance
 from curate.errors import CeterisError
 from curate.model import loaded, shelve
 from curate.plan import POOL, parted
+from curate.recipe import Recipe
 from curate.record import Run
 from filters import concept_list, entity_list
 from filters._buffers import flat
@@ -69,7 +70,8 @@ def tails(run: Run, subsets: list[str] | None = None, at_most: int | None = None
     """How matches spread over the entries of every list that the run looked for.
 
     `at_most` parts tail from head. Without it each subset has the count that the rule `balance` finds for `tail`, the share of all matches
-    that entries below it hold at most. CeterisError if the run looked for no list, or if both are given.
+    that entries below it hold at most; with neither, as the recipe's first `balance` has it, else for MetaCLIP's share. CeterisError if the
+    run looked for no list, or if both are given.
     """
     if at_most is not None and tail is not None:
         raise CeterisError("the tail's share follows from the count", where="--at-most, --tail", fix="give one of them")
@@ -78,6 +80,9 @@ def tails(run: Run, subsets: list[str] | None = None, at_most: int | None = None
         fix = 'name a concept_list under `models:`, and a stage with keep: "concepts.count > 0"'
         raise CeterisError("this run looked for no list of concepts", where=run.folder, fix=fix)
     rule = Balance("", at_most, Fraction(str(TAIL if tail is None else tail)) if at_most is None else None, 0)
+    if at_most is None and tail is None:
+        recipe = Recipe.parse(run.store.json(f"{run.folder}/recipe.json")["text"])
+        rule = next((stage.rule for stage in recipe.stages.values() if isinstance(stage.rule, Balance)), rule)
     rows, frames = [], [pl.DataFrame(schema=_ENTRIES)]
     for signal in signals:
         entries, evidence = _entries(run, signal), run.evidence(signal)

@@ -3,12 +3,13 @@
 import ast
 import functools
 import hashlib
+import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import filters
 from curate.catalogue import Catalogue, Entry, Filter
-from curate.errors import CeterisError
+from curate.errors import CeterisError, nearest
 from curate.grouping import Grouping
 from curate.signal import Signal
 
@@ -68,15 +69,29 @@ def described(entries: Catalogue) -> list[dict[str, str]]:
     return [_described(name, entry.load()) for name, entry in sorted(entries.items())]
 
 
+def told(entries: Catalogue, name: str) -> str:
+    """What a filter says of itself: what it measures, its parameters, errors and sources. CeterisError if there is none of that name."""
+    if name not in entries:
+        raise CeterisError(f"there is no filter called {name}", where=name, fix=nearest(name, entries))
+    found = entries[name].load()
+    if isinstance(found, Grouping):
+        parts = [found.sketch.function, *([found.links] if found.links else [])]
+        return "\n\n".join(inspect.getdoc(part) or "" for part in parts)
+    return inspect.getdoc(found.function if isinstance(found, Signal) else found.make) or ""
+
+
 def _described(name: str, found: Filter) -> dict[str, str]:
     if isinstance(found, Signal):
         writes = ", ".join(f"{name}.{column} ({dtype.base_type()})" for column, dtype in found.writes.items())
         models = {key: " or ".join([*built_in, "a model"]) for key, built_in in found.models.items()}
-        return _line(name, "signal", found.roles, writes, {**found.defaults, **models})
+        evidence = dict.fromkeys(found.evidence, "evidence")
+        return _line(name, "signal", found.roles, writes, {**evidence, **found.defaults, **models})
     if isinstance(found, Grouping):
-        parameters = {**found.sketch.defaults, **found.defaults, **({"threshold": found.threshold} if found.links else {})}
+        evidence = dict.fromkeys(found.sketch.evidence, "evidence")
+        parameters = {**evidence, **found.sketch.defaults, **found.defaults, **({"threshold": found.threshold} if found.links else {})}
         return _line(name, "grouping", found.sketch.roles, "group, similarity, survivor", parameters)
-    parameters = {**found.defaults, **dict.fromkeys([*found.required, *found.rows], "required")}
+    evidence = dict.fromkeys(found.evidence, "evidence")
+    parameters = {**evidence, **found.defaults, **dict.fromkeys([*found.required, *found.rows], "required")}
     return _line(name, "model", found.reads, "weights", parameters)
 
 

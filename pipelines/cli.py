@@ -15,7 +15,7 @@ from curate.pool import Pool
 from curate.record import Run
 from pipelines import cli_runs, python_docs, show, verbs
 from pipelines import doctor as health
-from pipelines.catalog import catalogue, described
+from pipelines.catalog import catalogue, described, told
 from pipelines.options import (
     AsJson,
     Filters,
@@ -156,10 +156,20 @@ def run(
 
 
 @app.command()
-def filters(extra: Filters = None, as_json: AsJson = False) -> None:
-    """List the filters at hand: what they read, write and take."""
-    found = described(catalogue(extra or []))
-    if as_json:
+def filters(
+    name: Annotated[str | None, typer.Argument(help="only this one, in its own words")] = None,
+    extra: Filters = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the filters at hand: what they read, write and take; or say all of one."""
+    entries = catalogue(extra or [])
+    words = told(entries, name) if name else ""
+    found = [one for one in described(entries) if name in (None, one["filter"])]
+    if name and not as_json:
+        for key, value in found[0].items():
+            show.line(f"{key}: {value}")
+        show.line(f"\n{words}")
+    elif as_json:
         say(found)
     else:
         show.table("filters", ["filter", "kind", "reads", "writes", "parameters"], [list(one.values()) for one in found])

@@ -10,6 +10,7 @@ import typer
 
 from curate.errors import CeterisError, RecipeError, StoreError, nearest
 from curate.executor import Executor, Ray
+from curate.layouts import LAYOUTS
 from curate.recipe import Recipe
 from curate.record import Run
 from curate.store import Store
@@ -24,7 +25,8 @@ StoreAt = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document instead of tables")]
 RecipeFile = Annotated[str, typer.Argument(metavar="RECIPE", help=f"a recipe file, or the name of a shipped one: {', '.join(SHIPPED)}")]
 PoolAt = Annotated[str | None, typer.Option("--pool", help="the pool; else the recipe's")]
-LayoutName = Annotated[str | None, typer.Option("--layout", help="the pool's layout, where it is not recognised")]
+_KNOWN = ", ".join(one.name for one in LAYOUTS)
+LayoutName = Annotated[str | None, typer.Option("--layout", help=f"the pool's layout, where it is not recognised: {_KNOWN}")]
 Roles = Annotated[list[str] | None, typer.Option("--role", help="role=column; may be repeated")]
 Sets = Annotated[list[str] | None, typer.Option("--set", help="path=value, such as stages.matched.keep.fraction=0.2; may be repeated")]
 Filters = Annotated[list[Path] | None, typer.Option("--filters", help="a folder with filters of your own; may be repeated")]

@@ -87,7 +87,7 @@ def test_a_json_list_is_the_same_list_and_another_order_another(tmp_path: Path) 
     [
         ('["a", ""]', 'entry 1 is "", not a text'),
         ('["a", 3]', "entry 1 is 3, not a text"),
-        ("a\n\nb", 'entry 1 is "", not a text'),
+        ("a\n\nb", 'line 2 is "", not a text'),
         ("", "has no entries"),
         ("[]", "has no entries"),
         ('["a"', "cannot be read"),

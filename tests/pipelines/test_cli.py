@@ -183,6 +183,10 @@ def test_filters_and_doctor(curate: Command, tmp_path: Path) -> None:
     names = {line["filter"] for line in _json(curate("filters", "--json"))}
     assert {"text_length", "language", "license", "near_duplicate_text", "near_duplicate_image", "clip_score", "filter_network"} <= names
     assert "text_length" in curate("filters").stdout
+    told = curate("filters", "head_score").stdout
+    assert "parameters: features: evidence, model: a model" in told
+    assert "Without a vector there is no score" in told
+    assert "did you mean head_score" in curate("filters", "head_scores", code=2).stderr
     assert {line["what"] for line in _json(curate("doctor", "--json"))} >= {"python", "torch", "cores", "store"}
 
 

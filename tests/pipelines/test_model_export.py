@@ -7,13 +7,16 @@ import open_clip
 import polars as pl
 import pytest
 import torch
+from safetensors.numpy import load_file
 from typer.testing import CliRunner
 
 from curate.errors import CeterisError
 from curate.executor import InProcess
+from curate.model import digest_of_weights
 from curate.recipe import Recipe
 from curate.record import Run
 from filters._image import ImageError, decode
+from filters.open_clip import open_clip as freeze
 from pipelines import verbs
 from pipelines.cli import app
 from pipelines.model_export import export_model
@@ -96,3 +99,13 @@ def test_weights_that_changed_in_the_store_are_not_exported(trained: Run, tmp_pa
     finally:
         file.write_bytes(before)
     assert not list(tmp_path.iterdir())
+
+
+def test_an_exported_model_is_one_of_a_recipe_again(trained: Run, tmp_path: Path) -> None:
+    about = export_model(trained, "net", tmp_path / "net")
+    folder = tmp_path / "net"
+    again = freeze(name="net", config=str(folder / "open_clip_config.json"), weights=str(folder / "open_clip_model.safetensors"))
+    first = trained.store.json(f"{trained.facts['models']['net']['folder']}/model.json")
+    assert digest_of_weights(again.weights) == digest_of_weights(load_file(folder / "open_clip_model.safetensors"))
+    assert again.card["architecture"]["preprocess"] == first["card"]["architecture"]["preprocess"]
+    assert about["digest"] == first["weights"]
