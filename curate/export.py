@@ -37,7 +37,8 @@ def export(
     """Write a subset into the new folder `out`; returns what it is: subset, digest, rows, run, recipe, pool, layout, files.
 
     `parquet` copies the rows in the pool's order, every column as it was (of JSON lines and tars those that rules can use), and `uid`, 32
-    hex digits; a column of that name that holds anything else is kept as `original_uid`. What it is stands in the files' metadata under
+    hex digits; a column of that name that holds anything else is kept as `original_uid` (and the json's `caption` beside a tar's captions,
+    which leave as `text`, as `original_caption`; with a `redaction` it stays back). What it is stands in the files' metadata under
     `ceteris`. (Images that a pool names by path stay where they are.) `jsonl.zst` writes the same without images and nested columns.
     `webdataset` writes tars of 10,000 samples, shuffled once by uid: KEY.jpg (or what the image is), KEY.txt, and KEY.json: the uid, where
     the row came from, and what its rules saw. `uids` writes uids.txt, one per line, sorted; `npy` writes subset.npy, a sorted array of
@@ -45,8 +46,8 @@ def export(
     times, in `parquet` and `jsonl.zst` once with the column `copies`. The folder appears whole or not at all. CeterisError if `out`
     already holds something.
 
-    `evidence` adds columns to `parquet`: {name: signal.column}. With a `redaction`, texts leave changed, and with a `blurring` images; what
-    was changed stands in export.json beside the rows. The pool is never changed.
+    `evidence` adds columns to rows, and names to each json of `webdataset`: {name: signal.column}. With a `redaction`, texts leave changed,
+    and with a `blurring` images; what was changed stands in export.json beside the rows. The pool is never changed.
     """
     if layout not in LAYOUTS:
         raise CeterisError(f"there is no export layout {layout}", fix=f"one of {', '.join(LAYOUTS)}")
@@ -59,8 +60,9 @@ def export(
         _check_boxes(run, out, layout)
     if layout == "webdataset" and "image" not in run.pool.roles:
         raise CeterisError("webdataset holds images, and this pool has none", where=str(out), fix="export parquet or jsonl.zst")
-    if evidence and layout != "parquet":
-        raise CeterisError(f"the layout {layout} takes no columns of evidence", where=str(out), fix="export parquet")
+    if evidence and layout not in _TEXTS:
+        fix = f"export {', '.join(_TEXTS)}"
+        raise CeterisError(f"the layout {layout} takes no columns of evidence", where=str(out), fix=fix)
     added = Evidence(run, evidence) if evidence else None
     chosen = run.subset(subset)
     about: dict[str, Any] = {"subset": subset, "digest": chosen.digest, "rows": len(chosen), "run": run.folder.removeprefix("runs/")}
@@ -80,10 +82,11 @@ def export(
             named = about | ({"redaction": redaction.name} if redaction else {}) | ({"blurring": blurring.name} if blurring else {})
             files = write_parquet(run, chosen, attempt, named, redaction, blurring, added)
         elif layout == "webdataset":
-            files, counts = write_tars(run, chosen, attempt, about, redaction, blurring)
+            files, counts = write_tars(run, chosen, attempt, about, redaction, blurring, added)
             about |= counts
         else:
-            files = write_lines(run, chosen, attempt, redaction) if layout == "jsonl.zst" else [_list(chosen, attempt, layout)]
+            lines = layout == "jsonl.zst"
+            files = write_lines(run, chosen, attempt, redaction, added) if lines else [_list(chosen, attempt, layout)]
         for change in changes:
             about |= change.facts
         if layout in ("webdataset", "jsonl.zst"):

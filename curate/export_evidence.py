@@ -1,6 +1,6 @@
 """Evidence that leaves with the rows: columns of signals, under names that the user chooses."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 import polars as pl
@@ -32,11 +32,19 @@ class Evidence:
 
     def added(self, table: pa.Table, part: Part) -> pa.Table:
         """The table with these columns of its rows. CeterisError where it has one of that name."""
-        for name, (signal, column) in self.wanted.items():
-            if name in table.column_names:
-                raise CeterisError(f"the rows have a column {name} already", where="--with", fix=f"write NAME={signal}.{column}")
-            table = table.append_column(name, self._values(signal, column, part))
+        for name, values in self._columns(table.column_names, part):
+            table = table.append_column(name, values)
         return table
+
+    def plain(self, taken: Collection[str], part: Part) -> list[pl.Series]:
+        """The columns as JSON can hold them: bytes as hex digits. CeterisError where one of these names is `taken`."""
+        return [_plain(pl.Series(name, values)) for name, values in self._columns(taken, part)]
+
+    def _columns(self, taken: Collection[str], part: Part) -> Iterator[tuple[str, pa.Array]]:
+        for name, (signal, column) in self.wanted.items():
+            if name in taken:
+                raise CeterisError(f"the rows have a column {name} already", where="--with", fix=f"write NAME={signal}.{column}")
+            yield name, self._values(signal, column, part)
 
     def _values(self, signal: str, column: str, part: Part) -> pa.Array:
         rows = pl.DataFrame({"row": part.rows.astype(np.uint64)})
@@ -57,6 +65,12 @@ class Evidence:
             whole = pl.concat(frames).unique("row") if frames else pl.DataFrame(schema=dict.fromkeys(columns, pl.Null))
             self._held[signal] = keys, whole
         return self._held[signal][1]
+
+
+def _plain(values: pl.Series) -> pl.Series:
+    if values.dtype == pl.Binary:
+        return values.bin.encode("hex")
+    return values if values.dtype.is_numeric() or values.dtype in (pl.Boolean, pl.List) else values.cast(pl.String)
 
 
 def _lists(values: pl.Series) -> pa.Array:

@@ -8,14 +8,15 @@ import polars as pl
 import pyarrow as pa
 
 from curate.digest import hex_of
-from curate.export_rows import Part, column_names, parts_of
+from curate.export_evidence import Evidence
+from curate.export_rows import Part, column_names, other_columns, parts_of, unread_boxes
 from curate.record import Run, Selected
 from curate.redaction import Redaction
 
 ROWS_PER_FILE = 65_536
 
 
-def write_lines(run: Run, chosen: Selected, out: Path, redaction: Redaction | None) -> list[str]:
+def write_lines(run: Run, chosen: Selected, out: Path, redaction: Redaction | None, evidence: Evidence | None) -> list[str]:
     """NAME-NNNNN.jsonl.zst, in the pool's order; a file is closed when it holds ROWS_PER_FILE rows."""
     files: list[str] = []
     sink: Any = None
@@ -27,7 +28,7 @@ def write_lines(run: Run, chosen: Selected, out: Path, redaction: Redaction | No
             files.append(f"{chosen.name}-{len(files):05d}.jsonl.zst")
             sink, rows = pa.CompressedOutputStream(str(out / files[-1]), "zstd"), 0
         held = io.BytesIO()
-        _rows(run, part, redaction, bool((chosen.copies > 1).any())).write_ndjson(held)
+        _rows(run, part, redaction, evidence, bool((chosen.copies > 1).any())).write_ndjson(held)
         sink.write(held.getvalue())
         rows += part.rows.size
     if sink is not None:
@@ -35,13 +36,16 @@ def write_lines(run: Run, chosen: Selected, out: Path, redaction: Redaction | No
     return files
 
 
-def _rows(run: Run, part: Part, redaction: Redaction | None, repeated: bool) -> pl.DataFrame:
+def _rows(run: Run, part: Part, redaction: Redaction | None, evidence: Evidence | None, repeated: bool) -> pl.DataFrame:
     roles = {role: name for role, name in column_names(run).items() if role not in ("image", "uid")}
-    others = [name for name in run.pool.columns if name not in (*run.pool.roles.values(), *run.pool.vectors, "uid", "copies")]
-    read = run.pool.read(part.shard, roles=list(roles), columns=others, rows=part.rows)
+    others = {name: said for name, said in other_columns(run, redaction is not None).items() if name not in ("uid", "copies")}
+    read = run.pool.read(part.shard, roles=list(roles), columns=list(others), rows=part.rows)
     frame = read.frame
+    if "face_boxes" in roles:
+        frame = frame.with_columns(unread_boxes(read).alias("face_boxes"))
     if redaction:
         frame = frame.with_columns(redaction.texts(frame["text"]).alias("text"))
-    frame = frame.rename({name: roles.get(name, name.removeprefix("pool.")) for name in frame.columns})
+    frame = frame.rename({**roles, **{f"pool.{name}": said for name, said in others.items()}})
     ours = [pl.Series("uid", hex_of(part.uids)), *([pl.Series("copies", part.copies)] if repeated else [])]
-    return pl.DataFrame([*ours, *frame.get_columns()])
+    known = [*ours, *frame.get_columns()]
+    return pl.DataFrame([*known, *(evidence.plain([each.name for each in known], part) if evidence else [])])

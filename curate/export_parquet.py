@@ -1,17 +1,19 @@
 """A subset as Parquet: the pool's own rows and columns, and the uid of each."""
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curate.digest import hex_of
 from curate.errors import CeterisError
 from curate.export_evidence import Evidence
-from curate.export_rows import Part, column_names, parts_of
+from curate.export_rows import Part, column_names, other_columns, parts_of
 from curate.layouts import IMAGE, kind_of
 from curate.pieces import read_originals
 from curate.record import Run, Selected
@@ -58,7 +60,7 @@ def _tables(
 ) -> Iterator[pa.Table]:
     ours, repeated = _has_our_uids(run), bool((chosen.copies > 1).any())
     for part in parts_of(run, chosen):
-        table = _group(run, part)
+        table = _group(run, part, redaction is not None)
         if blurring:
             table = _blurred(run, part, table, blurring)
         if redaction:
@@ -85,7 +87,7 @@ def _kept_as(ours: str, name: str, taken: list[str]) -> str:
     return kept
 
 
-def _group(run: Run, part: Part) -> pa.Table:
+def _group(run: Run, part: Part, redacted: bool) -> pa.Table:
     path = run.pool.root / part.shard.path if part.shard.path else run.pool.root
     roles, names = run.pool.roles, column_names(run)
     if path.suffix == ".parquet":
@@ -99,9 +101,22 @@ def _group(run: Run, part: Part) -> pa.Table:
             return table
         images = run.pool.read(part.shard, roles=["image"], rows=part.rows).frame["image"]  # of the tar beside it
         return table.append_column(roles["image"], images.to_arrow().cast(pa.large_binary()))
-    others = [name for name in run.pool.columns if name not in (*roles.values(), *run.pool.vectors)]
-    read = run.pool.read(part.shard, roles=list(roles), columns=others, rows=part.rows)
-    return read.frame.rename({name: names.get(name, name.removeprefix("pool.")) for name in read.frame.columns}).to_arrow()
+    others = other_columns(run, redacted)
+    read = run.pool.read(part.shard, roles=list(roles), columns=list(others), rows=part.rows)
+    frame = read.frame
+    if "face_boxes" in roles:
+        frame = frame.with_columns(_boxes(frame["face_boxes"], read.faults.get("face_boxes")))
+    return frame.rename({**names, **{f"pool.{name}": said for name, said in others.items()}}).to_arrow()
+
+
+def _boxes(texts: pl.Series, codes: pl.Series | None) -> pl.Series:
+    """Boxes as lists; those that could not be read as one box of NaN: null would say that nobody looked for faces."""
+    found = texts.str.json_decode(pl.List(pl.List(pl.Float64)))
+    if codes is None:
+        return found
+    unread = pl.Series([[[math.nan] * 4]], dtype=found.dtype).new_from_index(0, len(found))
+    frame = pl.DataFrame([found.alias("found"), unread.alias("unread"), codes.alias("code")])
+    return frame.select(pl.when(pl.col("code").is_null()).then("found").otherwise("unread").alias(texts.name)).to_series()
 
 
 def _blurred(run: Run, part: Part, table: pa.Table, blurring: Blurring) -> pa.Table:

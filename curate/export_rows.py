@@ -5,11 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from curate.digest import UInt64s
+from curate.layouts import GENERIC
 from curate.pieces import read_uids
 from curate.plan import POOL
-from curate.pool import Shard
+from curate.pool import Read, Shard
 from curate.record import Run, Selected
 
 Copies = npt.NDArray[np.uint32]
@@ -62,8 +64,36 @@ def _sortable(uids: UInt64s) -> npt.NDArray[np.bytes_]:
 
 
 def column_names(run: Run) -> dict[str, str]:
-    """What the column of each role is called outside: as in the pool, but a tar's captions `text`, where no other column is."""
+    """What the column of each role is called outside: as in the pool, but a tar's captions `text`."""
     names = dict(run.pool.roles)
-    if run.pool.layout == "webdataset" and names["text"] == "txt" and "text" not in run.pool.columns:
+    if run.pool.layout == "webdataset" and names["text"] == "txt":
         names["text"] = "text"
     return names
+
+
+def other_columns(run: Run, redacted: bool) -> dict[str, str]:
+    """The pool's scalar columns that are no role, and what each is called outside.
+
+    One that could be taken for a role which another column has (a `caption` of the json beside the captions themselves) leaves as
+    `original_NAME`, so that what leaves opens again with the same roles. Where texts are redacted, such a further text does not leave.
+    """
+    names = column_names(run)
+    found = {name: name for name in run.pool.columns if name not in run.pool.roles.values() and name not in run.pool.vectors}
+    for role, said in names.items():
+        if said.lower() not in GENERIC.get(role, ()) or role == "uid":
+            continue
+        for name in [name for name in found if name.lower() in GENERIC[role]]:
+            if redacted and role == "text":
+                del found[name]
+                continue
+            free = name
+            while free in names.values() or free in found or free in found.values():
+                free = f"original_{free}"
+            found[name] = free
+    return found
+
+
+def unread_boxes(read: Read) -> pl.Series:
+    """The boxes' JSON; in place of those that could not be read their code, which is no JSON: further on they are unreadable still."""
+    boxes, codes = read.frame["face_boxes"], read.faults.get("face_boxes")
+    return boxes if codes is None else boxes.fill_null(codes)

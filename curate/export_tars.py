@@ -16,7 +16,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import polars as pl
 
-from curate.digest import canonical_json, h, hex_of
+from curate.digest import canonical_json, h, hex_of, row_hash
+from curate.export_evidence import Evidence
 from curate.export_rows import Part, parts_of
 from curate.pieces import read_originals
 from curate.plan import POOL
@@ -30,18 +31,30 @@ _INDEX = np.dtype([("high", "<u8"), ("low", "<u8"), ("at", "<u8")])
 _LAID = struct.Struct("<44s8sqqq")
 _MAGIC = ((b"\xff\xd8\xff", "jpg"), (b"\x89PNG", "png"), (b"GIF8", "gif"), (b"BM", "bmp"), (b"II*\0", "tif"), (b"MM\0*", "tif"))
 _NOT_TOLD = ("uid", "text", "image", "html", "headers", "face_boxes")
+_OURS = ("uid", "shard", "row", "copies", "copy", "copy_of", "evidence", "face_bboxes", "original_uid")
 
 
 def write_tars(
-    run: Run, chosen: Selected, out: Path, about: dict[str, Any], redaction: Redaction | None, blurring: Blurring | None
+    run: Run,
+    chosen: Selected,
+    out: Path,
+    about: dict[str, Any],
+    redaction: Redaction | None,
+    blurring: Blurring | None,
+    evidence: Evidence | None,
 ) -> tuple[list[str], dict[str, int]]:
-    """NNNNN.tar of ROWS_PER_TAR samples each, and how many rows were written, how many of them without an image or a text."""
+    """NNNNN.tar of ROWS_PER_TAR samples each, and how many rows were written, how many of them without an image or a text.
+
+    Copies of a row are samples KEY-0, KEY-1, ... Of these the first has the row's uid and each other one of its own, hashed from it, the
+    copy's number and the subset's digest: uids stay distinct, so that the tars are a pool that runs, also after several exports. `copy`
+    and `copy_of` in their json lead every copy back to its row; what leaves is thus neither taken for other rows nor joined twice.
+    """
     aside = out / ".aside"
     aside.mkdir()
     laid = _Laid(aside, int(chosen.copies.sum()))
     facts = {name: about[name] for name in ("pool", "run", "recipe", "subset", "digest")}
     for part in parts_of(run, chosen):
-        for each in _samples(run, part, facts, redaction, blurring):
+        for each in _samples(run, part, facts, redaction, blurring, evidence):
             laid.add(*each)
         laid.flush()
     files = _write(laid, out)
@@ -50,7 +63,7 @@ def write_tars(
 
 
 def _samples(
-    run: Run, part: Part, facts: dict[str, str], redaction: Redaction | None, blurring: Blurring | None
+    run: Run, part: Part, facts: dict[str, str], redaction: Redaction | None, blurring: Blurring | None, added: Evidence | None
 ) -> Iterator[tuple[int, int, str, bytes | None, bytes | None, bytes]]:
     """(hash, hash, key, image, text, json) of every copy of every row."""
     told = [role for role in run.pool.roles if role not in _NOT_TOLD]
@@ -62,19 +75,34 @@ def _samples(
         images = blurring.encoded(images, read.frame["face_boxes"], read.faults.get("face_boxes"))
     known = [*[read.frame[role] for role in told], *_original(run, part)]
     evidence = _evidence(run, part).to_dicts()
+    if added:
+        known += added.plain([*_OURS, *facts, *(each.name for each in known)], part)
+    unread = read.faults.get("face_boxes")
     keys = hex_of(part.uids)
     hashes = [h("shuffle", 0, part.uids, copy) for copy in range(int(part.copies.max()))]
     for n, (uid, text, image) in enumerate(zip(keys, texts, images, strict=True)):
         row = {"uid": uid, **facts, "shard": part.shard.path, "row": int(part.rows[n]), "copies": int(part.copies[n])}
-        row |= {each.name: each[n] for each in known if each[n] is not None}
-        if boxes and read.frame["face_boxes"][n] is not None:
+        row |= {each.name: _json(each[n]) for each in known if each[n] is not None}
+        if unread is not None and unread[n] is not None:
+            row["face_bboxes"] = {"error": unread[n]}  # no boxes, so it is unreadable still where this is a pool
+        elif boxes and read.frame["face_boxes"][n] is not None:
             row["face_bboxes"] = json.loads(read.frame["face_boxes"][n])
         if evidence:
             row["evidence"] = evidence[n]
-        said = canonical_json(row).encode()
         for copy in range(int(part.copies[n])):
             key = uid if part.copies[n] == 1 else f"{uid}-{copy}"
+            own = row if part.copies[n] == 1 else {**row, "uid": _uid_of(uid, copy, facts["digest"]), "copy": copy, "copy_of": uid}
+            said = canonical_json(own).encode()
             yield int(hashes[copy][n, 0]), int(hashes[copy][n, 1]), key, image, None if text is None else text.encode(), said
+
+
+def _uid_of(uid: str, copy: int, digest: str) -> str:
+    return row_hash([b"exported", digest.encode(), bytes.fromhex(uid), copy.to_bytes(8, "little")]).hex() if copy else uid
+
+
+def _json(value: Any) -> Any:
+    """A vector as a list, anything else as it is."""
+    return value.to_list() if isinstance(value, pl.Series) else value
 
 
 def _original(run: Run, part: Part) -> list[pl.Series]:

@@ -258,7 +258,7 @@ def _possible(role: str, kind: str) -> bool:
     if role == "image":
         return kind in (IMAGE, BYTES, "String", NULL)
     if role == "face_boxes":
-        return kind in ("String", NULL) or kind.startswith(("nested list", "nested large_list", "nested JSON"))
+        return kind in ("String", NULL) or kind.startswith(("nested list", "nested large_list", "nested JSON", "nested mixed"))
     return kind in SCALARS or kind in (BYTES, NULL)
 
 

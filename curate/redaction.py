@@ -43,8 +43,8 @@ class Redaction:
 class Blurring:
     """What is made unrecognisable in images on their way out: `apply` gives the changed image of one and its boxes, or why there is none.
 
-    An image whose boxes are not known to have been looked for leaves as it is (`unchecked`); one whose boxes cannot be read, or that
-    cannot be changed, does not leave at all (`left_out`, by code).
+    An image of which the pool says nothing about faces leaves as it is (`unchecked`); one whose boxes are there and cannot be read, also
+    because the JSON that would hold them is broken, or that cannot be changed, does not leave at all (`left_out`, by code).
     """
 
     name: str

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curate import jsonl
-from curate.boxes import BOXES_KIND, boxes, boxes_of
+from curate.boxes import BOXES_KIND, boxes, boxes_in
 from curate.layouts import BYTES, IMAGE, kind_of, vector_length
 from curate.shard_files import text_files
 from curate.tar_reader import pair_images, webdataset_rows
@@ -205,7 +205,7 @@ def _jsonl_column(place: Place, want: Wanted, parsed: Sequence[Mapping[str, Any]
     if want.column is None:
         return nulls(want.dtype, len(parsed), None)
     if want.kind == BOXES_KIND:
-        return boxes_of([None if row is None else row.get(want.column) for row in parsed])
+        return boxes_in(parsed, want.column)
     if want.kind != IMAGE_KIND:
         return jsonl.series(parsed, want.column, want.kind)
     names, codes = jsonl.series(parsed, want.column, "String")

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from curate import jsonl
-from curate.boxes import BOXES_KIND, boxes_of
+from curate.boxes import BOXES_KIND, boxes_in
 from curate.layouts import BYTES, GENERIC
 from curate.probes import Found, Unreadable
 from curate.tars import DUPLICATE, IMAGE, JSON, TEXT, Samples, TarError, known_samples, samples_of
@@ -68,7 +68,7 @@ def _column(handle: int, samples: Samples, want: Wanted, rows: list[int], parsed
         parts = [_part(handle, samples, IMAGE if want.column == "image" else TEXT, row) for row in rows]
         return _values([(data, code) if want.kind == IMAGE_KIND or data is None else decoded(data) for data, code in parts], want.dtype)
     if want.kind == BOXES_KIND:
-        return boxes_of([row and row.get(want.column) for row in parsed])
+        return boxes_in(parsed, want.column)
     return jsonl.series(parsed, want.column, want.kind)
 
 

@@ -109,7 +109,7 @@ def refuse_duplicates(pool: "Pool", shards: Sequence[UInt64s]) -> None:
     found = [f"{_named(pool, starts, order[i - 1])} and {_named(pool, starts, order[i])}" for i in first.tolist()]
     column = pool.roles["uid"]
     what = f"{np.count_nonzero(number)} rows of the uid column {column!r} repeat another row's uid: {'; '.join(found)}"
-    fix = f"make it unique; for another column {override_line('uid', 'COLUMN')}, for none `--role uid=`"
+    fix = f"make it unique; for another column {override_line('uid', 'COLUMN')}, for none `--role uid=` (as for copies)"
     raise PoolError(what, where=str(pool.root), fix=fix)
 
 

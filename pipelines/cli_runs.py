@@ -225,7 +225,8 @@ def export(
     redact: Annotated[str | None, typer.Option(help="pii: replace e-mail and public IP addresses, phone, card and account numbers")] = None,
     blur: Annotated[str | None, typer.Option(help="faces: blur the pool's face boxes in the images that leave")] = None,
     evidence: Annotated[
-        list[str] | None, typer.Option("--with", help="signal.column, or name=signal.column: evidence as a column; may be repeated")
+        list[str] | None,
+        typer.Option("--with", help="signal.column, or name=signal.column: evidence as a column (or in each json); may be repeated"),
     ] = None,
     run: RunName = None,
     store: StoreAt = None,
@@ -241,7 +242,8 @@ def export(
     if as_json:
         say(about)
         return
-    show.line(f"{about['rows']:,} rows in {out}: {', '.join(about['files'][:5])}")
+    often = f" ({about['with_copies']:,} with copies)" if "with_copies" in about else ""
+    show.line(f"{about['rows']:,} rows{often} in {out}: {', '.join(about['files'][:5])}")
     if redact:
         taken = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in about["redacted"].items())
         show.line(f"replaced in {about['redacted_rows']:,} rows: {taken}")

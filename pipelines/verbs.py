@@ -169,8 +169,8 @@ def export(
     """Write a subset out as `parquet` rows, `jsonl.zst`, `webdataset` shards, a list of `uids` or DataComp's `npy`; returns what it is.
 
     `redact="pii"`: texts leave without the personal data that the filter `pii` counts (but private addresses), placeholders in their place.
-    `blur="faces"`: images leave with the boxes of the role face_boxes blurred. `evidence={"score": "match.score"}`: `parquet` rows leave
-    with what signals measured; vectors as lists of floats.
+    `blur="faces"`: images leave with the boxes of the role face_boxes blurred. `evidence={"score": "match.score"}`: rows leave with what
+    signals measured (in `webdataset` in each json); vectors as lists of floats.
     """
     redaction, blurring = _redaction(redact) if redact else None, _blurring(blur) if blur else None
     return write_out(subset.run, subset.name, Path(out), layout, redaction, blurring, evidence)

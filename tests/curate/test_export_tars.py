@@ -20,6 +20,7 @@ from curate.pool import Pool
 from curate.record import Run
 from curate.store import Store
 from curate.subset import Subset, save
+from tests.curate.test_tars import tar
 
 IMAGES = [b"\xff\xd8\xffjpeg", b"\x89PNGpng", b"RIFF\0\0\0\0WEBPwebp", b"GIF89a", b"\0\0\0\0ftypavif", b"what?", b""]
 RECIPE = '{errors_at_most: 1.0, stages: {a: {keep: "length.chars > 1 and pool.width < 90"}}, subsets: [a]}'
@@ -211,3 +212,109 @@ def test_a_file_that_cannot_be_written_leaves_nothing(run, tmp_path, layout):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert (raised.value.where, bool(raised.value.fix)) == (str(tmp_path / "out"), True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_copies_run_as_a_pool_and_lead_back_to_their_row(run, do, tmp_path):
+    copies = [1 + n % 3 for n in range(60)]
+    export(repeated(run, copies), "a", tmp_path / "out", "webdataset", evidence={"size": "length.chars"})
+    told = {key: json.loads(sample["json"]) for key, sample in samples(tmp_path / "out").items()}
+    assert len({one["uid"] for one in told.values()}) == sum(copies)
+    for key, one in told.items():
+        row, _, number = key.partition("-")
+        assert one.get("copy_of", one["uid"]) == row
+        assert one.get("copy", 0) == int(number or 0)
+        assert (one["uid"] == row) == (number in ("", "0"))
+        assert one["size"] == one["evidence"]["length.chars"]
+    pool = Pool.open(tmp_path / "out")
+    store = Store.open(tmp_path / "store")
+    again = Run(store, do("{errors_at_most: 1.0, stages: {a: {}}, subsets: [a]}", pool, store).folder)
+    assert len(again.subset("a")) == sum(copies)
+    twice = export(repeated(again, [2] * sum(copies)), "a", tmp_path / "twice", "webdataset")
+    uids = {json.loads(sample["json"])["uid"] for sample in samples(tmp_path / "twice").values()}
+    assert len(uids) == twice["written"] == 2 * sum(copies)
+
+
+def test_evidence_leaves_in_json(run, tmp_path):
+    export(run, "a", tmp_path / "tars", "webdataset", evidence={"size": "length.chars", "length.kind": "length.kind"})
+    for sample in samples(tmp_path / "tars").values():
+        said = json.loads(sample["json"])
+        assert (said["size"], said["length.kind"]) == (len(sample["txt"]), "long")
+    export(run, "a", tmp_path / "lines", "jsonl.zst", evidence={"size": "length.chars"})
+    pool = Pool.open(tmp_path / "lines")
+    read = pool.read(pool.shards[0], roles=["text"], columns=["size"]).frame
+    assert read["pool.size"].to_list() == read["text"].str.len_chars().to_list()
+    for layout, name in (("webdataset", "uid"), ("webdataset", "url"), ("jsonl.zst", "width")):
+        with pytest.raises(CeterisError, match=f"the rows have a column {name} already"):
+            export(run, "a", tmp_path / "not", layout, evidence={name: "length.chars"})
+
+
+ABOUT = {"license": "MIT", "width": 3, "caption": "another, mail l@l.l"}
+
+
+def run_on_tars(folder, do, members):
+    (folder / "pool").mkdir(exist_ok=True)
+    tar(folder / "pool" / "0.tar", members)
+    store = Store.open(folder / "store")
+    return Run(store, do("{errors_at_most: 1.0, stages: {a: {}}, subsets: [a]}", Pool.open(folder / "pool"), store).folder)
+
+
+@pytest.fixture
+def tars(do, tmp_path):
+    """Rows whose boxes are there, none, null, absent, without json, of broken json, and of a wrong kind."""
+    known = [{"face_bboxes": boxes} for boxes in ([[0.1, 0.1, 0.5, 0.5]], [], None)]
+    said = [*(json.dumps({**ABOUT, **each}).encode() for each in known), json.dumps(ABOUT).encode(), None, b'{"face_bboxes": [[0.1']
+    said += [json.dumps({**ABOUT, "face_bboxes": boxes}).encode() for boxes in ("left", [[0, 0, 0, 10**400]])]
+    members = []
+    for n, data in enumerate(said):
+        members += [(f"{n}.jpg", IMAGES[0] + b"%d" % n), (f"{n}.txt", f"caption l{n}".encode())]
+        members += [] if data is None else [(f"{n}.json", data)]
+    return run_on_tars(tmp_path, do, members)
+
+
+@pytest.mark.parametrize("layout", ["webdataset", "parquet"])
+@pytest.mark.parametrize("first", [None, "webdataset", "parquet"])
+def test_an_image_whose_boxes_cannot_be_read_stays_back_also_after_an_export(tars, do, tmp_path, layout, first):
+    run = tars
+    if first:
+        export(tars, "a", tmp_path / "first", first)
+        store = Store.open(tmp_path / "again")
+        run = Run(store, do("{errors_at_most: 1.0, stages: {a: {}}, subsets: [a]}", Pool.open(tmp_path / "first"), store).folder)
+    about = export(run, "a", tmp_path / "out", layout, blurring=Blurring("faces", shout))
+    assert (about["unchecked_images"], about["blurred_images"], sum(about["left_out"].values())) == (3, 1, 3)
+    if not first:
+        assert about["left_out"] == {"bad_json": 2, "not_finite": 1}
+    pool = Pool.open(tmp_path / "out")
+    found = pl.concat([pool.read(shard, roles=["text", "image"]).frame for shard in pool.shards]).sort("text")["image"].to_list()
+    assert found == [b"blurred " + IMAGES[0] + b"0", *(IMAGES[0] + b"%d" % n for n in range(1, 5)), None, None, None]
+
+
+@pytest.mark.parametrize("layout", ["parquet", "jsonl.zst"])
+def test_rows_of_tars_open_with_the_same_roles(tars, tmp_path, layout):
+    export(tars, "a", tmp_path / "out", layout)
+    pool = Pool.open(tmp_path / "out")
+    roles = {"text": "text", "uid": "uid", "license": "license", "face_boxes": "face_bboxes"}
+    assert pool.roles == (roles | {"image": "image"} if layout == "parquet" else roles)
+    read = pool.read(pool.shards[0], roles=["text", "face_boxes"], columns=["original_caption"])
+    was = tars.pool.read(tars.pool.shards[0], roles=["text", "face_boxes"], columns=["caption"])
+    assert read.frame.rows() == was.frame.rows()
+    faults = [each.faults["face_boxes"].is_not_null().to_list() for each in (read, was)]
+    assert faults == [[n > 4 for n in range(8)]] * 2
+    if layout == "parquet":
+        assert pq.read_schema(tmp_path / "out" / "a-00000.parquet").field("face_bboxes").type.value_type.value_type == pa.float64()
+    about = export(tars, "a", tmp_path / "redacted", layout, Redaction("ells", lambda texts: (texts.str.replace("l", "_"), {"ells": 1})))
+    assert about["redacted_rows"] == 8
+    pool = Pool.open(tmp_path / "redacted")
+    assert "caption" not in pool.columns
+    assert "original_caption" not in pool.columns
+
+
+def test_parquet_of_an_img2dataset_pool_opens_with_the_same_roles(do, tmp_path):
+    table = [{**ABOUT, "key": f"{n}", "status": "success", "uid": f"{n:032x}", "face_bboxes": [[0.0, 0.0, 1.0, 0.5]]} for n in range(3)]
+    (tmp_path / "pool").mkdir()
+    pq.write_table(pa.Table.from_pylist(table), tmp_path / "pool" / "0.parquet")
+    run = run_on_tars(tmp_path, do, [(f"{n}.jpg", IMAGES[0] + b"%d" % n) for n in range(3)])
+    export(run, "a", tmp_path / "out", "parquet")
+    pool = Pool.open(tmp_path / "out")
+    assert (pool.layout, pool.roles) == (run.pool.layout, run.pool.roles) == ("img2dataset", run.pool.roles)
+    roles = ["uid", "text", "image", "face_boxes"]
+    assert pool.read(pool.shards[0], roles=roles).frame.rows() == run.pool.read(run.pool.shards[0], roles=roles).frame.rows()

@@ -121,6 +121,19 @@ def test_the_command_line_exports_tars_with_faces_blurred(place, tmp_path):
         verbs.export(run.subset("a"), tmp_path / "new", blur="eyes")
 
 
+def test_the_command_line_says_how_many_copies_leave(place, tmp_path):
+    (tmp_path / "pool").mkdir()
+    pq.write_table(pq.read_table(place / "shards" / "part-00000.parquet").slice(0, 5), tmp_path / "pool" / "a.parquet")
+    (tmp_path / "r.yaml").write_text("{pool: {path: pool/}, stages: {a: {keep: {repeat: 3}}}, subsets: [pool, a]}")
+    verbs.run(Recipe.load(tmp_path / "r.yaml"), store=tmp_path / "store", executor=InProcess())
+    for subset, said in (("a", "5 rows (15 with copies) in"), ("pool", "5 rows in")):
+        for layout in ("webdataset", "parquet"):
+            asked = ["export", subset, str(tmp_path / subset / layout), "--layout", layout, "--store", str(tmp_path / "store")]
+            shown = CliRunner().invoke(app, asked)
+            assert shown.exit_code == 0, shown.output
+            assert said in " ".join(shown.output.split())
+
+
 def test_vectors_are_shown_apart_from_what_rules_can_use(tmp_path):
     pq.write_table(pa.table({"uid": ["0" * 32], "text": ["a"], "url": ["b"], "original_width": [1]}), tmp_path / "0.parquet")
     np.savez(tmp_path / "0.npz", l14_img=np.zeros((1, 768), np.float16))
