@@ -42,7 +42,7 @@ def soft_capped_cut(rule: SoftCap, parts: Sequence[Part], store: Store) -> Cut:
             yield frame["score"].to_numpy(), frame.select("high", "low").to_numpy()
 
     found, wanted = first_arrivals(rule, batches, entering), rule.draws(entering)
-    short = f"rows can be drawn {found.samples:,} times together, not {wanted:,}: the penalty is too high"
+    short = f"{entering:,} rows can be drawn {found.samples:,} times together, not {wanted:,}: a row is drawn {MOST_COPIES:,} times at most"
     note = None if found.samples == wanted else short
     return Cut(entering, found.rows, found.last, note=note, best=found.best, samples=found.samples)
 

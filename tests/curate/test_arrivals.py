@@ -1,12 +1,15 @@
 """Soft-cap sampling by arrival times is the sequence of draws that it stands for."""
 
+import heapq
 import math
+from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
 
 from curate import arrivals
 from curate.arrivals import exp, first_arrivals, log, times_drawn
+from curate.digest import h
 from curate.repetition import SoftCap
 
 
@@ -56,11 +59,11 @@ def test_memory_for_a_few_draws_gives_the_same_cut(monkeypatch):
     assert (draw(rule_of(4_000), scores, uids) == before).all()
 
 
-@pytest.mark.parametrize("guess", [1e-12, 1e5])
-def test_a_bad_guess_of_the_last_arrival_changes_nothing(guess, monkeypatch):
+@pytest.mark.parametrize("wrong", [1e-3, 1e3])
+def test_a_bad_guess_of_the_last_arrival_changes_nothing(wrong, monkeypatch):
     scores, uids = np.random.default_rng(1).normal(0, 2, 300), words(300)
-    before = draw(rule_of(500), scores, uids)
-    monkeypatch.setattr(arrivals, "_guess", lambda *_: guess)
+    before, means = draw(rule_of(500), scores, uids), arrivals._means
+    monkeypatch.setattr(arrivals, "_means", lambda *given: means(*given) * wrong)
     assert (draw(rule_of(500), scores, uids) == before).all()
 
 
@@ -78,17 +81,85 @@ def test_rows_with_scores_far_apart_are_ranked_and_no_number_overflows():
     assert draw(rule_of(10), np.empty(0), words(0)).tolist() == []
 
 
-def test_a_penalty_above_all_scores_draws_each_row_once():
-    counts = draw(rule_of(50, penalty=1e9), np.random.default_rng(0).normal(size=20), words(20))
-    assert counts.tolist() == [1] * 20, "and no more draws than are possible"
+@pytest.mark.parametrize("penalty", [900.0, 1e9])
+def test_a_penalty_above_all_scores_draws_rows_in_turn(penalty):
+    counts = draw(rule_of(50, penalty), np.random.default_rng(0).normal(size=20), words(20))
+    assert sorted(counts.tolist()) == [2] * 10 + [3] * 10
+
+
+def test_no_more_draws_than_copies_are_possible(monkeypatch):
+    monkeypatch.setattr(arrivals, "MOST_COPIES", 4)
+    assert draw(rule_of(81), np.random.default_rng(0).normal(size=20), words(20)).tolist() == [4] * 20
+    assert draw(rule_of(80, 0.0, 1e-4), np.random.default_rng(0).normal(size=20), words(20)).tolist() == [4] * 20
+    scores = np.random.default_rng(0).normal(size=20)
+    counts = draw(rule_of(70, 0.0, 1e-4), scores, words(20))
+    assert counts[np.argsort(-scores)].tolist() == [4] * 17 + [2, 0, 0]
 
 
 def test_ties_are_told_apart_by_uid(monkeypatch):
-    monkeypatch.setattr(arrivals, "log", lambda x: np.full_like(x, -1.0))
+    monkeypatch.setattr(arrivals, "h", lambda *given: np.full_like(given[2], 1 << 62))
     scores, uids = np.zeros(50), words(50)
     counts = draw(rule_of(70, penalty=1.0), scores, uids)
     twice = np.lexsort((uids[:, 1], uids[:, 0]))[:20]
     assert counts.tolist() == [2 if row in twice else 1 for row in range(50)]
+
+
+def _in_turn(rule, scores, uids):
+    """The same waits in exact sums of 60 digits, one draw after the other; and how much later the first draw left out would come."""
+    with localcontext(prec=60, Emax=10**17, Emin=-(10**17)):
+        warm, best = Decimal(rule.temperature), Decimal(max(scores.tolist()))
+
+        def wait(row, drawn):
+            uniform = (Decimal(int(h("soft_cap", rule.seed, uids[row : row + 1], drawn)[0, 0]) >> 12) + Decimal("0.5")) / 2**52
+            return -uniform.ln() * ((best - Decimal(float(scores[row])) + drawn * Decimal(rule.penalty)) / warm).exp()
+
+        counts, coming, times = [0] * len(scores), [(wait(row, 0), row) for row in range(len(scores))], []
+        heapq.heapify(coming)
+        for _ in range(rule.count):
+            time, row = heapq.heappop(coming)
+            counts[row] += 1
+            times.append(time)
+            heapq.heappush(coming, (time + wait(row, counts[row]), row))
+        return counts, coming[0][0] / times[-1] - 1
+
+
+@pytest.mark.parametrize(
+    ("spread", "penalty", "temperature", "count"),
+    [
+        (1, 0.15, 1e-4, 300),  # steep: nearly the ranks
+        (1, 0.15, 1.0, 300),
+        (1, 0.15, 1e6, 300),  # flat: nearly uniform
+        (1, 0.0, 1e-4, 50),
+        (1e4, 1_000, 1.0, 200),  # sizes in bytes
+        (1e4, 1_000, 1e-4, 200),
+        (1e4, 1_000, 1e6, 200),
+        (1e4, 0.5, 1e-4, 100),
+        (1e9, 1e8, 1e-4, 200),
+    ],
+)
+def test_steep_flat_and_huge_scores_are_drawn_as_in_exact_numbers(spread, penalty, temperature, count):
+    scores, uids = np.random.default_rng(3).uniform(-1, 1, 120) * spread, words(120)
+    rule = rule_of(count, penalty, temperature)
+    counts, apart = _in_turn(rule, scores, uids)
+    assert apart > 1e-4, "the last draw and the next are told apart by a float64"
+    assert draw(rule, scores, uids, batch=50).tolist() == counts
+
+
+@pytest.mark.parametrize(("best", "penalty", "temperature"), [(1e308, 1e308, 1e-300), (1.7e308, 1e308, 1.7e308), (1e308, 1e305, 1.0)])
+def test_the_largest_numbers_neither_overflow_nor_lose_draws(best, penalty, temperature):
+    scores, passes = np.linspace(-1, 1, 100) * best, list[int]()
+
+    def batches():
+        passes.append(1)
+        yield scores, words(100)
+
+    found = first_arrivals(rule_of(900, penalty, temperature), batches, 100)
+    counts = times_drawn(rule_of(900, penalty, temperature), found.best, found.last, scores, words(100)).astype(int)
+    assert (counts.sum(), (counts > 0).sum()) == (found.samples, found.rows)
+    assert found.samples == 900
+    assert len(passes) <= 8
+    if temperature < best:
+        assert (np.diff(counts) >= 0).all(), "a better row is drawn as often or more"
 
 
 def _sequence(scores, count, penalty, temperature, batch, rng):
@@ -143,6 +214,6 @@ def test_few_passes_suffice_where_a_row_cannot_be_drawn_more_often(penalty, temp
     found = first_arrivals(rule, batches, len(scores))
     counts = times_drawn(rule, found.best, found.last, scores, uids)
     assert (counts.sum(), (counts > 0).sum()) == (found.samples, found.rows)
-    assert found.samples == (wanted if penalty == 0 else len(scores))
-    assert counts[200] == (50 if penalty == 0 else 1)
+    assert found.samples == wanted
+    assert counts[200] == (50 if penalty == 0 else 2)
     assert len(passes) <= 6

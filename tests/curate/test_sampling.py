@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from curate import decisions
+from curate import arrivals, decisions, sampling
 from curate.errors import CeterisError, RecipeError
 from curate.mix import Mix
 from curate.pool import Pool
@@ -106,11 +106,23 @@ def test_a_row_used_too_often_is_refused_by_name(run, do):
         do(recipe, run.pool, Store.open("memory:often"))
 
 
-def test_too_high_a_penalty_is_noted(run, do):
+def test_a_high_penalty_draws_rows_in_turn(run, do):
     store = Store.open("memory:penalty")
     recipe = "{stages: {a: {keep: {soft_cap: pool.x, penalty: 1000, count: 50, seed: 0}}}, subsets: [a]}"
+    drawn = Run(store, do(recipe, run.pool, store).folder)
+    assert drawn.funnel()[1]["samples"] == 50
+    assert "note" not in drawn.funnel()[1] or drawn.funnel()[1]["note"] is None
+    assert sorted(drawn.copies("a").tolist()) == [0] + [4] * 5 + [5] * 6
+
+
+def test_more_draws_than_copies_are_possible_are_noted(run, do, monkeypatch):
+    for module in (arrivals, sampling):
+        monkeypatch.setattr(module, "MOST_COPIES", 3)
+    store = Store.open("memory:most")
+    recipe = "{stages: {a: {keep: {soft_cap: pool.x, penalty: 0.1, count: 50, seed: 0}}}, subsets: [a]}"
     line = Run(store, do(recipe, run.pool, store).folder).funnel()[1]
-    assert line["note"] == "rows can be drawn 11 times together, not 50: the penalty is too high"
+    assert (line["kept"], line["samples"]) == (11, 33)
+    assert line["note"] == "11 rows can be drawn 33 times together, not 50: a row is drawn 3 times at most"
 
 
 @pytest.mark.parametrize(
