@@ -22,8 +22,8 @@ def conditions(scale: Scale) -> dict[str, Any]:
     import torch
 
     from eval_fixed_model.models import build
+    from eval_fixed_model.steps import one_deterministic_thread, weights_digest
     from eval_fixed_model.tasks.items import items_digest
-    from eval_fixed_model.train import one_deterministic_thread, weights_digest
 
     with one_deterministic_thread():
         determinism = {"threads": torch.get_num_threads(), "deterministic algorithms": torch.are_deterministic_algorithms_enabled()}

@@ -16,11 +16,12 @@ from curate.digest import UInt64s
 from curate.errors import CeterisError, NondeterminismError
 from eval_fixed_model.rows import Rows
 from eval_fixed_model.scale import Scale, load_scale
+from eval_fixed_model.steps import one_deterministic_thread, weights_digest
 from eval_fixed_model.tasks.classification import classify
 from eval_fixed_model.tasks.features import Judge
 from eval_fixed_model.tasks.items import Split, items_of
 from eval_fixed_model.tasks.retrieval import retrieve
-from eval_fixed_model.train import one_deterministic_thread, train, weights_digest
+from eval_fixed_model.train import train
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,8 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,12 +11,12 @@ import torch
 from open_clip import ClipLoss
 
 from curate.errors import CeterisError
-from curate.model import digest_of_weights
 from eval_fixed_model.models import build
 from eval_fixed_model.models.tiny_conv_bag import TinyConvBag
 from eval_fixed_model.order import batches, repeats
 from eval_fixed_model.rows import Bytes, Rows
 from eval_fixed_model.scale import Scale
+from eval_fixed_model.steps import learning_rate, one_deterministic_thread, optimiser_of
 
 POINTS_OF_CURVE = 10
 
@@ -39,7 +38,7 @@ def train(
     with one_deterministic_thread():
         network = build(scale, seed).train()
         loss_of = ClipLoss(cache_labels=True)
-        optimiser = _optimiser(network, scale)
+        optimiser = optimiser_of(network, scale)
         for step in range(scale.steps):
             for group in optimiser.param_groups:
                 group["lr"] = learning_rate(scale, step)
@@ -69,14 +68,6 @@ def train(
     return network.eval(), record
 
 
-def learning_rate(scale: Scale, step: int) -> float:
-    """Of the 0-based step: linear warm-up, then a half cosine that would reach zero one step after the last."""
-    warm = max(1, round(scale.schedule.warmup * scale.steps))
-    if step < warm:
-        return scale.optimiser.learning_rate * (step + 1) / warm
-    return scale.optimiser.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, scale.steps - warm)))
-
-
 def rolled(images: Bytes, draws: npt.NDArray[np.uint64], most: int) -> Bytes:
     """Images (n, 3, r, r), each rolled by -most..most pixels in both directions, as its draw says."""
     if most == 0:
@@ -86,33 +77,3 @@ def rolled(images: Bytes, draws: npt.NDArray[np.uint64], most: int) -> Bytes:
     wrapped = np.pad(images, ((0, 0), (0, 0), (most, most), (most, most)), mode="wrap")
     windows = np.lib.stride_tricks.sliding_window_view(wrapped, images.shape[2:], axis=(2, 3))
     return np.ascontiguousarray(windows[np.arange(len(images)), :, down, right])
-
-
-def weights_digest(network: TinyConvBag) -> str:
-    """SHA-256 of what the weights are: equal for bit-identical networks."""
-    return digest_of_weights({name: tensor.numpy() for name, tensor in network.state_dict().items()})
-
-
-@contextmanager
-def one_deterministic_thread() -> Iterator[None]:
-    """One torch thread and only deterministic kernels, inside; as it was, afterwards. Fresh memory is not filled: nothing reads it."""
-    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    settings: Any = torch.utils.deterministic
-    filled = settings.fill_uninitialized_memory
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
-    settings.fill_uninitialized_memory = False
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(deterministic)
-        settings.fill_uninitialized_memory = filled
-
-
-def _optimiser(network: TinyConvBag, scale: Scale) -> torch.optim.AdamW:
-    matrices = [p for p in network.parameters() if p.ndim > 1]
-    others = [p for p in network.parameters() if p.ndim <= 1]
-    numbers = scale.optimiser
-    groups = [{"params": matrices, "weight_decay": numbers.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=numbers.learning_rate, betas=(numbers.beta1, numbers.beta2), eps=numbers.epsilon, fused=True)

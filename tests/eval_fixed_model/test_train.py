@@ -8,7 +8,8 @@ from curate.errors import CeterisError
 from eval_fixed_model.models import build
 from eval_fixed_model.rows import Rows
 from eval_fixed_model.scale import load_scale
-from eval_fixed_model.train import _optimiser, learning_rate, one_deterministic_thread, rolled, train, weights_digest
+from eval_fixed_model.steps import weights_digest
+from eval_fixed_model.train import rolled, train
 
 
 def test_the_record_says_what_was_shown(world, rows_folder: Path) -> None:
@@ -43,33 +44,9 @@ def test_training_starts_from_the_seeds_weights(world, rows_folder: Path) -> Non
     assert not torch.allclose(trained[0][unseen], trained[1][unseen])
 
 
-def test_only_matrices_and_kernels_decay() -> None:
-    scale = load_scale("tiny-image-text")
-    network = build(scale, 0)
-    optimiser = _optimiser(network, scale)
-    decayed, others = optimiser.param_groups
-    assert {p.ndim for p in decayed["params"]} == {2, 4}
-    assert {p.ndim for p in others["params"]} == {0, 1}
-    assert len(decayed["params"]) + len(others["params"]) == len(list(network.parameters()))
-    assert (decayed["weight_decay"], others["weight_decay"]) == (0.1, 0)
-    for group in optimiser.param_groups:
-        assert (group["lr"], group["betas"], group["eps"]) == (0.003, (0.9, 0.98), 1e-8)
-
-
 def test_rows_of_another_scale_are_refused(rows_folder: Path) -> None:
     with pytest.raises(CeterisError, match="materialised for another scale"):
         train(load_scale("tiny-image-text"), Rows.open(rows_folder), np.arange(10), 0)
-
-
-def test_the_rate_warms_up_and_decays() -> None:
-    scale = load_scale("tiny-image-text")
-    rates = [learning_rate(scale, step) for step in range(scale.steps)]
-    assert scale.steps == 800
-    assert rates[0] == pytest.approx(0.003 / 80)
-    assert max(rates) == rates[79] == rates[80] == 0.003
-    assert rates[80:] == sorted(rates[80:], reverse=True)
-    assert 0 < rates[-1] < 1e-7
-    assert rates[440] == pytest.approx(0.0015)
 
 
 def test_rolling_moves_pixels_as_the_draw_says() -> None:
@@ -79,10 +56,3 @@ def test_rolling_moves_pixels_as_the_draw_says() -> None:
         down, right = draw % 5, draw // 5
         assert (after == np.roll(image, (2 - down, 2 - right), (1, 2))).all()
     assert (rolled(images, np.arange(25, dtype=np.uint64), 0) == images).all()
-
-
-def test_the_callers_threads_come_back() -> None:
-    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    with one_deterministic_thread():
-        assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == (1, True)
-    assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before
