@@ -1,0 +1,217 @@
+"""The parts of a scale, as records: what a scale file may say, and what it means."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Points = Annotated[float, Field(ge=0, lt=100)]
+
+
+class Record(BaseModel):
+    """Frozen, and nothing in it that is not named here."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TinyConvBag(Record):
+    """A judge of images and texts: channels of stem and stages, widths of token table and shared space, first and greatest temperature."""
+
+    name: Literal["tiny_conv_bag"]
+    channels: tuple[PositiveInt, PositiveInt, PositiveInt]
+    token_width: PositiveInt
+    embed: PositiveInt
+    temperature_first: PositiveFloat
+    temperature_most: PositiveFloat
+
+
+class OpenClip(Record):
+    """One of open_clip's architectures, by its name there, and the greatest temperature."""
+
+    name: Literal["open_clip"]
+    architecture: str
+    temperature_most: PositiveFloat
+
+
+class ByteNgrams(Record):
+    """A judge of bytes: a decoder whose input is the byte and hashes of the n-grams that end there, for each n in `orders`, each in a table
+    of `rows` rows."""
+
+    name: Literal["byte_ngrams"]
+    width: PositiveInt
+    layers: PositiveInt
+    heads: PositiveInt
+    orders: tuple[PositiveInt, ...]
+    rows: PositiveInt
+
+
+class Llama(Record):
+    """A decoder in Llama's layout: widths of the residual stream and of the feed-forward part, layers, heads, heads of keys and values."""
+
+    name: Literal["llama"]
+    width: PositiveInt
+    inner: PositiveInt
+    layers: PositiveInt
+    heads: PositiveInt
+    key_value_heads: PositiveInt
+    tied: bool
+
+
+class Image(Record):
+    """What an image becomes: `resolution` pixels square, and the mean and deviation its [0, 1] values are scaled by."""
+
+    resolution: PositiveInt
+    resize: Literal["squash-bicubic", "shortest-bicubic-centre"]
+    mean: float | tuple[float, float, float]
+    std: PositiveFloat | tuple[PositiveFloat, PositiveFloat, PositiveFloat]
+
+
+class Tokens(Record):
+    """What a text becomes: `context` numbers below `vocabulary`. `hashed-words`: 0 where there is no word. `clip`: CLIP's byte pairs.
+    `bytes`: 256 bytes and a separator. `file`: a tokenizer.json that the user brings, of this name."""
+
+    tokenizer: Literal["hashed-words", "clip", "bytes", "file"]
+    vocabulary: Annotated[int, Field(ge=2)]
+    context: PositiveInt
+    file: str | None = None
+
+
+class Optimiser(Record):
+    """AdamW and the norm that gradients are clipped to; only matrices and kernels decay."""
+
+    name: Literal["adamw"]
+    learning_rate: PositiveFloat
+    beta1: Fraction
+    beta2: Fraction
+    epsilon: PositiveFloat
+    weight_decay: NonNegativeFloat
+    clip_norm: PositiveFloat | None = None
+    z_loss: NonNegativeFloat = 0.0
+
+
+class Schedule(Record):
+    """Linear warm-up over a share of the steps (or so many), then `cosine`: half a cosine to zero; or `constant_then_decay`: constant until
+    the last share `decay` of the steps, then linear to zero."""
+
+    name: Literal["cosine", "constant_then_decay"]
+    warmup: Fraction = 0.0
+    warmup_steps: PositiveInt | None = None
+    decay: Annotated[float, Field(gt=0, le=1)] | None = None
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if (self.name == "constant_then_decay") != (self.decay is not None):
+            raise ValueError("`decay` belongs to constant_then_decay")
+        if self.warmup and self.warmup_steps:
+            raise ValueError("a warm-up is a share of the steps or a number of them")
+        return self
+
+
+class Augmentation(Record):
+    """`roll`: the most pixels an image is rolled by in each direction. `crop`: the least share of the area a random crop keeps."""
+
+    roll: Annotated[int, Field(ge=0)] = 0
+    crop: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+
+class Seeds(Record):
+    """The seed sequence: seed i is `first + i`. `looks`: after how many seeds `--until-verdict` looks at the verdict."""
+
+    first: Annotated[int, Field(ge=0)]
+    looks: tuple[PositiveInt, ...] = (3, 5, 8, 12, 20)
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if not self.looks or list(self.looks) != sorted(set(self.looks)):
+            raise ValueError("looks ascend")
+        return self
+
+
+class Items(Record):
+    """Where the evaluation items lie: a Parquet relative to the scale's file, or a folder of sets in CLIP_benchmark's webdataset layout,
+    which the user brings."""
+
+    file: str | None = None
+    folder: str | None = None
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if (self.file is None) == (self.folder is None):
+            raise ValueError("name a file or a folder")
+        return self
+
+
+class Classification(Record):
+    """A zero-shot task: the classes, and the sentences (with one `{}`) each class name is put into; a set in a folder brings its own."""
+
+    kind: Literal["classification"]
+    classes: tuple[str, ...] = ()
+    templates: tuple[str, ...] = ()
+    metric: Literal["accuracy", "mean_per_class_recall", "macro_f1", "worst_group", "worst_group_at_5"] = "accuracy"
+    folder: str | None = None
+    chance: Points | None = None
+    reported_only: bool = False
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if self.folder is None and (len(self.classes) < 2 or not self.templates):
+            raise ValueError("a task has two classes and a template at least")
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError("a class is named twice")
+        if any(template.count("{}") != 1 for template in self.templates):
+            raise ValueError("every template holds `{}` once")
+        return self
+
+
+class Retrieval(Record):
+    """For each image its text among all, and for each text its image; `jaccard`: the pictures that belong to a word (WinoGAViL)."""
+
+    kind: Literal["retrieval"]
+    metric: Literal["recall_at_1", "jaccard"] = "recall_at_1"
+    folder: str | None = None
+    chance: Points | None = None
+    reported_only: bool = False
+
+
+class Likelihood(Record):
+    """Held-out texts: bits per byte."""
+
+    kind: Literal["likelihood"]
+
+
+class MultipleChoice(Record):
+    """Texts with so many continuations, one of them right; the likelier one is chosen, by its sum or, `per byte`, its mean."""
+
+    kind: Literal["multiple_choice"]
+    choices: Annotated[int, Field(ge=2)]
+    likelihood: Literal["sum", "per byte"] = "sum"
+
+
+class ShortAnswer(Record):
+    """Questions answered in a few words, compared by their normal form."""
+
+    kind: Literal["short_answer"]
+    most_tokens: PositiveInt = 64
+
+
+Task = Annotated[Classification | Retrieval | Likelihood | MultipleChoice | ShortAnswer, Field(discriminator="kind")]
+
+
+class Headline(Record):
+    """The plain mean of these tasks' main metrics, what it is measured in, and the difference below which two subsets are equivalent."""
+
+    tasks: Annotated[tuple[str, ...], Field(min_length=1)]
+    measure: Literal["points", "bits per byte"]
+    delta: PositiveFloat
+
+    @property
+    def better(self) -> Literal["higher", "lower"]:
+        """Which way is better."""
+        return "higher" if self.measure == "points" else "lower"
+
+
+class LastCheckpoints(Record):
+    """A score is the mean over so many checkpoints, `every` so many steps apart, the last of them the end."""
+
+    count: PositiveInt
+    every: PositiveInt
