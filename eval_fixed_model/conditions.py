@@ -7,33 +7,32 @@ from pathlib import Path
 from typing import Any
 
 from curate.digest import digest_of, sha256, short
+from eval_fixed_model.loops import MODULES, loop_of
 from eval_fixed_model.scale import Scale
 
 ROOM = Path(__file__).parent
-LOOP = "eval_fixed_model.score"
-LIBRARIES = ("torch", "torchvision", "open_clip", "numpy", "PIL")
+SCORING = "eval_fixed_model.score"
 
 Conditions = Mapping[str, Any]
 
 
 def conditions(scale: Scale) -> dict[str, Any]:
-    """What is held equal: the scale's digest, the source digest of every file of the room that the loop reaches, the evaluation items,
-    the first seed's initial weights, library versions, the device kind and the determinism flags. Never how many seeds there are."""
+    """What is held equal: the scale's digest, the source digest of every file of the room that scoring and the modality's loop reach, the
+    evaluation items, the first seed's initial weights, library versions, the device kind and the determinism flags."""
     import torch
 
-    from eval_fixed_model.models import build
-    from eval_fixed_model.steps import one_deterministic_thread, weights_digest
-    from eval_fixed_model.tasks.items import items_digest
+    from eval_fixed_model.steps import one_deterministic_thread
 
+    loop = loop_of(scale)
     with one_deterministic_thread():
         determinism = {"threads": torch.get_num_threads(), "deterministic algorithms": torch.are_deterministic_algorithms_enabled()}
     first = scale.seed_sequence(1)[0]
     return {
         "scale": scale.digest,
-        "code": code(),
-        "items": items_digest(scale),
-        "initial weights": {str(first): weights_digest(build(scale, first))},
-        "versions": {name: str(importlib.import_module(name).__version__) for name in LIBRARIES},
+        "code": {**code(SCORING), **code(MODULES[scale.modality])},
+        "items": loop.items_digest(scale),
+        "initial weights": {str(first): loop.weights_digest(loop.build(scale, first))},
+        "versions": {name: str(importlib.import_module(name).__version__) for name in loop.LIBRARIES},
         "device": device_kind(),
         "determinism": determinism,
     }
@@ -59,7 +58,7 @@ def device_kind() -> str:
     return f"cpu-{torch.backends.cpu.get_cpu_capability()}"
 
 
-def code(entry: str = LOOP, room: Path = ROOM) -> dict[str, str]:
+def code(entry: str, room: Path = ROOM) -> dict[str, str]:
     """Module -> SHA-256 of its source (line ends normalised), for `entry` and everything inside the room that it imports, however deep."""
     found: dict[str, str] = {}
     waiting = [entry]

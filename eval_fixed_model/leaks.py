@@ -4,9 +4,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from eval_fixed_model.loops import Split
 from eval_fixed_model.rows import Bytes, Rows
-from eval_fixed_model.scale import Scale
-from eval_fixed_model.tasks.items import Split, items_of
+from eval_fixed_model.scale import ImageTextScale
+from eval_fixed_model.tasks.items import items_of
 
 # Re-encoded copies of the shipped items lie below 2.2, the nearest other pictures of the demo's scenes above 4.8 (docs/log.md).
 THRESHOLD = 3.5
@@ -16,12 +17,12 @@ CHUNK = 4096
 Floats = npt.NDArray[np.float32]
 
 
-def leaked_items(rows: Rows, scale: Scale, split: Split = "test") -> frozenset[int]:
+def leaked_items(rows: Rows, scale: ImageTextScale, split: Split = "test") -> frozenset[int]:
     """Numbers of the split's items (rows of the evaluation Parquet) whose picture occurs in `rows`."""
     return frozenset(leaked_pairs(rows, scale, split)["item"].to_list())
 
 
-def leaked_pairs(rows: Rows, scale: Scale, split: Split = "test") -> pl.DataFrame:
+def leaked_pairs(rows: Rows, scale: ImageTextScale, split: Split = "test") -> pl.DataFrame:
     """Every find: `item` (its row in the evaluation Parquet), `row` (position in `rows`), `distance`.
 
     The distance is the root of the mean squared difference of the pictures' means over 8 x 8 blocks, in grey levels (0-255): byte-equal

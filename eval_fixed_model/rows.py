@@ -7,7 +7,7 @@ import re
 import struct
 import warnings
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -19,11 +19,12 @@ from PIL import Image
 
 from curate.digest import UInt64s, hex_of, row_hash
 from curate.errors import CeterisError, PoolError
-from eval_fixed_model.scale import Scale, Tokens
+from eval_fixed_model.loops import Reads
+from eval_fixed_model.records import Tokens
+from eval_fixed_model.scale import ImageTextScale
 
 Bytes = npt.NDArray[np.uint8]
 TokenNumbers = npt.NDArray[np.uint16]
-Reads = Iterable[tuple[UInt64s, Sequence[bytes | None], Sequence[str | None]]]
 
 NO_IMAGE, NO_TEXT, UNDECODABLE = "no_image", "no_text", "undecodable_image"
 # What Pillow's readers raise on damaged files; tests feed them damage to see that this is all.
@@ -89,11 +90,11 @@ class Rows:
         return found
 
 
-def materialise(reads: Reads, scale: Scale, folder: Path) -> Rows:
+def materialise(reads: Reads, scale: ImageTextScale, folder: Path) -> Rows:
     """Decode every row once and write images.npy, tokens.npy, uids.npy and rejected.parquet into `folder`; rows.json is written last.
 
-    `reads` yields batches of uids (n, 2), encoded images and texts. Rows without image or text, or with an image that does not decode,
-    are rejected with a code. Raises PoolError when a uid comes twice. Memory: one batch, and 16 bytes a row.
+    `reads` yields uids (n, 2) and frames of `image` (encoded) and `text`. Rows without image or text, or with an image that does
+    not decode, are rejected with a code. Raises PoolError when a uid comes twice. Memory: one batch, and 16 bytes a row.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "rows.json").unlink(missing_ok=True)
@@ -103,8 +104,9 @@ def materialise(reads: Reads, scale: Scale, folder: Path) -> Rows:
     with (folder / "images.npy").open("wb") as images, (folder / "tokens.npy").open("wb") as tokens:
         _header(images, np.dtype(np.uint8), (0, 3, resolution, resolution))
         _header(tokens, np.dtype(np.uint16), (0, context))
-        for uids, encoded, texts in reads:
-            made = [_one(image, text, resolution) for image, text in zip(encoded, texts, strict=True)]
+        for uids, frame in reads:
+            texts = frame["text"].to_list()
+            made = [_one(image, text, resolution) for image, text in zip(frame["image"].to_list(), texts, strict=True)]
             good = np.array([not isinstance(row, str) for row in made], bool)
             images.write(b"".join(row.tobytes() for row in made if not isinstance(row, str)))
             tokens.write(tokenise([text or "" for text, fine in zip(texts, good, strict=True) if fine], scale.tokens).tobytes())

@@ -148,7 +148,7 @@ S = TypeVar("S", ImageTextScale, TextScale)
 def of_modality(scale: Scale, kind: type[S]) -> S:
     """The scale, where it is of this kind; else CeterisError."""
     if not isinstance(scale, kind):
-        raise CeterisError(f"scale {scale.name} is for {scale.modality}", fix=f"name a scale for {kind.model_fields['modality'].annotation}")
+        raise CeterisError(f"scale {scale.name} is for {scale.modality}", fix="name a scale of the other modality")
     return scale
 
 

@@ -14,14 +14,10 @@ import polars as pl
 from curate import frames
 from curate.digest import UInt64s
 from curate.errors import CeterisError, NondeterminismError
-from eval_fixed_model.rows import Rows
+from eval_fixed_model.loops import Split, loop_of
 from eval_fixed_model.scale import Scale, load_scale
-from eval_fixed_model.steps import one_deterministic_thread, weights_digest
-from eval_fixed_model.tasks.classification import classify
-from eval_fixed_model.tasks.features import Judge
-from eval_fixed_model.tasks.items import Split, items_of
-from eval_fixed_model.tasks.retrieval import retrieve
-from eval_fixed_model.train import train
+from eval_fixed_model.steps import one_deterministic_thread
+from eval_fixed_model.tasks.metrics import main_metric, measures
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,19 +38,20 @@ class Job:
 
 @dataclass(frozen=True)
 class TaskScore:
-    """`points` (0-100: accuracy, or the mean recall at 1 of both directions), the same `corrected` so that a guess makes 0, the mean
-    log-probability of the right answer in `nats` (0 is certainty), and the number of items."""
+    """`value` of the task's own metric (points, 0-100, or bits per byte), the same `corrected` so that a guess makes 0 (bits per byte as
+    they are), the mean log-probability of the right answer in `nats` (0 is certainty), the number of items, and all its `measures`."""
 
-    points: float
+    value: float
     corrected: float
     nats: float
     items: int
+    measures: dict[str, float]
 
 
 @dataclass(frozen=True)
 class SeedScore:
-    """What one training scored. `headline` is the plain mean of the scale's headline tasks in points, `corrected` that of their corrected
-    points; `seconds` is the training's; `weights` its digest."""
+    """What one training scored. `headline` is the plain mean of the scale's headline tasks in its measure, `corrected` that of their
+    corrected values; `seconds` is the training's; `weights` its digest."""
 
     seed: int
     split: Split
@@ -67,19 +64,25 @@ class SeedScore:
     @staticmethod
     def read(folder: Path, scale: Scale, without: Set[int] = frozenset()) -> "SeedScore":
         """The score in a finished folder, over all items but those numbered in `without`. Raises CeterisError where there is none."""
-        train_file = folder / "train.json"
-        if not train_file.is_file():
-            raise CeterisError("no finished score lies here", where=str(folder), fix="evaluate the subset again")
-        about = json.loads(train_file.read_text(encoding="utf-8"))
+        about = read_training(folder)
         answers = frames.from_bytes((folder / "items.parquet").read_bytes(), where=str(folder / "items.parquet"))
         tasks = task_scores(answers, scale, without)
-        headline = float(np.mean([tasks[task].points for task in scale.headline]))
-        corrected = float(np.mean([tasks[task].corrected for task in scale.headline]))
+        headline = float(np.mean([tasks[task].value for task in scale.headline.tasks]))
+        corrected = float(np.mean([tasks[task].corrected for task in scale.headline.tasks]))
         return SeedScore(about["seed"], about["split"], tasks, headline, corrected, about["seconds"], about["weights"])
 
     def to_json(self) -> dict[str, Any]:
         """As JSON holds it."""
         return asdict(self)
+
+
+def read_training(folder: Path) -> dict[str, Any]:
+    """The record of the training in a finished folder. Raises CeterisError where there is none."""
+    file = folder / "train.json"
+    if not file.is_file():
+        raise CeterisError("no finished score lies here", where=str(folder), fix="evaluate the subset again")
+    about: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return about
 
 
 def train_and_score(job: Job) -> SeedScore:
@@ -88,20 +91,17 @@ def train_and_score(job: Job) -> SeedScore:
     The folder appears whole or not at all. One that is already there is left as it is, and must hold the same weights:
     NondeterminismError where it does not. Raises CeterisError when the arm has no row left or the training diverges.
     """
-    scale, rows = load_scale(job.scale), Rows.open(job.rows)
+    scale = load_scale(job.scale)
+    loop = loop_of(scale)
+    rows = loop.open_rows(job.rows)
     uids = np.load(job.members, allow_pickle=False) if isinstance(job.members, Path) else job.members
     with one_deterministic_thread():
-        network, record = train(scale, rows, rows.indices(uids), job.seed)
-        answers = ask(network, scale, job.split)
-    about = {"seed": job.seed, "split": job.split, "scale": scale.digest, "asked": len(uids), "weights": weights_digest(network), **record}
+        network, record = loop.train(scale, rows, rows.indices(uids), job.seed)
+        answers = loop.ask(network, scale, job.split)
+    weights = loop.weights_digest(network)
+    about = {"seed": job.seed, "split": job.split, "scale": scale.digest, "asked": len(uids), "weights": weights, **record}
     _publish(answers, about, job.out)
     return SeedScore.read(job.out, scale)
-
-
-def ask(network: Judge, scale: Scale, split: Split) -> pl.DataFrame:
-    """Every answer to every item of a split (`tasks.features.ANSWERS`), in the scale's order of tasks."""
-    asked = [(retrieve if items.task in scale.tasks.retrieval else classify)(network, items, scale) for items in items_of(scale, split)]
-    return pl.concat(asked)
 
 
 def task_scores(answers: pl.DataFrame, scale: Scale, without: Set[int] = frozenset()) -> dict[str, TaskScore]:
@@ -112,13 +112,17 @@ def task_scores(answers: pl.DataFrame, scale: Scale, without: Set[int] = frozens
     """
     kept = answers.filter(~pl.col("item").is_in(sorted(without)))
     scores = {}
-    for task in scale.tasks.names:
-        every, left = answers.filter(task=task), kept.filter(task=task)
+    for name, task in scale.tasks.items():
+        left = kept.filter(task=name)
         if left.is_empty():
-            raise CeterisError(f"task {task} has no items left", fix="its pictures are in the pool: remove them there")
-        points, nats = (left.group_by("direction").agg(pl.col("correct", "nats").mean()).select("correct", "nats").mean()).row(0)
-        chance = scale.chance(task, every["item"].n_unique())
-        scores[task] = TaskScore(100 * points, 100 * (100 * points - chance) / (100 - chance), nats, left["item"].n_unique())
+            raise CeterisError(f"task {name} has no items left", fix="they are in the pool: remove them there")
+        found = measures(left, task)
+        value = found[main_metric(task)]
+        chance = scale.chance(name, answers.filter(task=name)["item"].n_unique())
+        corrected = value if chance is None else 100 * (value - chance) / (100 - chance)
+        plain = left.filter(variant="")
+        nats = plain.group_by("direction").agg(pl.col("nats").mean())["nats"].mean()
+        scores[name] = TaskScore(value, corrected, float(nats or 0.0), plain["item"].n_unique(), found)  # type: ignore[arg-type]
     return scores
 
 

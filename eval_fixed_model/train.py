@@ -15,14 +15,14 @@ from eval_fixed_model.models import build
 from eval_fixed_model.models.tiny_conv_bag import TinyConvBag
 from eval_fixed_model.order import batches, repeats
 from eval_fixed_model.rows import Bytes, Rows
-from eval_fixed_model.scale import Scale
+from eval_fixed_model.scale import ImageTextScale
 from eval_fixed_model.steps import learning_rate, one_deterministic_thread, optimiser_of
 
 POINTS_OF_CURVE = 10
 
 
 def train(
-    scale: Scale, rows: Rows, members: npt.NDArray[np.int64], seed: int, progress: Callable[[int], None] | None = None
+    scale: ImageTextScale, rows: Rows, members: npt.NDArray[np.int64], seed: int, progress: Callable[[int], None] | None = None
 ) -> tuple[TinyConvBag, dict[str, Any]]:
     """Train on `members` (positions in `rows`; one listed k times is k copies), one thread, bit-identical for equal arguments.
 

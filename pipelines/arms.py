@@ -1,6 +1,6 @@
 """The arms of a run: every candidate, and the controls that a claim about it needs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from curate.plan import POOL, root_of
 from curate.pool import Pool
 from curate.record import Run
 from eval_fixed_model.arms import Arm
-from eval_fixed_model.rows import Rows
+from eval_fixed_model.loops import Rows
 
 WHOLE, TRUSTED_ONLY = "whole pool", "trusted only"
 
@@ -91,11 +91,11 @@ def _named(run: Run, name: str, parents: list[str]) -> str:
     return WHOLE if parents[0] == _root(run) else parents[0]
 
 
-def training_pools(run: Run, trusted: bool = False) -> list[Pool]:
-    """The pools of pictures that say what is good to the run's models, each once; or only those whose rows the models trust."""
+def training_pools(run: Run, roles: Sequence[str], trusted: bool = False) -> list[Pool]:
+    """The pools with these roles that say what is good to the run's models, each once; or only those whose rows the models trust."""
     made = [model for model in run.facts["models"].values() if model["rows"] and (model.get("trusts", True) or not trusted)]
     pools = [open_pool(run.store, key) for key in dict.fromkeys(model["rows"][0] for model in made)]
-    return [pool for pool in pools if "image" in pool.roles]
+    return [pool for pool in pools if set(roles) <= set(pool.roles)]
 
 
 def places_of(uids: UInt64s, wanted: UInt64s) -> npt.NDArray[np.int64]:

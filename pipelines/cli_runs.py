@@ -33,6 +33,7 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Train the fixed model on each subset and on its controls, and score them. Trains nothing twice."""
+    from pipelines import score_tables
     from pipelines.training import evaluate as train_and_score
 
     at = open_run(store, run, as_json)
@@ -42,7 +43,7 @@ def evaluate(
             done = train_and_score(at, scale=scale, seeds=seeds, executor=executor, progress=watch)
     finally:
         executor.close()
-    say(done.to_json()) if as_json else show.scores(done)
+    say(done.to_json()) if as_json else score_tables.scores(done)
 
 
 @app.command()
@@ -57,13 +58,14 @@ def compare(
 ) -> None:
     """Say which subset is better, with simultaneous intervals. Only reads scores."""
     from eval_fixed_model.statistics import Answer
+    from pipelines import score_tables
     from pipelines.verdicts import compare as judge
 
     if require and require not in get_args(Answer):
         raise CeterisError(f"no verdict says {require!r}", where="--require", fix=f"one of: {', '.join(get_args(Answer))}")
     at = open_run(store, run, as_json)
     verdict = judge(at, candidate, control, scale=scale)
-    say(verdict.to_json()) if as_json else show.verdict(verdict)
+    say(verdict.to_json()) if as_json else score_tables.verdict(verdict)
     answers = [*[line.answer for line in verdict.contrasts], *["equivalent" for _ in verdict.same]]
     if require and (not answers or any(answer != require for answer in answers)):
         raise typer.Exit(1)

@@ -11,9 +11,9 @@ from curate.plan import Plan
 from curate.pool import Pool
 from curate.store import Store
 from eval_fixed_model.leaks import leaked_pairs
+from eval_fixed_model.loops import Split
 from eval_fixed_model.rows import Bytes, Rows, pixels
-from eval_fixed_model.scale import Scale, load_scale
-from eval_fixed_model.tasks.items import Split
+from eval_fixed_model.scale import ImageTextScale, load_scale
 
 SPLITS: tuple[Split, ...] = ("validation", "test")
 
@@ -27,6 +27,8 @@ def refuse_evaluation_images(plan: Plan, store: Store) -> None:
     if evaluate is None or not pools:
         return
     scale = load_scale(evaluate.scale)
+    if not isinstance(scale, ImageTextScale):
+        return
     for name, pool in pools.values():
         shown = np.concatenate([np.zeros((0, 2), np.uint64), *(_shown(uids, images, scale) for uids, images in _read(pool, scale))])
         if len(shown):
@@ -37,7 +39,7 @@ def refuse_evaluation_images(plan: Plan, store: Store) -> None:
             )
 
 
-def _shown(uids: UInt64s, images: Bytes, scale: Scale) -> UInt64s:
+def _shown(uids: UInt64s, images: Bytes, scale: ImageTextScale) -> UInt64s:
     """The uids of those that show an evaluation picture."""
     rows = Rows(scale.digest, images, np.zeros((len(uids), 0), np.uint16), uids, pl.DataFrame())
     found = [leaked_pairs(rows, scale, split)["row"].to_numpy() for split in SPLITS]
@@ -45,7 +47,7 @@ def _shown(uids: UInt64s, images: Bytes, scale: Scale) -> UInt64s:
     return shown
 
 
-def _read(pool: Pool, scale: Scale) -> Iterator[tuple[UInt64s, Bytes]]:
+def _read(pool: Pool, scale: ImageTextScale) -> Iterator[tuple[UInt64s, Bytes]]:
     """Uids and pixels of the rows that decode, group by group."""
     side = scale.image.resolution
     for shard in pool.shards:

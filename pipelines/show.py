@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import polars as pl
 from rich.console import Console
@@ -20,11 +20,6 @@ from rich.text import Text
 from curate.estimate import Forecast
 from curate.passes import Effort
 from curate.plan import Plan
-
-if TYPE_CHECKING:  # they import torch, which most commands do without
-    from eval_fixed_model.statistics import Contrast
-    from pipelines.training import Evaluation
-    from pipelines.verdicts import Judged
 
 ENDLESS = 10_000
 out = Console(highlight=False)
@@ -254,49 +249,6 @@ def quarantine(held: pl.DataFrame) -> None:
     table("the first of them", held.columns, [list(row) for row in held.head(LISTED).rows()])
     if held.height > LISTED:
         line(f"... and {held.height - LISTED:,} more (--json shows all)")
-
-
-def scores(done: "Evaluation") -> None:
-    """Every arm's mean over its seeds, task by task."""
-    tasks = done.scale.tasks.names
-    rows = []
-    for name, arm in done.arms.items():
-        seeds = [done.score(name, seed) for seed in arm.scores]
-        clean = [done.score(name, seed, without_leaks=True).headline for seed in arm.scores]
-        means = [sum(seed.tasks[task].points for seed in seeds) / len(seeds) for task in tasks]
-        headline = sum(seed.headline for seed in seeds) / len(seeds)
-        rows.append([name, arm.rows, f"{headline:.1f}", f"{sum(clean) / len(clean):.1f}", *[f"{mean:.1f}" for mean in means]])
-    title = f"{done.scale.name}, points, {len(seeds)} seeds ({done.trained} trainings now)"
-    table(title, ["arm", "rows", "headline", "without leaks", *tasks], rows, right=range(1, 4 + len(tasks)))
-    line(f"{len(done.leaked)} evaluation items occur in an arm; {done.rejected} rows cannot be decoded and left every arm alike")
-
-
-def verdict(judged: "Judged") -> None:
-    """Who is better than what, with the interval."""
-    rows = [
-        [one.candidate, one.control, one.answer, _points(one.difference), _interval(one), _points(one.detectable), one.seeds_needed]
-        for one in judged.contrasts
-    ]
-    columns = ["candidate", "against", "answer", "difference", "95% simultaneous", "detectable", "seeds needed"]
-    table(f"verdict at {judged.evaluation.scale.name}, points of the headline", columns, rows, right=(3, 4, 5, 6))
-    for candidate, control in judged.same:
-        line(f"{candidate} and {control} train on the same rows")
-    family = judged.family
-    spreads = "; ".join(
-        f"{kind} arms {spread.sd:.2f} ({spread.df} df{'' if spread.pooled else ', unequal: each its own'})"
-        for kind, spread in family.spreads.items()
-    )
-    critical = "unknown" if family.critical is None else f"{family.critical:.2f}"
-    size = f"{len(family.contrasts)} contrasts in the family"
-    line(f"run s.d.: {spreads}; {size}, critical value {critical}, equivalent within {family.delta:g}")
-
-
-def _points(value: float | None) -> str:
-    return "" if value is None else f"{value:+.1f}" if value < 0 else f"{value:.1f}"
-
-
-def _interval(one: "Contrast") -> str:
-    return "" if one.low is None or one.high is None else f"{one.low:+.1f} to {one.high:+.1f}"
 
 
 def program() -> str:

@@ -1,6 +1,5 @@
 """Training and scoring: every arm of a run, with every seed, on the fixed model."""
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,24 +9,18 @@ import numpy as np
 from curate.digest import UInt64s, digest_of, hex_of
 from curate.errors import CeterisError
 from curate.executor import Crashed, Executor
-from curate.pieces import read_uids
 from curate.plan import LAWFUL
 from curate.pool import Pool
 from curate.record import Run
 from curate.store import Store
 from eval_fixed_model.arms import members_digest
 from eval_fixed_model.conditions import conditions, conditions_id
-from eval_fixed_model.leaks import leaked_pairs
-from eval_fixed_model.rows import Rows, materialise
-from eval_fixed_model.scale import Scale, load_scale, scales
+from eval_fixed_model.loops import Loop, Rows, loop_of
+from eval_fixed_model.scale import Scale, load_scale, shipped
 from eval_fixed_model.score import Job, SeedScore, train_and_score
-from pipelines.arms import arms_of, places_of, training_pools
+from pipelines.arms import arms_of, training_pools
+from pipelines.reading import reads, refuse_other_modality
 from pipelines.verbs import Progress, silent, workers
-
-FETCH = (
-    "img2dataset --input_format parquet --url_list {root} --url_col {url} --caption_col {text} --output_format parquet "
-    "--output_folder images/"
-)
 
 
 @dataclass(frozen=True)
@@ -91,10 +84,10 @@ def evaluate(
     asked = run.facts["evaluate"] or {}
     named = scale or asked.get("scale")
     if named is None:
-        fix = f"give --scale, or add `evaluate: {{scale: ..., seeds: 3}}` to the recipe; the scales are: {', '.join(scales())}"
+        fix = f"give --scale, or add `evaluate: {{scale: ..., seeds: 3}}` to the recipe; the scales are: {', '.join(shipped())}"
         raise CeterisError("the recipe names no scale", where=run.folder, fix=fix)
     record = load_scale(named)
-    _refuse_other_modality(run.pool, record)
+    refuse_other_modality(run.pool, record)
     own = executor or workers()
     try:
         with run.store.writer():
@@ -108,11 +101,12 @@ def _evaluate(run: Run, scale: Scale, named: str, seeds: tuple[int, ...], execut
     store, held = run.store, conditions(scale)
     folder = f"scores/{conditions_id(held)}"
     store.put_json(f"{folder}/conditions.json", held)
-    place = store.path(f"rows/{scale.name}-{_rows_id(run, scale, held)}")
-    rows = Rows.open(place) if (place / "rows.json").is_file() else materialise(_reads(run, progress), scale, place)
-    leaks = leaked_pairs(rows, scale)
-    _refuse_trusted_leaks(leaks["row"].to_numpy(), rows, _uids(training_pools(run)))
-    found = arms_of(run, rows, _uids(training_pools(run, trusted=True)))
+    loop = loop_of(scale)
+    place = store.path(f"rows/{scale.name}-{_rows_id(run, loop, scale, held)}")
+    rows = loop.open_rows(place) if (place / "rows.json").is_file() else loop.materialise(reads(run, loop.ROLES, progress), scale, place)
+    leaks = loop.leaked_pairs(rows, scale)
+    _refuse_trusted_leaks(leaks["row"].to_numpy(), rows, _uids(training_pools(run, loop.ROLES)))
+    found = arms_of(run, rows, _uids(training_pools(run, loop.ROLES, trusted=True)))
     arms, jobs = {}, {}
     for name, arm in found.arms.items():
         scores = {}
@@ -161,59 +155,17 @@ def _train(jobs: dict[str, Job], executor: Executor, progress: Progress) -> None
         progress("trainings", number + 1, len(todo))
 
 
-def _rows_id(run: Run, scale: Scale, held: dict[str, Any]) -> str:
-    trusted = [pool.id for pool in training_pools(run)]
+def _rows_id(run: Run, loop: Loop, scale: Scale, held: dict[str, Any]) -> str:
+    trusted = [pool.id for pool in training_pools(run, loop.ROLES)]
     barred = [run.facts["nodes"][LAWFUL]["id"]] if LAWFUL in run.facts["nodes"] else []
     return digest_of([scale.digest, run.pool.id, trusted, held["versions"], held["code"], *barred])[:16]
-
-
-def _reads(run: Run, progress: Progress) -> Iterator[tuple[UInt64s, list[bytes | None], list[str | None]]]:
-    """Every row of the pool but the restricted, then the trusted rows that are not among them, group by group."""
-    done, total = 0, run.pool.rows
-    lawful = run.codes(LAWFUL) == 0 if LAWFUL in run.facts["nodes"] else np.ones(total, bool)
-    for number, shard in enumerate(run.unchanged.shards):
-        uids = read_uids(run.store, run.facts["pool"], number)
-        for batch in _groups(run.pool, shard, uids):
-            wanted = np.flatnonzero(lawful[done : done + len(batch[0])]).tolist()
-            done += len(batch[0])
-            yield batch[0][wanted], [batch[1][row] for row in wanted], [batch[2][row] for row in wanted]
-            progress("decoding", done, total)
-    shards = [(pool, shard) for pool in training_pools(run) for shard in pool.shards]
-    every = np.concatenate([np.zeros((0, 2), np.uint64), *[pool.uids(shard)[0] for pool, shard in shards]])
-    fresh = np.zeros(len(every), bool)
-    fresh[np.unique(every, axis=0, return_index=True)[1]] = True
-    fresh[places_of(every, run.uids())] = False
-    start = 0
-    for pool, shard in shards:
-        for found, images, texts in _groups(pool, shard, every[start : start + shard.rows]):
-            new = np.flatnonzero(fresh[start : start + len(found)]).tolist()
-            start += len(found)
-            yield found[new], [images[place] for place in new], [texts[place] for place in new]
-
-
-def _groups(pool: Pool, shard: Any, uids: UInt64s) -> Iterator[tuple[UInt64s, list[bytes | None], list[str | None]]]:
-    start = 0
-    for height in shard.groups:
-        frame = pool.read(shard, roles=["image", "text"], start=start, stop=start + height).frame
-        yield uids[start : start + height], frame["image"].to_list(), frame["text"].to_list()
-        start += height
-
-
-def _refuse_other_modality(pool: Pool, scale: Scale) -> None:
-    if scale.modality != "image-text" or "image" in pool.roles:
-        return
-    fix = f"there is no scale for text yet; the scales are: {', '.join(scales())}"
-    if "url" in pool.roles:
-        columns = {"url": pool.roles["url"], "text": pool.roles.get("text", "TEXT")}
-        fix = f"fetch the images, then run the recipe on them: {FETCH.format(root=pool.root, **columns)}"
-    raise CeterisError(f"scale {scale.name} trains on images, and this pool holds none", where=str(pool.root), fix=fix)
 
 
 def _refuse_trusted_leaks(places: "np.ndarray[Any, np.dtype[np.int64]]", rows: Rows, trained_on: UInt64s) -> None:
     both = np.intersect1d(places, rows.indices(trained_on))
     if both.size:
         raise CeterisError(
-            f"{both.size} trusted rows show evaluation pictures",
+            f"{both.size} trusted rows hold evaluation items",
             where=", ".join(f"trusted row {uid}" for uid in hex_of(rows.uids[both[:3]])),
             fix="remove them: the judge must not share rows with the filter",
         )

@@ -100,7 +100,7 @@ def compare(done: Evaluation | Run, candidate: str | None = None, control: str |
     pairs = _asked(mine, candidate, control)
     every = {(one.arms[a].id, one.arms[b].id) for one in family for a, b in one.contrasts} | {(a.id, b.id) for a, b in pairs}
     names = {arm.id: name for one in [*family, mine] for name, arm in reversed(one.arms.items())}
-    found = verdict(scores, kinds, sorted(pair for pair in every if pair[0] != pair[1]), mine.scale.delta)
+    found = verdict(scores, kinds, sorted(pair for pair in every if pair[0] != pair[1]), mine.scale.headline.delta)
     lines = []
     for a, b in pairs:
         if a.id != b.id:

@@ -32,7 +32,7 @@ def write_scale() -> Callable[..., Path]:
     """Write the shipped scale with changed keys (`section.key` as `section__key`) to a file."""
 
     def write(path: Path, **changes: Any) -> Path:
-        record = YAML(typ="safe", pure=True).load(SHIPPED.read_text(encoding="utf-8"))["tiny-image-text"]
+        record = YAML(typ="safe", pure=True).load((SHIPPED / "tiny.yaml").read_text(encoding="utf-8"))["tiny-image-text"]
         for name, value in changes.items():
             *sections, key = name.split("__")
             place = record

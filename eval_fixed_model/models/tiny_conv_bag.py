@@ -1,12 +1,14 @@
 """The judge of the tiny scales: a small residual convolutional image tower and a mean of token embeddings."""
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from eval_fixed_model.scale import Scale
+from eval_fixed_model.records import Image, Tokens
+from eval_fixed_model.records import TinyConvBag as Architecture
 
 
 class Residual(nn.Module):
@@ -30,18 +32,20 @@ class Residual(nn.Module):
 class TinyConvBag(nn.Module):
     """Images (n, 3, r, r) uint8 and tokens (n, context) to one shared space of `embed` dimensions."""
 
-    def __init__(self, scale: Scale) -> None:
+    def __init__(self, model: Architecture, image: Image, tokens: Tokens) -> None:
         """Random weights from torch's current random state."""
         super().__init__()
-        model, (stem, middle, last) = scale.model, scale.model.channels
-        self.mean, self.std, self.most = scale.image.mean, scale.image.std, math.log(model.temperature_most)
+        stem, middle, last = model.channels
+        self.mean: Any = image.mean
+        self.std: Any = image.std
+        self.most = math.log(model.temperature_most)
         self.stem = nn.Conv2d(3, stem, 3, stride=2, padding=1, bias=False)
         self.stem_norm = nn.BatchNorm2d(stem)
         self.stages = nn.Sequential(Residual(stem, middle), Residual(middle, last))
-        side = -(-scale.image.resolution // 8)
+        side = -(-image.resolution // 8)
         self.image_out = nn.Linear(last * side * side, model.embed, bias=False)
         self.image_norm = nn.BatchNorm1d(model.embed)
-        self.words = nn.Embedding(scale.tokens.vocabulary, model.token_width)
+        self.words = nn.Embedding(tokens.vocabulary, model.token_width)
         self.text_norm = nn.LayerNorm(model.token_width)
         self.text_out = nn.Linear(model.token_width, model.embed)
         self.logit_scale = nn.Parameter(torch.tensor(math.log(model.temperature_first)))

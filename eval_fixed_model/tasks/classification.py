@@ -4,15 +4,15 @@ import polars as pl
 import torch
 from open_clip import build_zero_shot_classifier
 
+from eval_fixed_model.records import Classification
 from eval_fixed_model.rows import tokenise
-from eval_fixed_model.scale import Scale
+from eval_fixed_model.scale import ImageTextScale
 from eval_fixed_model.tasks.features import Judge, answers, image_features, token_tensor
 from eval_fixed_model.tasks.items import Items
 
 
-def classify(network: Judge, items: Items, scale: Scale) -> pl.DataFrame:
+def classify(network: Judge, items: Items, task: Classification, scale: ImageTextScale) -> pl.DataFrame:
     """Per item: right when the class with the highest cosine is the label."""
-    task = scale.tasks.classification[items.task]
     heads = build_zero_shot_classifier(
         network, lambda texts: token_tensor(tokenise(texts, scale.tokens)), task.classes, task.templates, num_classes_per_batch=None
     )

@@ -8,10 +8,8 @@ import torch
 from torch import Tensor
 
 from eval_fixed_model.rows import Bytes, TokenNumbers
+from eval_fixed_model.tasks.answers import ANSWERS
 from eval_fixed_model.tasks.items import Items
-
-ANSWERS = {"item": pl.UInt32, "task": pl.String, "direction": pl.String, "correct": pl.Boolean, "nats": pl.Float32}
-"""One answer: the item's row in the evaluation Parquet, which way it was asked, and the log-probability of the right answer."""
 
 BATCH = 250
 
@@ -48,8 +46,21 @@ def token_tensor(tokens: TokenNumbers) -> Tensor:
 def answers(items: Items, direction: str, logits: Tensor, right: Tensor) -> pl.DataFrame:
     """`ANSWERS` of (n, choices) logits whose row i is right at column right[i]. A tie with the right answer is not right."""
     own = logits.gather(1, right[:, None])
-    rivals = logits.masked_fill(torch.zeros_like(logits, dtype=torch.bool).scatter(1, right[:, None], True), -torch.inf)
-    correct = (own > rivals.max(1, keepdim=True).values).squeeze(1)
+    ahead = (logits >= own).sum(1)  # itself too, so that the first has rank 1
+    sure, chosen = torch.softmax(logits, 1).max(1)
     nats = torch.log_softmax(logits, 1).gather(1, right[:, None]).squeeze(1)
-    made = {"item": items.numbers, "task": items.task, "direction": direction, "correct": correct.numpy(), "nats": nats.numpy()}
+    count = len(items.numbers)
+    made = {
+        "item": items.numbers,
+        "task": items.task,
+        "group": pl.Series([None] * count, dtype=pl.String),
+        "variant": "",
+        "direction": direction,
+        "rank": ahead.numpy(),
+        "label": right.numpy(),
+        "answer": chosen.numpy(),
+        "sure": sure.numpy(),
+        "nats": nats.numpy(),
+        "bytes": pl.Series([None] * count, dtype=pl.UInt32),
+    }
     return pl.DataFrame(made, schema=ANSWERS)

@@ -2,7 +2,6 @@
 
 import functools
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -10,10 +9,10 @@ import polars as pl
 
 from curate.digest import row_hash, sha256
 from curate.errors import CeterisError
+from eval_fixed_model.loops import Split
+from eval_fixed_model.records import Classification
 from eval_fixed_model.rows import Bytes, pixels
-from eval_fixed_model.scale import Scale
-
-Split = Literal["validation", "test"]
+from eval_fixed_model.scale import ImageTextScale
 
 COLUMNS = {"task": pl.String, "split": pl.String, "kind": pl.String, "image": pl.Binary, "text": pl.String, "label": pl.String}
 
@@ -30,27 +29,27 @@ class Items:
 
 
 @functools.lru_cache(maxsize=4)
-def items_of(scale: Scale, split: Split) -> tuple[Items, ...]:
+def items_of(scale: ImageTextScale, split: Split) -> tuple[Items, ...]:
     """Every task's items, decoded, in the scale's order of tasks; once per process.
 
     Raises CeterisError naming row and file when the Parquet does not hold what the scale's tasks ask.
     """
     frame = read_items(scale).with_row_index("number").filter(split=split)
-    return tuple(_items(scale, task, frame.filter(task=task)) for task in scale.tasks.names)
+    return tuple(_items(scale, task, frame.filter(task=task)) for task in scale.tasks)
 
 
-def read_items(scale: Scale) -> pl.DataFrame:
+def read_items(scale: ImageTextScale) -> pl.DataFrame:
     """The Parquet as it lies: columns `COLUMNS`, one row an item."""
     path = scale.evaluation_file
     if not path.is_file():
-        raise CeterisError("the evaluation items are missing", where=str(path), fix="reinstall, or correct `tasks.file` of the scale")
+        raise CeterisError("the evaluation items are missing", where=str(path), fix="reinstall, or correct `items.file` of the scale")
     frame = pl.read_parquet(path)
     if dict(frame.schema) != {name: dtype() for name, dtype in COLUMNS.items()}:
         raise CeterisError(f"these are not evaluation items: the columns are {', '.join(COLUMNS)}", where=str(path), fix="write them so")
     return frame
 
 
-def items_digest(scale: Scale) -> str:
+def items_digest(scale: ImageTextScale) -> str:
     """Hex SHA-256 of the items' content in order: of what is asked, not of Parquet bytes."""
     parts = [row_hash(_bytes(value) for value in row) for row in read_items(scale).iter_rows()]
     return sha256(b"".join(parts))
@@ -60,13 +59,14 @@ def _bytes(value: str | bytes | None) -> bytes:
     return b"\0" if value is None else b"\1" + (value.encode() if isinstance(value, str) else value)
 
 
-def _items(scale: Scale, task: str, frame: pl.DataFrame) -> Items:
+def _items(scale: ImageTextScale, task: str, frame: pl.DataFrame) -> Items:
     where = f"{scale.evaluation_file} task {task}"
     if frame.is_empty():
         raise CeterisError("no items", where=where, fix="give every task of the scale items in both splits")
-    retrieval = task in scale.tasks.retrieval
-    kind, needed = ("retrieval", "text") if retrieval else ("classification", "label")
-    known = frame[needed].is_not_null() if retrieval else frame[needed].is_in(scale.tasks.classification[task].classes)
+    asked = scale.tasks[task]
+    classes = asked.classes if isinstance(asked, Classification) else ()
+    kind, needed = ("classification", "label") if classes else ("retrieval", "text")
+    known = frame[needed].is_in(classes) if classes else frame[needed].is_not_null()
     sound = (frame["kind"] == kind) & known.fill_null(False) & frame["image"].is_not_null()
     if not sound.all():
         number = frame.filter(~sound)["number"][0]
@@ -75,6 +75,5 @@ def _items(scale: Scale, task: str, frame: pl.DataFrame) -> Items:
         images = np.stack([pixels(image, scale.image.resolution) for image in frame["image"]])
     except ValueError as error:
         raise CeterisError(f"an evaluation image does not decode: {error}", where=where, fix="write the file again") from error
-    classes = () if retrieval else scale.tasks.classification[task].classes
     labels = np.array([classes.index(label) for label in frame["label"]] if classes else [], np.int64)
-    return Items(task, frame["number"].to_numpy(), images, tuple(frame["text"]) if retrieval else (), labels)
+    return Items(task, frame["number"].to_numpy(), images, () if classes else tuple(frame["text"]), labels)

@@ -4,12 +4,12 @@ import polars as pl
 import torch
 
 from eval_fixed_model.rows import tokenise
-from eval_fixed_model.scale import Scale
+from eval_fixed_model.scale import ImageTextScale
 from eval_fixed_model.tasks.features import Judge, answers, image_features, text_features
 from eval_fixed_model.tasks.items import Items
 
 
-def retrieve(network: Judge, items: Items, scale: Scale) -> pl.DataFrame:
+def retrieve(network: Judge, items: Items, scale: ImageTextScale) -> pl.DataFrame:
     """Per item and direction: right when its own partner is the nearest."""
     with torch.inference_mode():
         texts = text_features(network, tokenise(items.texts, scale.tokens))

@@ -11,7 +11,7 @@ from curate.executor import Executor
 from curate.recipe import Recipe
 from curate.record import Run
 from curate.store import Store
-from pipelines import show, verbs
+from pipelines import score_tables, show, verbs
 from pipelines.demo.make_pool import make_pool
 from pipelines.training import evaluate
 from pipelines.verdicts import compare
@@ -43,8 +43,8 @@ def tour(folder: Path, executor: Executor, *, quiet: bool = False) -> dict[str, 
     judged = compare(done)
     lines = _next(run, folder)
     if not quiet:
-        show.scores(done)
-        show.verdict(judged)
+        score_tables.scores(done)
+        score_tables.verdict(judged)
         show.line(f"{time.perf_counter() - began:.0f} s. Paste one of these:")
         for line in lines:
             show.line(f"  {line}")

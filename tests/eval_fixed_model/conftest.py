@@ -65,7 +65,7 @@ class World(NamedTuple):
 
     def materialised(self, folder: Path, texts: list[str] | None = None) -> Rows:
         """The rows, read in one batch, with these texts instead of their own."""
-        return materialise([(self.uids, self.images, texts or self.texts)], self.scale, folder)
+        return materialise([(self.uids, pl.DataFrame({"image": self.images, "text": texts or self.texts}))], self.scale, folder)
 
 
 @pytest.fixture(scope="session")
@@ -74,9 +74,10 @@ def world(tmp_path_factory: pytest.TempPathFactory, write_scale: Callable[..., P
     items = [*_items("validation", rng), *_items("test", rng)]
     schema = {"task": pl.String, "split": pl.String, "kind": pl.String, "image": pl.Binary, "text": pl.String, "label": pl.String}
     pl.DataFrame(items, schema=schema).write_parquet(folder / "items.parquet")
-    classification = {
-        "colour": {"classes": list(COLOURS), "templates": ["one {} square", "one {} disc", "one {} cross"]},
-        "shape": {"classes": list(SHAPES), "templates": ["one red {}", "one blue {}"]},
+    tasks = {
+        "colour": {"kind": "classification", "classes": list(COLOURS), "templates": ["one {} square", "one {} disc", "one {} cross"]},
+        "shape": {"kind": "classification", "classes": list(SHAPES), "templates": ["one red {}", "one blue {}"]},
+        "retrieval": {"kind": "retrieval"},
     }
     file = write_scale(
         folder / "small.yaml",
@@ -88,8 +89,9 @@ def world(tmp_path_factory: pytest.TempPathFactory, write_scale: Callable[..., P
         tokens__context=8,
         samples_seen=6400,
         augmentation__roll=1,
-        tasks={"file": "items.parquet", "classification": classification, "retrieval": ["retrieval"]},
-        headline=["colour", "shape", "retrieval"],
+        items={"file": "items.parquet"},
+        tasks=tasks,
+        headline__tasks=["colour", "shape", "retrieval"],
     )
     things = [THINGS[i] for i in rng.integers(0, len(THINGS), 400)]
     uids = words_of([rng.bytes(16) for _ in things])
