@@ -90,13 +90,14 @@ class Optimiser(Record):
 
 
 class Schedule(Record):
-    """Linear warm-up over a share of the steps (or so many), then `cosine`: half a cosine to zero; or `constant_then_decay`: constant until
-    the last share `decay` of the steps, then linear to zero."""
+    """Linear warm-up over a share of the steps (or so many), then `cosine`: half a cosine; or `constant_then_decay`: constant until the
+    last share `decay` of the steps, then linear. Both fall to the learning rate `last`."""
 
     name: Literal["cosine", "constant_then_decay"]
     warmup: Fraction = 0.0
     warmup_steps: PositiveInt | None = None
     decay: Annotated[float, Field(gt=0, le=1)] | None = None
+    last: NonNegativeFloat = 0.0
 
     @model_validator(mode="after")
     def _sound(self) -> Self:

@@ -13,17 +13,19 @@ from eval_fixed_model.scale import Scale
 
 
 def learning_rate(scale: Scale, step: int) -> float:
-    """Of the 0-based step: linear warm-up, then `cosine`, half a one that would reach zero one step after the last, or
-    `constant_then_decay`, constant and in the last `decay` share of the steps linearly to zero, reached there too (arXiv 2405.18392)."""
+    """Of the 0-based step: linear warm-up, then `cosine`, half a one that would reach the schedule's last rate (zero, where it names none)
+    one step after the last, or `constant_then_decay`, constant and in the last `decay` share of the steps linearly to it, reached there too
+    (arXiv 2405.18392)."""
     schedule: Any = scale.schedule
-    warm = max(1, round(schedule.warmup * scale.steps))
+    warm = schedule.warmup_steps or max(1, round(schedule.warmup * scale.steps))
+    highest: float = scale.optimiser.learning_rate
     if step < warm:
-        share = (step + 1) / warm
-    elif schedule.name == "cosine":
+        return highest * (step + 1) / warm
+    if schedule.name == "cosine":
         share = 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, scale.steps - warm)))
     else:
         share = min(1.0, (scale.steps - step) / max(1, round(schedule.decay * scale.steps)))
-    rate: float = scale.optimiser.learning_rate * share
+    rate: float = schedule.last + (highest - schedule.last) * share
     return rate
 
 
