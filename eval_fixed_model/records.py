@@ -143,14 +143,23 @@ class Items(Record):
 
 
 class Classification(Record):
-    """A zero-shot task: the classes, and the sentences (with one `{}`) each class name is put into; a set in a folder brings its own."""
+    """A zero-shot task: the classes, and the sentences (with one `{}`) each class name is put into; a set in a folder brings its own.
+
+    Of a set in a folder, `labels` and `groups` are columns of its metadata (`.npy`): the labels, where they are not in `.cls`, and the
+    groups whose worst is sought; `objective` is the prefix of the class names and templates that count. `chance` is in points.
+    `near_chance`: small models hardly do better than that. `reported_only`: the set's own benchmark has it in no mean.
+    """
 
     kind: Literal["classification"]
     classes: tuple[str, ...] = ()
     templates: tuple[str, ...] = ()
     metric: Literal["accuracy", "mean_per_class_recall", "macro_f1", "worst_group", "worst_group_at_5"] = "accuracy"
     folder: str | None = None
+    objective: str | None = None
+    labels: Annotated[int, Field(ge=0)] | None = None
+    groups: Annotated[int, Field(ge=0)] | None = None
     chance: Points | None = None
+    near_chance: bool = False
     reported_only: bool = False
 
     @model_validator(mode="after")
@@ -165,13 +174,23 @@ class Classification(Record):
 
 
 class Retrieval(Record):
-    """For each image its text among all, and for each text its image; `jaccard`: the pictures that belong to a word (WinoGAViL)."""
+    """For each image its text among all, and for each text its image; `jaccard`: the pictures that belong to a word (WinoGAViL), asked
+    where there are `candidates` pictures at least."""
 
     kind: Literal["retrieval"]
     metric: Literal["recall_at_1", "jaccard"] = "recall_at_1"
     folder: str | None = None
+    candidates: PositiveInt | None = None
     chance: Points | None = None
     reported_only: bool = False
+
+
+class Perturbed(Record):
+    """Robustness: the first `items` of each headline task, asked again with pictures and texts perturbed (`tasks.perturbed`)."""
+
+    items: PositiveInt
+    images: tuple[Literal["noise", "blur", "contrast", "jpeg"], ...] = ()
+    texts: tuple[Literal["typos", "capitals", "order"], ...] = ()
 
 
 class Likelihood(Record):

@@ -21,6 +21,7 @@ from eval_fixed_model.records import (
     Llama,
     OpenClip,
     Optimiser,
+    Perturbed,
     Record,
     Schedule,
     Seeds,
@@ -106,6 +107,7 @@ class ImageTextScale(_Scale):
     tokens: Tokens
     samples_seen: PositiveInt
     augmentation: Augmentation
+    perturbed: Perturbed | None = None
 
     @model_validator(mode="after")
     def _whole_steps(self) -> Self:
