@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from eval_fixed_model.conditions import ROOM, code, conditions, conditions_id, differences
+from eval_fixed_model.conditions import ROOM, SCORING, code, conditions, conditions_id, differences
+from eval_fixed_model.loops import MODULES
 from eval_fixed_model.scale import load_scale
 
 
@@ -49,7 +50,7 @@ def test_the_code_is_what_the_loop_reaches(held: dict) -> None:
         "tasks.classification",
     }
     assert {f"eval_fixed_model.{name}" for name in loop} <= reached
-    assert not {f"eval_fixed_model.{name}" for name in ("statistics", "conditions", "arms", "leaks")} & reached
+    assert not {f"eval_fixed_model.{name}" for name in ("statistics", "conditions", "arms", "text")} & reached
     assert set(held["versions"]) == {"torch", "torchvision", "open_clip", "numpy", "PIL"}
     assert held["determinism"] == {"threads": 1, "deterministic algorithms": True}
 
@@ -73,8 +74,13 @@ def test_a_changed_line_changes_the_digest_of_its_file_alone(tmp_path: Path) -> 
     assert {name for name in before if before[name] != after[name]} == {"room.near"}
 
 
+# What reads scores, or chooses what is trained, and is no part of making one.
+APART = {"calibration", "conditions", "arms", "ratings", "transfer", "cost", "harness"}
+
+
 def test_every_file_of_the_room_is_reached_or_known_to_be_apart() -> None:
     modules = {".".join(("eval_fixed_model", *path.relative_to(ROOM).with_suffix("").parts)) for path in ROOM.rglob("*.py")}
     modules = {name.removesuffix(".__init__") for name in modules}
-    apart = {f"eval_fixed_model.{name}" for name in ("statistics", "conditions", "arms", "leaks")}
-    assert modules - set(code()) == apart
+    reached = {name for entry in (SCORING, *MODULES.values()) for name in code(entry)}
+    left = {name.removeprefix("eval_fixed_model.") for name in modules - reached}
+    assert {name for name in left if not name.startswith("statistics")} <= APART

@@ -22,7 +22,9 @@ def _again(encoded: bytes, form: str, **options: int) -> bytes:
 
 def _rows(world, images: list[bytes], folder: Path) -> Rows:
     rng = np.random.default_rng(9)
-    return materialise([(words_of([rng.bytes(16) for _ in images]), images, ["x"] * len(images))], world.scale, folder)
+    return materialise(
+        [(words_of([rng.bytes(16) for _ in images]), pl.DataFrame({"image": images, "text": ["x"] * len(images)}))], world.scale, folder
+    )
 
 
 def test_leaked_pictures_are_found_in_any_file_format(world, tmp_path: Path) -> None:
@@ -84,8 +86,8 @@ def test_the_demos_nearest_pictures_are_told_from_leaks(tmp_path: Path) -> None:
 
     def read(file: Path, folder: str) -> Rows:
         frame = pl.read_parquet(file)
-        images, texts = frame["image"].struct.field("bytes").to_list(), frame["text"].to_list()
-        return materialise([(words_of_hex(frame["uid"]), images, texts)], scale, tmp_path / folder)
+        pairs = frame.select(pl.col("image").struct.field("bytes").alias("image"), "text")
+        return materialise([(words_of_hex(frame["uid"]), pairs)], scale, tmp_path / folder)
 
     assert leaked_items(read(next((tmp_path / "shards").iterdir()), "rows"), scale) == set(truth["leak_of"])
     assert leaked_items(read(tmp_path / "trusted" / "trusted.parquet", "trusted-rows"), scale) == frozenset()

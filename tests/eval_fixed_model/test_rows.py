@@ -4,6 +4,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from PIL import Image, ImageOps
 
@@ -22,6 +23,10 @@ def _png(array: np.ndarray, mode: str | None = None) -> bytes:
     return file.getvalue()
 
 
+def _read(uids, images, texts):
+    return uids, pl.DataFrame({"image": images, "text": texts}, schema={"image": pl.Binary, "text": pl.String})
+
+
 def test_rows_come_back_as_they_were_read(world, rows_folder: Path) -> None:
     rows = Rows.open(rows_folder)
     assert rows.images.shape == (400, 3, 16, 16)
@@ -32,7 +37,7 @@ def test_rows_come_back_as_they_were_read(world, rows_folder: Path) -> None:
 
 
 def test_batches_of_reading_change_nothing(world, rows_folder: Path, tmp_path: Path) -> None:
-    reads = ((world.uids[i : i + 7], world.images[i : i + 7], world.texts[i : i + 7]) for i in range(0, 400, 7))
+    reads = (_read(world.uids[i : i + 7], world.images[i : i + 7], world.texts[i : i + 7]) for i in range(0, 400, 7))
     materialise(reads, world.scale, tmp_path / "rows")
     for name in ("images.npy", "tokens.npy", "uids.npy"):
         assert (tmp_path / "rows" / name).read_bytes() == (rows_folder / name).read_bytes()
@@ -42,7 +47,7 @@ def test_what_cannot_be_decoded_leaves_every_arm_alike(world, tmp_path: Path) ->
     images: list[bytes | None] = list(world.images)
     texts: list[str | None] = list(world.texts)
     images[3], images[5], images[8], texts[9] = images[3][:60], b"<html>", None, None
-    rows = materialise([(world.uids, images, texts)], world.scale, tmp_path)
+    rows = materialise([_read(world.uids, images, texts)], world.scale, tmp_path)
     codes = dict(zip(hex_of(world.uids[[3, 5, 8, 9]]), ["undecodable_image", "undecodable_image", "no_image", "no_text"], strict=True))
     assert dict(rows.rejected.rows()) == codes
     gone, arms = set(codes), (world.uids, world.uids[:20], random_members(world.uids, 200, 0))
@@ -51,7 +56,7 @@ def test_what_cannot_be_decoded_leaves_every_arm_alike(world, tmp_path: Path) ->
 
 
 def test_an_empty_caption_is_a_caption(world, tmp_path: Path) -> None:
-    rows = materialise([(world.uids[:2], world.images[:2], ["", "!?"])], world.scale, tmp_path)
+    rows = materialise([_read(world.uids[:2], world.images[:2], ["", "!?"])], world.scale, tmp_path)
     assert len(rows.uids) == 2
     assert not rows.tokens.any()
 
@@ -69,7 +74,7 @@ def test_a_pool_without_rows_opens(world, tmp_path: Path) -> None:
 
 
 def test_a_uid_read_twice_is_refused(world, tmp_path: Path) -> None:
-    twice = (world.uids[:2], world.images[:2], world.texts[:2])
+    twice = _read(world.uids[:2], world.images[:2], world.texts[:2])
     with pytest.raises(PoolError, match="a uid was read twice"):
         materialise([twice, twice], world.scale, tmp_path)
 
@@ -78,7 +83,7 @@ def test_an_interrupted_folder_does_not_open(world, tmp_path: Path) -> None:
     world.materialised(tmp_path)
 
     def broken():
-        yield world.uids[:2], world.images[:2], world.texts[:2]
+        yield _read(world.uids[:2], world.images[:2], world.texts[:2])
         raise KeyboardInterrupt("stopped here")
 
     with pytest.raises(KeyboardInterrupt, match="stopped here"):

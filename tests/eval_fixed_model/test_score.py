@@ -11,6 +11,7 @@ import pytest
 from curate.errors import CeterisError, NondeterminismError
 from eval_fixed_model.rows import Rows
 from eval_fixed_model.score import Job, SeedScore, task_scores, train_and_score
+from eval_fixed_model.tasks.answers import ANSWERS
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def test_only_the_data_differ_and_the_score_falls(world, job: Job, score: SeedSc
     turned = [world.texts[i] for i in np.random.default_rng(1).permutation(400)]
     world.materialised(tmp_path / "rows", turned)
     wrong = train_and_score(replace(job, rows=tmp_path / "rows", out=tmp_path / "wrong"))
-    assert score.tasks["colour"].points > 90
+    assert score.tasks["colour"].value > 90
     assert wrong.headline < score.headline - 30
     assert abs(wrong.corrected) < 15, "captions of other rows teach nothing"
     assert wrong.tasks["colour"].nats < score.tasks["colour"].nats - 1
@@ -60,11 +61,11 @@ def test_the_folder_holds_what_the_summary_says(world, job: Job, score: SeedScor
     about = json.loads((job.out / "train.json").read_text(encoding="utf-8"))
     assert (about["weights"], about["asked"], about["repeats"]) == (score.weights, 400, {"16": 400})
     answers = pl.read_parquet(job.out / "items.parquet")
-    assert score.tasks["colour"].points == pytest.approx(100 * answers.filter(task="colour")["correct"].mean())
-    by_direction = answers.filter(task="retrieval").group_by("direction").agg(pl.col("correct").mean())["correct"]
-    assert score.tasks["retrieval"].points == pytest.approx(100 * by_direction.mean())
-    assert score.headline == pytest.approx(np.mean([score.tasks[task].points for task in ("colour", "shape", "retrieval")]))
-    assert json.loads(json.dumps(score.to_json()))["tasks"]["shape"]["points"] == score.tasks["shape"].points
+    assert score.tasks["colour"].value == pytest.approx(100 * (answers.filter(task="colour")["rank"] == 1).mean())
+    by_direction = answers.filter(task="retrieval").group_by("direction").agg((pl.col("rank") == 1).mean())["rank"]
+    assert score.tasks["retrieval"].value == pytest.approx(100 * by_direction.mean())
+    assert score.headline == pytest.approx(np.mean([score.tasks[task].value for task in ("colour", "shape", "retrieval")]))
+    assert json.loads(json.dumps(score.to_json()))["tasks"]["shape"]["value"] == score.tasks["shape"].value
     assert [p.name for p in job.out.parent.iterdir()] == ["seed-0"], "no unfinished folder stays"
 
 
@@ -94,7 +95,21 @@ def test_what_is_no_score_is_not_overwritten(job: Job, tmp_path: Path) -> None:
 
 
 def _answers(rows: list[tuple[int, str, str, bool, float]]) -> pl.DataFrame:
-    return pl.DataFrame(rows, schema=["item", "task", "direction", "correct", "nats"], orient="row")
+    made = [
+        {
+            "item": item,
+            "task": task,
+            "variant": "",
+            "direction": way,
+            "rank": 1 if right else 20,
+            "label": 0,
+            "answer": int(not right),
+            "sure": 0.5,
+            "nats": nats,
+        }
+        for item, task, way, right, nats in rows
+    ]
+    return pl.DataFrame(made, schema=ANSWERS)
 
 
 def test_leaked_items_are_left_out_as_questions(world) -> None:
@@ -103,14 +118,14 @@ def test_leaked_items_are_left_out_as_questions(world) -> None:
         + [(i, "retrieval", way, i == 4, -1.0) for i in (4, 5, 6, 7) for way in ("image to text", "text to image")]
     )
     every = task_scores(answers, world.scale)
-    assert every["colour"].points == 50
+    assert every["colour"].value == 50
     assert every["colour"].corrected == pytest.approx(100 * (50 - 100 / 6) / (100 - 100 / 6))
     assert every["colour"].nats == pytest.approx(-1.55)
-    assert every["retrieval"].points == 25
+    assert every["retrieval"].value == 25
     assert every["retrieval"].corrected == 0  # one of four is what a guess makes
     clean = task_scores(answers, world.scale, without={1, 4})
-    assert (clean["colour"].points, clean["colour"].items) == (100, 1)
-    assert (clean["retrieval"].points, clean["retrieval"].items) == (0, 3)
+    assert (clean["colour"].value, clean["colour"].items) == (100, 1)
+    assert (clean["retrieval"].value, clean["retrieval"].items) == (0, 3)
     assert clean["retrieval"].corrected == pytest.approx(100 * -25 / 75), "the choices stay four"
     with pytest.raises(CeterisError, match="task shape has no items left"):
         task_scores(answers, world.scale, without={2, 3})
@@ -118,9 +133,9 @@ def test_leaked_items_are_left_out_as_questions(world) -> None:
 
 def test_scores_are_read_with_and_without_items(world, job: Job, score: SeedScore) -> None:
     answers = pl.read_parquet(job.out / "items.parquet")
-    right = set(answers.filter(pl.col("correct") & (pl.col("task") == "shape"))["item"].head(5))
+    right = set(answers.filter(rank=1, task="shape")["item"].head(5))
     clean = SeedScore.read(job.out, world.scale, without=right)
-    assert clean.tasks["shape"].points < score.tasks["shape"].points
+    assert clean.tasks["shape"].value < score.tasks["shape"].value
     assert clean.tasks["colour"] == score.tasks["colour"]
     assert clean.headline < score.headline
 

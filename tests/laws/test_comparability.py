@@ -22,7 +22,7 @@ def _scored(folder: Path, run: str, conditions: dict[str, object], headlines: di
     import polars as pl
 
     from curate import frames
-    from eval_fixed_model.tasks.features import ANSWERS
+    from eval_fixed_model.tasks.answers import ANSWERS
 
     held = f"scores/{digest_of(conditions)[:16]}"
     arms = {}
@@ -31,9 +31,10 @@ def _scored(folder: Path, run: str, conditions: dict[str, object], headlines: di
             place = folder / held / digest_of([run, arm])[:16] / f"seed-{seed}"
             place.mkdir(parents=True)
             rng = np.random.default_rng([seed, len(arm)])
+            given = {"label": 0, "answer": 0, "sure": 0.5, "nats": -1.0}
             rows = [
-                {"item": number, "task": task, "direction": direction, "correct": bool(rng.random() < right[0]), "nats": -1.0}
-                for number, (task, direction) in enumerate((t, d) for t in _tasks(scale) for d in ("image to text",) * 50)
+                {"item": n, "task": task, "variant": "", "direction": way, "rank": 1 if rng.random() < right[0] else 9, **given}
+                for n, (task, way) in enumerate((t, d) for t in _tasks(scale) for d in ("image to text",) * 50)
             ]
             (place / "items.parquet").write_bytes(frames.to_bytes(pl.DataFrame(rows, schema=ANSWERS)))
             about = {"seed": seed, "split": "test", "seconds": 1.0, "weights": "0" * 64}
@@ -49,7 +50,7 @@ def _scored(folder: Path, run: str, conditions: dict[str, object], headlines: di
 
 
 def _tasks(scale: str) -> tuple[str, ...]:
-    return load_scale(scale).tasks.names
+    return tuple(load_scale(scale).tasks)
 
 
 SAME = {"device": "cpu-AVX2", "versions": {"torch": "2.15.0"}}

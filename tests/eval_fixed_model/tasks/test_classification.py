@@ -9,7 +9,8 @@ from eval_fixed_model.tasks.classification import classify
 from eval_fixed_model.tasks.items import Items
 
 SCALE = load_scale("tiny-image-text")
-CLASSES = SCALE.tasks.classification["count"].classes
+COUNT = SCALE.tasks["count"]
+CLASSES = COUNT.classes
 WORDS = {name: int(tokenise([name], SCALE.tokens)[0][0]) for name in CLASSES}
 
 
@@ -35,14 +36,17 @@ def _items(shown: list[int], labels: list[int]) -> Items:
 
 
 def test_an_item_is_right_when_its_class_is_nearest() -> None:
-    answers = classify(Counting(), _items([0, 1, 2, 3, 0], [0, 1, 2, 3, 1]), SCALE)
-    assert answers["correct"].to_list() == [True, True, True, True, False]
+    answers = classify(Counting(), _items([0, 1, 2, 3, 0], [0, 1, 2, 3, 1]), COUNT, SCALE)
+    assert answers["rank"].to_list() == [1, 1, 1, 1, 2]
+    assert answers["label"].to_list() == [0, 1, 2, 3, 1]
+    assert answers["answer"].to_list() == [0, 1, 2, 3, 0]
     assert answers["item"].to_list() == [7, 8, 9, 10, 11]
     sure, wrong = -np.log(1 + 3 * np.exp(-10)), -10 - np.log(1 + 3 * np.exp(-10))
     assert answers["nats"].to_list() == pytest.approx([sure] * 4 + [wrong], abs=1e-4)
 
 
 def test_a_tie_is_not_right() -> None:
-    answers = classify(Counting(), _items([4, 4], [0, 3]), SCALE)  # an image that is like no class is as like each
-    assert answers["correct"].to_list() == [False, False]
+    answers = classify(Counting(), _items([4, 4], [0, 3]), COUNT, SCALE)  # an image that is like no class is as like each
+    assert answers["rank"].to_list() == [4, 4]
+    assert answers["sure"].to_list() == [0.25, 0.25]
     assert answers["nats"].to_list() == pytest.approx([-np.log(4)] * 2)

@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from curate.errors import CeterisError
+from eval_fixed_model.records import Items
 from eval_fixed_model.scale import Scale, load_scale
 from eval_fixed_model.tasks.items import items_digest, items_of, read_items
 
@@ -53,4 +54,4 @@ def test_another_file_is_no_set_of_items(world, rewritten) -> None:
     with pytest.raises(CeterisError, match="the columns are task, split"):
         read_items(rewritten(pl.DataFrame({"a": [1]})))
     with pytest.raises(CeterisError, match="evaluation items are missing"):
-        read_items(load_scale(world.scale_file).model_copy(update={"tasks": world.scale.tasks.model_copy(update={"file": "none.parquet"})}))
+        read_items(world.scale.model_copy(update={"items": Items(file="none.parquet")}))

@@ -35,6 +35,6 @@ def test_each_direction_is_asked_among_all_items() -> None:
     items = Items("retrieval", np.array([4, 5, 6], np.uint32), images, TEXTS, np.array([], np.int64))
     # Rows are images, columns texts. Image 1 prefers text 0; text 2 prefers image 0.
     answers = retrieve(Fixed([[0.9, 0.1, 0.8], [0.6, 0.5, 0.0], [0.0, 0.2, 0.7]]), items, SCALE)
-    got = {way: answers.filter(direction=way)["correct"].to_list() for way in ("image to text", "text to image")}
-    assert got == {"image to text": [True, False, True], "text to image": [True, True, False]}
+    got = {way: answers.filter(direction=way)["rank"].to_list() for way in ("image to text", "text to image")}
+    assert got == {"image to text": [1, 2, 1], "text to image": [1, 1, 2]}
     assert answers["item"].to_list() == [4, 5, 6, 4, 5, 6]
