@@ -10,7 +10,6 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +18,7 @@ from PIL import Image
 
 from curate.digest import UInt64s, hex_of, row_hash
 from curate.errors import CeterisError, PoolError
+from eval_fixed_model.arrays import Indices, Positions, has_twice, header
 from eval_fixed_model.loops import Reads
 from eval_fixed_model.records import Tokens
 from eval_fixed_model.scale import ImageTextScale
@@ -74,20 +74,12 @@ class Rows:
         return Rows(about["scale"], images, tokens, uids, pl.read_parquet(folder / "rejected.parquet"))
 
     @functools.cached_property
-    def _sorted(self) -> tuple[npt.NDArray[np.bytes_], npt.NDArray[np.int64]]:
-        keys = _keys(self.uids)
-        sorting = np.argsort(keys, kind="stable")
-        return keys[sorting], sorting
+    def _positions(self) -> Positions:
+        return Positions(self.uids)
 
-    def indices(self, uids: UInt64s) -> npt.NDArray[np.int64]:
+    def indices(self, uids: UInt64s) -> Indices:
         """Positions of these uids, in the order given, copies included; those that are not here (rejected) are left out."""
-        keys, sorting = self._sorted
-        if not len(keys):
-            return np.empty(0, np.int64)
-        wanted = _keys(uids)
-        places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-        found: npt.NDArray[np.int64] = sorting[places[keys[places] == wanted]]
-        return found
+        return self._positions.of(uids)
 
 
 def materialise(reads: Reads, scale: ImageTextScale, folder: Path) -> Rows:
@@ -102,8 +94,8 @@ def materialise(reads: Reads, scale: ImageTextScale, folder: Path) -> Rows:
     kept: list[UInt64s] = [np.empty((0, 2), np.uint64)]
     codes: list[pl.DataFrame] = [pl.DataFrame(schema={"uid": pl.String, "code": pl.String})]
     with (folder / "images.npy").open("wb") as images, (folder / "tokens.npy").open("wb") as tokens:
-        _header(images, np.dtype(np.uint8), (0, 3, resolution, resolution))
-        _header(tokens, np.dtype(np.uint16), (0, context))
+        header(images, np.dtype(np.uint8), (0, 3, resolution, resolution))
+        header(tokens, np.dtype(np.uint16), (0, context))
         for uids, frame in reads:
             texts = frame["text"].to_list()
             made = [_one(image, text, resolution) for image, text in zip(frame["image"].to_list(), texts, strict=True)]
@@ -115,9 +107,9 @@ def materialise(reads: Reads, scale: ImageTextScale, folder: Path) -> Rows:
                 pl.DataFrame({"uid": hex_of(uids[~good]), "code": [row for row in made if isinstance(row, str)]}, schema=codes[0].schema)
             )
         every = np.concatenate(kept)
-        _header(images, np.dtype(np.uint8), (len(every), 3, resolution, resolution))
-        _header(tokens, np.dtype(np.uint16), (len(every), context))
-    if len(np.unique(_keys(every))) != len(every):
+        header(images, np.dtype(np.uint8), (len(every), 3, resolution, resolution))
+        header(tokens, np.dtype(np.uint16), (len(every), context))
+    if has_twice(every):
         raise PoolError("a uid was read twice", where=str(folder), fix="read each row of the pool once")
     np.save(folder / "uids.npy", every, allow_pickle=False)
     pl.concat(codes).write_parquet(folder / "rejected.parquet")
@@ -179,14 +171,3 @@ def _one(image: bytes | None, text: str | None, resolution: int) -> Bytes | str:
         return pixels(image, resolution)
     except ValueError:
         return UNDECODABLE
-
-
-def _header(file: BinaryIO, dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> None:
-    """(Re)write the header at the start of an .npy file: NumPy pads it so that a growing first axis never changes its length."""
-    file.seek(0)
-    np.lib.format.write_array_header_1_0(file, {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape})
-
-
-def _keys(uids: UInt64s) -> npt.NDArray[np.bytes_]:
-    """The uids as 16-byte strings, which sort and compare as the words do."""
-    return np.ascontiguousarray(uids.astype(">u8")).view("S16").ravel()
