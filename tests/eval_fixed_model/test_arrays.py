@@ -17,7 +17,7 @@ def test_an_array_grows_under_one_header(tmp_path: Path) -> None:
 def test_positions_keep_order_and_copies_and_leave_out_strangers() -> None:
     uids = np.random.default_rng(0).integers(0, 2**64, (50, 2), np.uint64)
     uids[:, 0] //= 2**60  # many high words are equal
-    asked = np.concatenate([uids[[5, 2, 5]], [[1, 2]], uids[[0]]]).astype(np.uint64)
+    asked = np.concatenate([uids[[5, 2, 5]], np.array([[1, 2]], np.uint64), uids[[0]]])
     assert list(Positions(uids).of(asked)) == [5, 2, 5, 0]
     assert not len(Positions(uids[:0]).of(asked))
 
