@@ -33,7 +33,7 @@ evaluate: {scale: tiny-image-text, seeds: 2}
 def small_scale(tmp_path_factory: pytest.TempPathFactory, write_scale: Callable[..., Path]) -> Path:
     """The shipped scale with ten steps."""
     path = tmp_path_factory.mktemp("scale") / "ten-steps.yaml"
-    return write_scale(path, samples_seen=640, tasks__file=str(SHIPPED.parent / "tasks" / "tiny_image_text.parquet"))
+    return write_scale(path, samples_seen=640, items__file=str(SHIPPED.parent / "tasks" / "tiny_image_text.parquet"))
 
 
 @pytest.fixture(scope="session")

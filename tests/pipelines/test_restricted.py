@@ -19,7 +19,7 @@ from filters._image import ImageError, decode
 from filters._pdq import pdq
 from pipelines import verbs
 from pipelines.cli import app
-from pipelines.training import _reads
+from pipelines.reading import reads
 
 RECIPE = """
 models:
@@ -121,7 +121,7 @@ def test_the_listing_has_addresses_and_hashes_and_the_quarantine_none_of_them(
 
 def test_no_arm_reads_them(done_with: Run, barred: list[int]) -> None:
     """What the instrument decodes, before arms are made of it."""
-    read = {uid for uids, _, _ in _reads(done_with, verbs.silent) for uid in hex_of(uids)}
+    read = {uid for uids, _ in reads(done_with, ["image", "text"], verbs.silent) for uid in hex_of(uids)}
     every = hex_of(done_with.uids())
     assert {row for row, uid in enumerate(every) if uid not in read} == set(barred)
     assert len(read) > len(every), "the trusted rows are read too"

@@ -134,7 +134,7 @@ def test_trusted_rows_that_moved_are_read_where_they_lie_now(place: Path, tmp_pa
     for name in ("one", "two"):
         shutil.copytree(place / "trusted", tmp_path / name / "trusted")
         run = verbs.run(Recipe.parse(text, base=tmp_path / name), place / "shards", store=tmp_path / "s", executor=InProcess())
-        (trusted,) = training_pools(run)
+        (trusted,) = training_pools(run, ["image"])
         assert trusted.root.resolve() == (tmp_path / name / "trusted").resolve()
         shutil.rmtree(tmp_path / name)
     assert len(run.store.storage.list("ledger/")) == 1
@@ -170,6 +170,6 @@ def test_what_only_names_a_target_is_no_arm(place: Path, tmp_path: Path, small_s
             "signals: {near: {cluster: {features: pool.f, model: c}}}, stages: {a: {keep: near.near}}, subsets: [a]}"
         )
         run = verbs.run(Recipe.parse(text, base=tmp_path), tmp_path / "pool", store=tmp_path / "s", executor=InProcess())
-        assert (len(training_pools(run)), training_pools(run, trusted=True)) == (read, [])
+        assert (len(training_pools(run, ["image"])), training_pools(run, ["image"], trusted=True)) == (read, [])
         found = evaluate(run, scale=str(small_scale), seeds=1, executor=InProcess())
         assert {arm.kind for arm in found.arms.values()} == {"pool", "candidate", "random"}

@@ -20,7 +20,7 @@ def test_the_verdict_is_that_of_the_stored_scores(judged: Evaluation) -> None:
     assert [(one.candidate, one.control) for one in found.contrasts] == list(judged.contrasts)
     scores = {name: {seed: judged.score(name, seed).headline for seed in arm.scores} for name, arm in judged.arms.items()}
     kinds = {name: "random" if arm.kind == "random" else "fixed" for name, arm in judged.arms.items()}
-    plain = verdict(scores, kinds, judged.contrasts, judged.scale.delta)
+    plain = verdict(scores, kinds, judged.contrasts, judged.scale.headline.delta)
     for line in found.contrasts:
         other = plain.of(line.candidate, line.control)
         assert (line.answer, line.df) == (other.answer, pytest.approx(other.df))
