@@ -49,7 +49,7 @@ class Run:
     @classmethod
     def latest(cls, store: Store, name: str | None = None) -> "Run":
         """The run that was recorded last (of a recipe called `name`)."""
-        heads = [store.json(key)["run"] for key in store.storage.list("ledger/")]
+        heads = [run for key in store.storage.list("ledger/") if (run := store.json(key)["run"]).startswith("runs/")]
         found = [
             head
             for head in heads

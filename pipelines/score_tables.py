@@ -1,8 +1,8 @@
 """Scores and verdicts as people see them."""
 
 from eval_fixed_model.statistics import Contrast
+from pipelines.evaluations import Evaluation
 from pipelines.show import line, table
-from pipelines.training import Evaluation
 from pipelines.verdicts import Judged
 
 

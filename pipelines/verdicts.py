@@ -9,7 +9,7 @@ from curate.record import Run
 from eval_fixed_model.conditions import differences
 from eval_fixed_model.statistics import Answer, Contrast, Draw, Verdict, verdict
 from pipelines.arms import WHOLE
-from pipelines.training import Entered, Evaluation, entries
+from pipelines.evaluations import Entered, Evaluation, entries
 
 
 @dataclass(frozen=True)

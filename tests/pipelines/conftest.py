@@ -12,7 +12,8 @@ from curate.record import Run
 from eval_fixed_model.scale import SHIPPED
 from pipelines import verbs
 from pipelines.demo.make_pool import make_pool
-from pipelines.training import Evaluation, evaluate
+from pipelines.evaluations import Evaluation
+from pipelines.training import evaluate
 
 RECIPE = """
 pool: {path: shards/}

@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 
 from curate.record import Run
-from pipelines.training import Evaluation
+from pipelines.evaluations import Evaluation
 
 Called = subprocess.CompletedProcess[str]
 Command = Callable[..., Called]

@@ -13,7 +13,8 @@ from curate.record import Run
 from curate.store import Store
 from pipelines import verbs
 from pipelines.arms import training_pools
-from pipelines.training import Evaluation, entries, evaluate
+from pipelines.evaluations import Evaluation, entries
+from pipelines.training import evaluate
 
 
 def test_every_candidate_has_its_controls(judged: Evaluation) -> None:
@@ -125,7 +126,7 @@ def test_trusted_rows_among_the_evaluation_items_are_refused(place: Path, tmp_pa
     unjudged = text[: text.index("evaluate:")]  # where the recipe names the scale they are refused before training
     recipe = Recipe.parse(unjudged, base=tmp_path).set("models.matcher.filter_network.samples", 128)
     run = verbs.run(recipe, place / "shards", store=Store.open(tmp_path / "s"), executor=InProcess())
-    with pytest.raises(CeterisError, match="trusted rows show evaluation pictures"):
+    with pytest.raises(CeterisError, match="trusted rows hold evaluation items"):
         evaluate(run, scale=str(small_scale), seeds=1, executor=InProcess())
 
 

@@ -11,7 +11,8 @@ from curate.store import Store
 from eval_fixed_model.conditions import conditions, conditions_id
 from eval_fixed_model.statistics import Verdict, verdict
 from pipelines import training, verbs
-from pipelines.training import Evaluation, evaluate
+from pipelines.evaluations import Evaluation
+from pipelines.training import evaluate
 from pipelines.verdicts import compare
 
 

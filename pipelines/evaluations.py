@@ -1,0 +1,110 @@
+"""Evaluations as they lie in a store: which arms were trained for a run under which conditions, and where each score is."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from curate.digest import digest_of
+from curate.ledger import Ledger, append_head
+from curate.store import Store
+from eval_fixed_model.scale import Scale, load_scale
+from eval_fixed_model.score import SeedScore, read_training
+
+
+@dataclass(frozen=True)
+class Entered:
+    """An arm as it was trained: `kind` as in `eval_fixed_model.arms`, `rows` per seed, and where each seed's score lies in the store.
+
+    `id` is equal for arms that train on the same rows, or are redrawn alike, whatever they are called.
+    """
+
+    name: str
+    id: str
+    kind: str
+    rows: int
+    scores: dict[int, str]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was trained for one run under one set of conditions."""
+
+    store: Store
+    run: str
+    pool: str
+    scale: Scale
+    conditions: str
+    arms: dict[str, Entered]
+    contrasts: tuple[tuple[str, str], ...]
+    leaked: frozenset[int]
+    rejected: int
+    trained: int = 0
+
+    def score(self, arm: str, seed: int, without_leaks: bool = False) -> SeedScore:
+        """One training's score; with all items, or without those that occur in an arm."""
+        folder = self.store.path(self.arms[arm].scores[seed])
+        return SeedScore.read(folder, self.scale, self.leaked if without_leaks else frozenset())
+
+    def training(self, arm: str, seed: int) -> dict[str, Any]:
+        """One training's record: loss, repeats, seconds, weights."""
+        return read_training(self.store.path(self.arms[arm].scores[seed]))
+
+    def to_json(self) -> dict[str, Any]:
+        """Every score, JSON-able."""
+        arms = {
+            name: {**asdict(arm), "seeds": {seed: self.score(name, seed).to_json() for seed in arm.scores}}
+            for name, arm in self.arms.items()
+        }
+        about = {
+            "run": self.run,
+            "scale": self.scale.name,
+            "conditions": self.conditions,
+            "rejected rows": self.rejected,
+            "trained": self.trained,
+        }
+        return {**about, "leaked items": sorted(self.leaked), "arms": arms}
+
+
+def enter(done: Evaluation, named: str) -> None:
+    """Write down which arms were trained, once per set of arms and seeds; numbered over all conditions, so that the latest is known.
+
+    Beside it a ledger of the trainings, whose head joins the store's chain.
+    """
+    arms = {name: {**asdict(arm), "scores": {str(seed): key for seed, key in arm.scores.items()}} for name, arm in done.arms.items()}
+    entry: dict[str, Any] = {"run": done.run, "pool": done.pool, "scale": named, "arms": arms}
+    entry |= {"contrasts": done.contrasts, "leaked": sorted(done.leaked), "rejected": done.rejected}
+    name = f"-{digest_of(entry)[:16]}.json"
+    known = _keys(done.store)
+    if any(key.startswith(f"{done.conditions}/") and key.endswith(name) for key in known):
+        return
+    place = f"{done.conditions}/entries/{len(known) + 1:06d}{name}"
+    facts = Ledger()
+    facts.record("evaluation", entry=place, run=done.run, pool=done.pool, scale=done.scale.digest, conditions=done.conditions)
+    for arm in done.arms.values():
+        for seed, key in arm.scores.items():
+            facts.record("training", arm=arm.name, kind=arm.kind, score=key, **{**done.training(arm.name, seed), "seed": seed})
+    done.store.storage.put(f"{place}l", facts.text().encode())
+    done.store.put_json(place, entry)
+    append_head(done.store, place, facts.head)
+
+
+def _keys(store: Store) -> list[str]:
+    found = [key for key in store.storage.list("scores/") if key.rpartition("/")[0].endswith("/entries") and key.endswith(".json")]
+    return sorted(found, key=lambda key: key.rpartition("/")[2])
+
+
+def entries(store: Store) -> list[Evaluation]:
+    """Every evaluation in a store, oldest first."""
+    found = []
+    for key in _keys(store):
+        value = store.json(key)
+        arms = {
+            name: Entered(**{**arm, "scores": {int(seed): place for seed, place in arm["scores"].items()}})
+            for name, arm in value["arms"].items()
+        }
+        contrasts = tuple((a, b) for a, b in value["contrasts"])
+        held = key.rpartition("/entries/")[0]
+        leaked = frozenset(value["leaked"])
+        found.append(
+            Evaluation(store, value["run"], value["pool"], load_scale(value["scale"]), held, arms, contrasts, leaked, value["rejected"])
+        )
+    return found
