@@ -1,71 +1,94 @@
-"""One training: the scale's model on the given rows, from the seed's weights, for the scale's samples seen. Read it top to bottom."""
+"""One training on images and texts: the scale's model on the given rows, from the seed's weights, for the scale's samples seen."""
 
-import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from open_clip import ClipLoss
+from torch import Tensor, nn
 
+from curate.digest import digest_of, hex_of
 from curate.errors import CeterisError
+from eval_fixed_model.checkpoint import Keep
+from eval_fixed_model.gang import Gang
+from eval_fixed_model.gradients import Batch, Objective
 from eval_fixed_model.models import build
-from eval_fixed_model.models.tiny_conv_bag import TinyConvBag
 from eval_fixed_model.order import batches, repeats
+from eval_fixed_model.place import Place
 from eval_fixed_model.rows import Bytes, Rows
 from eval_fixed_model.scale import ImageTextScale
-from eval_fixed_model.steps import learning_rate, one_deterministic_thread, optimiser_of
-
-POINTS_OF_CURVE = 10
+from eval_fixed_model.steps import HERE, fit
 
 
 def train(
-    scale: ImageTextScale, rows: Rows, members: npt.NDArray[np.int64], seed: int, progress: Callable[[int], None] | None = None
-) -> tuple[TinyConvBag, dict[str, Any]]:
-    """Train on `members` (positions in `rows`; one listed k times is k copies), one thread, bit-identical for equal arguments.
+    scale: ImageTextScale,
+    rows: Rows,
+    members: npt.NDArray[np.int64],
+    seed: int,
+    progress: Callable[[int], None] | None = None,
+    *,
+    place: Place = HERE,
+    keep: Keep | None = None,
+    visits: Mapping[int, Callable[[nn.Module], None]] | None = None,
+) -> tuple[Any, dict[str, Any]]:
+    """Train on `members` (positions in `rows`; one listed k times is k copies), bit-identical for equal arguments on a processor.
 
-    Returns the network in evaluation mode and its record: samples, distinct rows, copies, `repeats` (times shown -> rows), the mean `loss`
-    of each tenth, and seconds. `progress` is told the samples seen so far, ten times. Raises CeterisError when the weights diverge.
+    Returns the network in evaluation mode and its record: samples, distinct rows, copies, `repeats` (times shown -> rows), seconds, and
+    what `steps.fit` says of loss and speed; the other arguments are its own. Raises CeterisError when the weights diverge.
     """
     if rows.scale_digest != scale.digest:
         raise CeterisError(f"the rows were materialised for another scale than {scale.name}", fix="materialise them again for this scale")
     began = time.perf_counter()
-    distinct, multiplicity = np.unique(members, return_counts=True)
-    order = batches(rows.uids[distinct], multiplicity, seed, scale.samples_seen, scale.batch)
-    losses: list[float] = []
-    with one_deterministic_thread():
-        network = build(scale, seed).train()
-        loss_of = ClipLoss(cache_labels=True)
-        optimiser = optimiser_of(network, scale)
-        for step in range(scale.steps):
-            for group in optimiser.param_groups:
-                group["lr"] = learning_rate(scale, step)
-            shown = distinct[order.rows[step]]
-            images = torch.from_numpy(rolled(rows.images[shown], order.draws[step], scale.augmentation.roll))
-            loss = loss_of(*network(images, torch.from_numpy(rows.tokens[shown].astype(np.int64))))
-            optimiser.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), scale.optimiser.clip_norm)
-            optimiser.step()
-            network.clamp()
-            losses.append(float(loss.detach()))
-            if progress and (step + 1) * POINTS_OF_CURVE % scale.steps < POINTS_OF_CURVE:
-                progress((step + 1) * scale.batch)
-    if not math.isfinite(losses[-1]) or not all(bool(p.isfinite().all()) for p in network.parameters()):
-        raise CeterisError(
-            f"training diverged at seed {seed}", where=f"scale {scale.name}", fix="look at the arm's rows; the scale is not tuned per arm"
-        )
-    record = {
-        "samples": scale.samples_seen,
-        "rows": len(distinct),
-        "copies": int(multiplicity.sum()),
-        "repeats": {str(times): count for times, count in repeats(order, len(distinct)).items()},
-        "loss": [round(float(np.mean(part)), 4) for part in np.array_split(losses, POINTS_OF_CURVE)],
-        "seconds": round(time.perf_counter() - began, 3),
-    }
-    return network.eval(), record
+    feed = Exact(scale, rows, members, seed)
+    network = build(scale, seed)
+    told = fit(scale, network, feed, contrastive(Gang.here()), seed, place=place, keep=keep, visits=visits, progress=progress)
+    return network, {"samples": scale.samples_seen, **feed.shown(), **told, "seconds": round(time.perf_counter() - began, 3)}
+
+
+class Exact:
+    """Rows by the hash of seed, epoch, uid and copy, all of them at hand."""
+
+    def __init__(self, scale: ImageTextScale, rows: Rows, members: npt.NDArray[np.int64], seed: int) -> None:
+        """The order of the whole training: 16 bytes a showing."""
+        self._scale, self._rows = scale, rows
+        self._distinct, self._copies = np.unique(members, return_counts=True)
+        self._order = batches(rows.uids[self._distinct], self._copies, seed, scale.samples_seen, scale.batch)
+
+    @property
+    def digest(self) -> str:
+        """Of the rows; the order follows from them and the seed."""
+        return digest_of(sorted(zip(hex_of(self._rows.uids[self._distinct]), self._copies.tolist(), strict=True)))
+
+    def batches(self, first: int, share: slice) -> Iterator[Batch]:
+        """Images (n, 3, r, r) uint8, rolled as their draws say, and tokens (n, context)."""
+        for step in range(first, self._scale.steps):
+            shown = self._distinct[self._order.rows[step, share]]
+            images = rolled(self._rows.images[shown], self._order.draws[step, share], self._scale.augmentation.roll)
+            yield torch.from_numpy(images), torch.from_numpy(self._rows.tokens[shown].astype(np.int64))
+
+    def shown(self) -> dict[str, Any]:
+        """For the record: distinct rows, copies, and how often rows are shown."""
+        times = {str(times): count for times, count in repeats(self._order, len(self._distinct)).items()}
+        return {"rows": len(self._distinct), "copies": int(self._copies.sum()), "repeats": times}
+
+
+def contrastive(gang: Gang) -> Objective:
+    """CLIP's loss (arXiv 2103.00020) over the whole batch: each row of this process's share against the features of all processes, through
+    which gradients flow back (open_clip's ClipLoss). In float32 at least."""
+    loss = ClipLoss(local_loss=True, gather_with_grad=True, cache_labels=True, rank=gang.rank, world_size=gang.size)
+
+    def whole(*outputs: Tensor) -> Tensor:
+        made: Tensor = loss(*(part.float() if part.dtype in (torch.bfloat16, torch.float16) else part for part in outputs))
+        return made
+
+    def outputs(network: nn.Module, images: Tensor, tokens: Tensor) -> tuple[Tensor, ...]:
+        made: tuple[Tensor, ...] = network(images, tokens)
+        return made
+
+    return Objective(outputs, whole)
 
 
 def rolled(images: Bytes, draws: npt.NDArray[np.uint64], most: int) -> Bytes:

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from eval_fixed_model.models import build
+from eval_fixed_model.records import Schedule
 from eval_fixed_model.scale import load_scale
 from eval_fixed_model.steps import learning_rate, one_deterministic_thread, optimiser_of
 
@@ -33,7 +34,7 @@ def test_the_rate_warms_up_and_decays() -> None:
 
 
 def test_a_constant_rate_decays_in_the_last_share() -> None:
-    schedule = SimpleNamespace(name="constant_then_decay", warmup=0.1, decay=0.25)
+    schedule = Schedule(name="constant_then_decay", warmup=0.1, decay=0.25)
     scale = SimpleNamespace(schedule=schedule, steps=100, optimiser=SimpleNamespace(learning_rate=2.0))
     rates = [learning_rate(scale, step) for step in range(101)]
     assert rates[:10] == pytest.approx([0.2 * step for step in range(1, 11)])
