@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from curate import frames
-from curate.digest import UInt64s
+from curate.digest import UInt64s, sha256
 from curate.errors import CeterisError, NondeterminismError
 from eval_fixed_model.loops import Split, loop_of
 from eval_fixed_model.scale import Scale, load_scale
@@ -130,7 +130,9 @@ def _publish(answers: pl.DataFrame, about: dict[str, Any], out: Path) -> None:
     """The folder by one rename; an existing one is only compared with."""
     attempt = out.parent / f".{out.name}.{uuid.uuid4().hex}"
     attempt.mkdir(parents=True)
-    (attempt / "items.parquet").write_bytes(frames.to_bytes(answers))
+    kept = frames.to_bytes(answers)
+    about = {**about, "answers": sha256(kept)}
+    (attempt / "items.parquet").write_bytes(kept)
     (attempt / "train.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
     try:
         attempt.rename(out)
