@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFlo
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Points = Annotated[float, Field(ge=0, lt=100)]
+Resize = Literal["squash-bicubic", "shortest-bicubic-centre"]
 
 
 class Record(BaseModel):
@@ -34,14 +35,16 @@ class OpenClip(Record):
 
 
 class ByteNgrams(Record):
-    """A judge of bytes: a decoder whose input is the byte and hashes of the n-grams that end there, for each n in `orders`, each in a table
-    of `rows` rows."""
+    """A judge of bytes: a decoder whose input is the byte and hashes of what ends there, each in a table of `rows` rows: the n-grams, for each
+    n in `orders`, and with `words` 1 the word so far, with 2 also the word so far and the one before."""
 
     name: Literal["byte_ngrams"]
     width: PositiveInt
+    inner: PositiveInt
     layers: PositiveInt
     heads: PositiveInt
     orders: tuple[PositiveInt, ...]
+    words: Annotated[int, Field(ge=0, le=2)]
     rows: PositiveInt
 
 
@@ -61,7 +64,7 @@ class Image(Record):
     """What an image becomes: `resolution` pixels square, and the mean and deviation its [0, 1] values are scaled by."""
 
     resolution: PositiveInt
-    resize: Literal["squash-bicubic", "shortest-bicubic-centre"]
+    resize: Resize
     mean: float | tuple[float, float, float]
     std: PositiveFloat | tuple[PositiveFloat, PositiveFloat, PositiveFloat]
 

@@ -7,9 +7,10 @@ import re
 import struct
 import warnings
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,8 @@ from curate.digest import UInt64s, hex_of, row_hash
 from curate.errors import CeterisError, PoolError
 from eval_fixed_model.arrays import Indices, Positions, has_twice, header
 from eval_fixed_model.loops import Reads
-from eval_fixed_model.records import Tokens
+from eval_fixed_model.records import Image as ImageRecord
+from eval_fixed_model.records import Resize, Tokens
 from eval_fixed_model.scale import ImageTextScale
 
 Bytes = npt.NDArray[np.uint8]
@@ -98,7 +100,7 @@ def materialise(reads: Reads, scale: ImageTextScale, folder: Path) -> Rows:
         header(tokens, np.dtype(np.uint16), (0, context))
         for uids, frame in reads:
             texts = frame["text"].to_list()
-            made = [_one(image, text, resolution) for image, text in zip(frame["image"].to_list(), texts, strict=True)]
+            made = [_one(image, text, scale.image) for image, text in zip(frame["image"].to_list(), texts, strict=True)]
             good = np.array([not isinstance(row, str) for row in made], bool)
             images.write(b"".join(row.tobytes() for row in made if not isinstance(row, str)))
             tokens.write(tokenise([text or "" for text, fine in zip(texts, good, strict=True) if fine], scale.tokens).tobytes())
@@ -118,22 +120,37 @@ def materialise(reads: Reads, scale: ImageTextScale, folder: Path) -> Rows:
     return Rows.open(folder)
 
 
-def pixels(encoded: bytes, resolution: int) -> Bytes:
-    """An encoded image as (3, r, r) uint8: RGB (alpha dropped), squeezed to a square by Pillow's antialiased bicubic, turned upright.
+def pixels(encoded: bytes, resolution: int, resize: Resize = "squash-bicubic") -> Bytes:
+    """An encoded image as (3, r, r) uint8: RGB (alpha dropped), turned upright, by Pillow's antialiased bicubic.
 
-    Raises ValueError when it does not decode, or has more than Pillow's `MAX_IMAGE_PIXELS` (which warns of a decompression bomb).
+    `squash-bicubic` squeezes it to the square; `shortest-bicubic-centre` brings its shorter side to r and cuts the middle out, as
+    open_clip's evaluation does (of RGB images the same pixels). Raises ValueError when it does not decode, or has more than Pillow's
+    `MAX_IMAGE_PIXELS` (which warns of a decompression bomb).
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # damaged metadata beside a picture that decodes
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(encoded)) as image:
-                square = image.convert("RGB").resize((resolution, resolution), Image.Resampling.BICUBIC)
-                turn = _turn(image)
+                rgb, turn = image.convert("RGB"), _turn(image)
+                square = _squashed(rgb, resolution) if resize == "squash-bicubic" else _middle(rgb, resolution)
     except _UNDECODABLE as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
     upright = square if turn is None else square.transpose(turn)
     return np.ascontiguousarray(np.asarray(upright, np.uint8).transpose(2, 0, 1))
+
+
+def _squashed(image: Image.Image, resolution: int) -> Image.Image:
+    return image.resize((resolution, resolution), Image.Resampling.BICUBIC)
+
+
+def _middle(image: Image.Image, resolution: int) -> Image.Image:
+    short = min(image.size)
+    width, height = (resolution * side // short for side in image.size)
+    if width * height > (Image.MAX_IMAGE_PIXELS or width * height):
+        raise Image.DecompressionBombError(f"{width} x {height} pixels once its shorter side is {resolution}")
+    left, top = round((width - resolution) / 2), round((height - resolution) / 2)
+    return image.resize((width, height), Image.Resampling.BICUBIC).crop((left, top, left + resolution, top + resolution))
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:
@@ -145,12 +162,26 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
 
 
 def tokenise(texts: Sequence[str], tokens: Tokens) -> TokenNumbers:
-    """Texts as (n, context) word numbers: casefolded words, each hashed to 1..vocabulary-1; 0 where there is no word; the rest is cut."""
+    """Texts as (n, context) numbers, the rest cut. `clip`: CLIP's byte pairs, as open_clip makes them, between their two marks; 0 behind.
+    `hashed-words`: casefolded words, each hashed to 1..vocabulary-1; 0 where there is no word. Raises CeterisError for any other."""
+    if tokens.tokenizer == "clip":
+        numbers: TokenNumbers = _byte_pairs(tokens.context)(list(texts)).numpy().astype(np.uint16)
+        return numbers
+    if tokens.tokenizer != "hashed-words":
+        raise CeterisError(f"captions have no tokenizer called {tokens.tokenizer}", fix="the scale takes clip or hashed-words")
     out = np.zeros((len(texts), tokens.context), np.uint16)
     for row, text in enumerate(texts):
-        numbers = [_number(word, tokens.vocabulary) for word in _first_words(text, tokens.context)]
-        out[row, : len(numbers)] = numbers
+        words = [_number(word, tokens.vocabulary) for word in _first_words(text, tokens.context)]
+        out[row, : len(words)] = words
     return out
+
+
+@functools.lru_cache(maxsize=4)
+def _byte_pairs(context: int) -> Callable[[list[str]], Any]:
+    from open_clip import SimpleTokenizer  # imports torch
+
+    tokenizer: Callable[[list[str]], Any] = SimpleTokenizer(context_length=context)
+    return tokenizer
 
 
 def _first_words(text: str, count: int) -> list[str]:
@@ -162,12 +193,12 @@ def _number(word: str, vocabulary: int) -> int:
     return 1 + int.from_bytes(row_hash([word.encode("utf-8", "surrogatepass")])[:8], "big") % (vocabulary - 1)
 
 
-def _one(image: bytes | None, text: str | None, resolution: int) -> Bytes | str:
+def _one(image: bytes | None, text: str | None, into: ImageRecord) -> Bytes | str:
     if image is None:
         return NO_IMAGE
     if text is None:
         return NO_TEXT
     try:
-        return pixels(image, resolution)
+        return pixels(image, into.resolution, into.resize)
     except ValueError:
         return UNDECODABLE

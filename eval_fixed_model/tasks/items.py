@@ -1,39 +1,30 @@
 """A scale's evaluation items: a Parquet of pictures with texts or labels; sweeps read its validation split, claims its test split."""
 
 import functools
-from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from curate.digest import row_hash, sha256
 from curate.errors import CeterisError
 from eval_fixed_model.loops import Split
 from eval_fixed_model.records import Classification
-from eval_fixed_model.rows import Bytes, pixels
+from eval_fixed_model.rows import pixels
 from eval_fixed_model.scale import ImageTextScale
+from eval_fixed_model.tasks import webdataset_items
+from eval_fixed_model.tasks.picture_items import Items
 
 COLUMNS = {"task": pl.String, "split": pl.String, "kind": pl.String, "image": pl.Binary, "text": pl.String, "label": pl.String}
 
 
-@dataclass(frozen=True)
-class Items:
-    """One task's items of one split: `numbers` (n,) rows of the Parquet, `images` (n, 3, r, r), and `texts` (retrieval) or `labels`."""
-
-    task: str
-    numbers: npt.NDArray[np.uint32]
-    images: Bytes
-    texts: tuple[str, ...]
-    labels: npt.NDArray[np.int64]
-
-
 @functools.lru_cache(maxsize=4)
 def items_of(scale: ImageTextScale, split: Split) -> tuple[Items, ...]:
-    """Every task's items, decoded, in the scale's order of tasks; once per process.
+    """Every task's items in the scale's order of tasks, once per process: decoded, or those of a folder as `webdataset_items` reads them.
 
     Raises CeterisError naming row and file when the Parquet does not hold what the scale's tasks ask.
     """
+    if scale.items.folder is not None:
+        return webdataset_items.items_of(scale, split)
     frame = read_items(scale).with_row_index("number").filter(split=split)
     return tuple(_items(scale, task, frame.filter(task=task)) for task in scale.tasks)
 
@@ -50,7 +41,9 @@ def read_items(scale: ImageTextScale) -> pl.DataFrame:
 
 
 def items_digest(scale: ImageTextScale) -> str:
-    """Hex SHA-256 of the items' content in order: of what is asked, not of Parquet bytes."""
+    """Hex SHA-256 of the items' content in order: of what is asked, not of Parquet bytes. Of a folder, of its files."""
+    if scale.items.folder is not None:
+        return webdataset_items.digest(scale)
     parts = [row_hash(_bytes(value) for value in row) for row in read_items(scale).iter_rows()]
     return sha256(b"".join(parts))
 
@@ -72,7 +65,7 @@ def _items(scale: ImageTextScale, task: str, frame: pl.DataFrame) -> Items:
         number = frame.filter(~sound)["number"][0]
         raise CeterisError(f"row {number} is not a {kind} item of the scale", where=where, fix=f"give it an image and a known {needed}")
     try:
-        images = np.stack([pixels(image, scale.image.resolution) for image in frame["image"]])
+        images = np.stack([pixels(image, scale.image.resolution, scale.image.resize) for image in frame["image"]])
     except ValueError as error:
         raise CeterisError(f"an evaluation image does not decode: {error}", where=where, fix="write the file again") from error
     labels = np.array([classes.index(label) for label in frame["label"]] if classes else [], np.int64)

@@ -39,7 +39,7 @@ def measures(answers: pl.DataFrame, task: Task) -> dict[str, float]:
     for variant in answers.filter(pl.col("variant") != "")["variant"].unique().sort():
         asked = answers.filter(variant=variant)
         made[f"{main}:{variant}"] = _measures(asked, task)[main]
-        made.setdefault(f"{main}:{SAME}", _measures(plain.filter(pl.col("item").is_in(asked["item"].unique())), task)[main])
+        made.setdefault(f"{main}:{SAME}", _measures(plain.join(asked, "item", "semi"), task)[main])
     return made
 
 

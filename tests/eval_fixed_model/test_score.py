@@ -61,8 +61,8 @@ def test_the_folder_holds_what_the_summary_says(world, job: Job, score: SeedScor
     about = json.loads((job.out / "train.json").read_text(encoding="utf-8"))
     assert (about["weights"], about["asked"], about["repeats"]) == (score.weights, 400, {"16": 400})
     answers = pl.read_parquet(job.out / "items.parquet")
-    assert score.tasks["colour"].value == pytest.approx(100 * (answers.filter(task="colour")["rank"] == 1).mean())
-    by_direction = answers.filter(task="retrieval").group_by("direction").agg((pl.col("rank") == 1).mean())["rank"]
+    assert score.tasks["colour"].value == pytest.approx(100 * (answers.filter(task="colour", variant="")["rank"] == 1).mean())
+    by_direction = answers.filter(task="retrieval", variant="").group_by("direction").agg((pl.col("rank") == 1).mean())["rank"]
     assert score.tasks["retrieval"].value == pytest.approx(100 * by_direction.mean())
     assert score.headline == pytest.approx(np.mean([score.tasks[task].value for task in ("colour", "shape", "retrieval")]))
     assert json.loads(json.dumps(score.to_json()))["tasks"]["shape"]["value"] == score.tasks["shape"].value

@@ -7,7 +7,7 @@ from eval_fixed_model.scale import load_scale
 from eval_fixed_model.tasks.items import Items
 from eval_fixed_model.tasks.retrieval import retrieve
 
-SCALE = load_scale("tiny-image-text")
+SCALE = load_scale("tiny-image-text").model_copy(update={"perturbed": None})
 TEXTS = ("one", "two", "three")
 WORDS = tokenise(TEXTS, SCALE.tokens)[:, 0].astype(np.int64)
 
