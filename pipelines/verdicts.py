@@ -89,7 +89,7 @@ def compare(done: Evaluation | Run, candidate: str | None = None, control: str |
     be "pool", any arm, or RUN/SUBSET of another run. CeterisError where nothing was evaluated, or under other conditions, naming the part
     that differs.
     """
-    mine = done if isinstance(done, Evaluation) else _latest(done, scale)
+    mine = done if isinstance(done, Evaluation) else latest(done, scale)
     family = [one for one in entries(mine.store) if one.conditions == mine.conditions and one.pool == mine.pool]
     scores: dict[str, dict[int, float]] = {}
     kinds: dict[str, Draw] = {}
@@ -118,7 +118,8 @@ def _asked(mine: Evaluation, candidate: str | None, control: str | None) -> list
     return [(_arm(mine, candidate), _arm(mine, control or WHOLE))]
 
 
-def _latest(run: Run, scale: str | None) -> Evaluation:
+def latest(run: Run, scale: str | None = None) -> Evaluation:
+    """The last evaluation of a run (at the scale named). CeterisError where there is none."""
     every = [one for one in entries(run.store) if one.run == run.folder and scale in (None, one.scale.name)]
     if not every:
         raise CeterisError("nothing was evaluated for this run", where=run.folder, fix="run `curate eval` first")
