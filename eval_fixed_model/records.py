@@ -1,6 +1,6 @@
 """The parts of a scale, as records: what a scale file may say, and what it means."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
@@ -27,10 +27,11 @@ class TinyConvBag(Record):
 
 
 class OpenClip(Record):
-    """One of open_clip's architectures, by its name there, and the greatest temperature."""
+    """One of open_clip's architectures, by its name there, or by a `config` like open_clip's JSON files; and the greatest temperature."""
 
     name: Literal["open_clip"]
     architecture: str
+    config: dict[str, Any] | None = None
     temperature_most: PositiveFloat
 
 
