@@ -87,8 +87,10 @@ def _cloze(split: str, others: Sequence[Document], rng: random.Random) -> Iterat
 
 def _questions(others: Sequence[Document], rng: random.Random) -> Iterator[tuple[Document, str, list[str]]]:
     """One of every document that has one, then again, elsewhere in its text, without end."""
+    asked = set()
     for one in cycle(others):
-        if question := _question(one.text, rng):
+        if (question := _question(one.text, rng)) and question[0] not in asked:
+            asked.add(question[0])
             yield one, *question
 
 

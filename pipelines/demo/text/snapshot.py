@@ -14,7 +14,7 @@ import sysconfig
 import textwrap
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,7 +52,7 @@ and placeholders; questions with choices hold words of them in another order. Th
 pipelines/demo/text/make_pool.py says. Rows name source and licence. The licences of these works follow. Their authors endorse neither
 this project nor what it derives.
 """
-_SHORTEST, _LONGEST = 240, 900
+_SHORTEST, _LONGEST = 220, 900
 _SHARED_AT_MOST = 0.1
 _OWN_TERMS = re.compile(r"copyright|licen[cs]e|permission (is|to)|redistribution", re.IGNORECASE)
 _SPDX = "# SPDX-License-Identifier: BSD-3-Clause"
@@ -132,7 +132,7 @@ def _chosen(documents: list[_Document]) -> Iterator[_Document]:
 
 
 def _prose(docs: pl.DataFrame) -> Iterator[_Document]:
-    """Documents of prose; none shares more than a tenth of its runs of eight words with those before it, of whatever source."""
+    """Documents of prose, without paragraphs of which more than a tenth of all eight words in a row came before, in any source."""
     seen: set[tuple[str, ...]] = set()
     for source in PARTS:
         own = {path for path in docs.filter(source=source)["path"].unique() if _is_own(source, path)}
@@ -141,13 +141,19 @@ def _prose(docs: pl.DataFrame) -> Iterator[_Document]:
             part = PARTS[source]
             if (kind == "topic") != (part == "out_of_domain"):
                 continue
-            for number, chunk in enumerate(_chunks(text, _LONGEST if part != "out_of_domain" else _LONGEST // 2)):
-                words = chunk.lower().split()
-                grams = {tuple(words[i : i + 8]) for i in range(len(words) - 7)}
-                if len(grams & seen) <= _SHARED_AT_MOST * len(grams):
-                    seen |= grams
-                    module = name if kind == "topic" else f"{source}:{path}"
-                    yield _Document(f"{name}/{number}", chunk, source, version, part, module)
+            fresh = (run for run in _runs(text) if _is_new(run, seen))
+            module = name if kind == "topic" else f"{source}:{path}"
+            for number, chunk in enumerate(_chunks(fresh, _LONGEST // 2 if kind == "topic" else _LONGEST)):
+                yield _Document(f"{name}/{number}", chunk, source, version, part, module)
+
+
+def _is_new(run: str, seen: set[tuple[str, ...]]) -> bool:
+    """Whether hardly any eight words in a row were seen; then they are, now."""
+    words = run.lower().split()
+    grams = {tuple(words[i : i + 8]) for i in range(len(words) - 7)}
+    new = len(grams & seen) <= _SHARED_AT_MOST * len(grams)
+    seen |= grams if new else set()
+    return new
 
 
 def _is_own(source: str, path: str) -> bool:
@@ -164,10 +170,10 @@ def _read(source: str, path: str) -> str:
     return (Path(str(root)) / path).read_text(encoding="utf-8", errors="replace")
 
 
-def _chunks(docstring: str, longest: int) -> Iterator[str]:
-    """Runs of prose, joined to texts of `_SHORTEST` to `longest` characters."""
+def _chunks(runs: Iterable[str], longest: int) -> Iterator[str]:
+    """Runs, joined to texts of `_SHORTEST` to `longest` characters."""
     kept = ""
-    for run in _runs(docstring):
+    for run in runs:
         if kept and len(kept) + len(run) >= longest:
             if len(kept) >= _SHORTEST:
                 yield kept
