@@ -71,11 +71,18 @@ class _Scale(Record):
         return digest_of(self.model_dump(mode="json", exclude_defaults=True))
 
     @property
+    def folder(self) -> Path:
+        """Where the scale's file lies."""
+        return self._folder
+
+    @property
     def evaluation_file(self) -> Path:
-        """Where the evaluation Parquet lies. Raises CeterisError where the scale's items are a folder."""
+        """Where the evaluation Parquet lies: beside the scale's file, else, for one that the user brings, where the command runs. Raises
+        CeterisError where the scale's items are a folder."""
         if self.items.file is None:
             raise CeterisError(f"scale {self.name} has no file of items", fix="its items are a folder that you bring")
-        return self._folder / self.items.file
+        beside = self._folder / self.items.file
+        return beside if beside.is_file() else Path(self.items.file)
 
     def seed_sequence(self, count: int) -> tuple[int, ...]:
         """The first `count` seeds."""
