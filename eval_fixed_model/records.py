@@ -36,8 +36,8 @@ class OpenClip(Record):
 
 
 class ByteNgrams(Record):
-    """A judge of bytes: a decoder whose input is the byte and hashes of what ends there, each in a table of `rows` rows: the n-grams, for each
-    n in `orders`, and with `words` 1 the word so far, with 2 also the word so far and the one before."""
+    """A judge of bytes: a decoder whose input is the byte and hashes of what ends there, which share a table of `rows` rows: the n-grams,
+    for each n in `orders`; with `words` 1 also the word so far, with 2 that and the word so far with the one before."""
 
     name: Literal["byte_ngrams"]
     width: PositiveInt
