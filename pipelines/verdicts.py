@@ -1,5 +1,6 @@
 """Verdicts: candidates against their controls, read from stored scores."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -82,12 +83,14 @@ class Judged:
         return {**about, "contrasts": lines, "same rows": self.same, "arms": arms, "family": family}
 
 
-def compare(done: Evaluation | Run, candidate: str | None = None, control: str | None = None, *, scale: str | None = None) -> Judged:
+def compare(
+    done: Evaluation | Run, candidate: str | None = None, control: str | Sequence[str] | None = None, *, scale: str | None = None
+) -> Judged:
     """Candidates against their controls: better, worse, equivalent or cannot tell, with intervals that hold for all of them together.
 
     The family is every contrast ever evaluated on this pool under these conditions, not only those shown. Only reads scores. `control` may
-    be "pool", any arm, or RUN/SUBSET of another run. CeterisError where nothing was evaluated, or under other conditions, naming the part
-    that differs.
+    be "pool", any arm, or RUN/SUBSET of another run, or several of these. CeterisError where nothing was evaluated, or under
+    other conditions, naming the part that differs.
     """
     mine = done if isinstance(done, Evaluation) else latest(done, scale)
     family = [one for one in entries(mine.store) if one.conditions == mine.conditions and one.pool == mine.pool]
@@ -110,7 +113,9 @@ def compare(done: Evaluation | Run, candidate: str | None = None, control: str |
     return Judged(mine, found, names, tuple(lines), key, tuple((a.name, b.name) for a, b in pairs if a.id == b.id))
 
 
-def _asked(mine: Evaluation, candidate: str | None, control: str | None) -> list[tuple[Entered, Entered]]:
+def _asked(mine: Evaluation, candidate: str | None, control: str | Sequence[str] | None) -> list[tuple[Entered, Entered]]:
+    if control is not None and not isinstance(control, str):
+        return [pair for one in control for pair in _asked(mine, candidate, one)]
     control = WHOLE if control == "pool" else control
     usual = [(a, b) for a, b in mine.contrasts if candidate in (None, a) and control in (None, b)]
     if usual or candidate is None:
