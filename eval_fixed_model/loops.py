@@ -1,7 +1,7 @@
 """The instrument's two loops: one module a modality, each with the same parts, so that everything above them reads one way."""
 
 import importlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -53,8 +53,8 @@ class Loop(Protocol):
     def build(self, scale: Any, seed: int) -> Any:
         """The network with this seed's initial weights."""
 
-    def train(self, scale: Any, rows: Any, members: npt.NDArray[np.int64], seed: int, progress: Callable[[int], None] | None = None) -> Any:
-        """(network in evaluation mode, record of the training)."""
+    def train(self, scale: Any, rows: Any, members: npt.NDArray[np.int64], seed: int, **how: Any) -> Any:
+        """(network in evaluation mode, record of the training); `how` as `steps.fit` says."""
 
     def ask(self, network: Any, scale: Any, split: Split) -> pl.DataFrame:
         """`tasks.answers.ANSWERS` to every item of a split."""

@@ -2,8 +2,7 @@
 
 import json
 import shutil
-import uuid
-from collections.abc import Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,9 @@ import polars as pl
 from curate import frames
 from curate.digest import UInt64s, sha256
 from curate.errors import CeterisError, NondeterminismError
+from eval_fixed_model.checkpoint import Keep
 from eval_fixed_model.loops import Split, loop_of
+from eval_fixed_model.place import Place, device_of
 from eval_fixed_model.scale import Scale, load_scale
 from eval_fixed_model.steps import one_deterministic_thread
 from eval_fixed_model.tasks.metrics import main_metric, measures
@@ -25,7 +26,7 @@ class Job:
     """One training to do, small enough to send to another process.
 
     `rows` is a folder of materialised rows; `scale` a name or path; `members` the arm's uids, (n, 2) words with copies repeated, or the
-    .npy file that holds them; `out` the folder the score goes to.
+    .npy file that holds them; `out` the folder the score goes to; `device` the kind that trains, as conditions name it.
     """
 
     rows: Path
@@ -33,6 +34,7 @@ class Job:
     members: UInt64s | Path
     seed: int
     out: Path
+    device: str = "cpu"
     split: Split = "test"
 
 
@@ -63,10 +65,12 @@ class SeedScore:
 
     @staticmethod
     def read(folder: Path, scale: Scale, without: Set[int] = frozenset()) -> "SeedScore":
-        """The score in a finished folder, over all items but those numbered in `without`. Raises CeterisError where there is none."""
+        """The score in a finished folder, over all items but those numbered in `without`: of the end, or the mean over the scale's last
+        checkpoints. Raises CeterisError where there is none."""
         about = read_training(folder)
-        answers = frames.from_bytes((folder / "items.parquet").read_bytes(), where=str(folder / "items.parquet"))
-        tasks = task_scores(answers, scale, without)
+        files = [folder / "items.parquet", *(folder / _checkpoint(step) for step in checkpoints(scale))]
+        every = [task_scores(frames.from_bytes(file.read_bytes(), where=str(file)), scale, without) for file in files]
+        tasks = {name: _mean([one[name] for one in every]) for name in every[0]}
         headline = float(np.mean([tasks[task].value for task in scale.headline.tasks]))
         corrected = float(np.mean([tasks[task].corrected for task in scale.headline.tasks]))
         return SeedScore(about["seed"], about["split"], tasks, headline, corrected, about["seconds"], about["weights"])
@@ -86,22 +90,61 @@ def read_training(folder: Path) -> dict[str, Any]:
 
 
 def train_and_score(job: Job) -> SeedScore:
-    """Train, ask every task, write items.parquet and train.json into `job.out`; the same job gives bit-identical weights.
+    """Train, ask every task, write items.parquet and train.json into `job.out`; the same job gives bit-identical weights on a processor.
 
-    The folder appears whole or not at all. One that is already there is left as it is, and must hold the same weights:
-    NondeterminismError where it does not. Raises CeterisError when the arm has no row left or the training diverges.
+    The folder appears whole or not at all; what an ended attempt left beside it is gone on from. One that is already there is left as it
+    is, and must hold the same weights: NondeterminismError where it does not. Raises CeterisError when the arm has no row left or the
+    training diverges.
     """
     scale = load_scale(job.scale)
     loop = loop_of(scale)
     rows = loop.open_rows(job.rows)
     uids = np.load(job.members, allow_pickle=False) if isinstance(job.members, Path) else job.members
-    with one_deterministic_thread():
-        network, record = loop.train(scale, rows, rows.indices(uids), job.seed)
-        answers = loop.ask(network, scale, job.split)
+    part = job.out.parent / f".{job.out.name}.part"
+    keep = Keep(part)
+
+    def visit(step: int) -> Callable[[Any], object]:
+        return lambda network: _write(part / _checkpoint(step), loop.ask(network, scale, job.split))
+
+    with device_of(job.device) as device, one_deterministic_thread(place := Place(device)):
+        visits = {step: visit(step) for step in checkpoints(scale)}
+        network, record = loop.train(scale, rows, rows.indices(uids), job.seed, place=place, keep=keep, visits=visits)
+        answers = _write(part / "items.parquet", loop.ask(network, scale, job.split))
     weights = loop.weights_digest(network)
     about = {"seed": job.seed, "split": job.split, "scale": scale.digest, "asked": len(uids), "weights": weights, **record}
-    _publish(answers, about, job.out)
+    (part / "train.json").write_text(json.dumps({**about, "answers": answers}, indent=1), encoding="utf-8")
+    keep.remove()
+    _publish(part, about, job.out)
     return SeedScore.read(job.out, scale)
+
+
+def checkpoints(scale: Scale) -> list[int]:
+    """After which steps before the end the scale's tasks are asked as well."""
+    last = scale.last_checkpoints
+    return [scale.steps - back * last.every for back in range(last.count - 1, 0, -1)] if last else []
+
+
+def _checkpoint(step: int) -> str:
+    return f"items-{step}.parquet"
+
+
+def _write(file: Path, answers: pl.DataFrame) -> str:
+    """The SHA-256 of what was written, by one rename."""
+    kept = frames.to_bytes(answers)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    attempt = file.with_suffix(".tmp")
+    attempt.write_bytes(kept)
+    attempt.replace(file)
+    return sha256(kept)
+
+
+def _mean(scores: Sequence[TaskScore]) -> TaskScore:
+    """Over checkpoints."""
+    if len(scores) == 1:
+        return scores[0]
+    value, corrected, nats = (float(np.mean([getattr(one, name) for one in scores])) for name in ("value", "corrected", "nats"))
+    measures = {name: float(np.mean([one.measures[name] for one in scores])) for name in scores[0].measures}
+    return TaskScore(value, corrected, nats, scores[0].items, measures)
 
 
 def task_scores(answers: pl.DataFrame, scale: Scale, without: Set[int] = frozenset()) -> dict[str, TaskScore]:
@@ -126,20 +169,14 @@ def task_scores(answers: pl.DataFrame, scale: Scale, without: Set[int] = frozens
     return scores
 
 
-def _publish(answers: pl.DataFrame, about: dict[str, Any], out: Path) -> None:
+def _publish(part: Path, about: dict[str, Any], out: Path) -> None:
     """The folder by one rename; an existing one is only compared with."""
-    attempt = out.parent / f".{out.name}.{uuid.uuid4().hex}"
-    attempt.mkdir(parents=True)
-    kept = frames.to_bytes(answers)
-    about = {**about, "answers": sha256(kept)}
-    (attempt / "items.parquet").write_bytes(kept)
-    (attempt / "train.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
     try:
-        attempt.rename(out)
+        part.rename(out)
     except OSError:
-        shutil.rmtree(attempt)
         if not out.exists():
             raise
+        shutil.rmtree(part, ignore_errors=True)
         if not (out / "train.json").is_file():
             raise CeterisError("what lies here is no score", where=str(out), fix="move it away") from None
         there = json.loads((out / "train.json").read_text(encoding="utf-8"))

@@ -13,13 +13,13 @@ from curate.digest import digest_of
 from curate.errors import CeterisError
 from curate.model import digest_of_weights
 from eval_fixed_model.checkpoint import Keep
-from eval_fixed_model.conditions import code
 from eval_fixed_model.gang import Gang
 from eval_fixed_model.gradients import Batch, Objective, accumulate, refuse_to_split
 from eval_fixed_model.loops import MODULES
 from eval_fixed_model.meter import POINTS_OF_CURVE, Meter, flops_a_row
 from eval_fixed_model.place import Place, kind_of
 from eval_fixed_model.scale import Scale
+from eval_fixed_model.sources import code
 
 HERE = Place()
 

@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from eval_fixed_model.conditions import ROOM, SCORING, code, conditions, conditions_id, differences
+from eval_fixed_model.conditions import SCORING, conditions, conditions_id, differences
 from eval_fixed_model.loops import MODULES
 from eval_fixed_model.scale import load_scale
+from eval_fixed_model.sources import ROOM, code
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +76,7 @@ def test_a_changed_line_changes_the_digest_of_its_file_alone(tmp_path: Path) -> 
 
 
 # What reads scores, or chooses what is trained, and is no part of making one.
-APART = {"calibration", "conditions", "arms", "ratings", "transfer", "cost", "harness"}
+APART = {"calibration", "conditions", "arms", "ratings", "transfer", "cost", "harness", "tasks.local_tasks"}
 
 
 def test_every_file_of_the_room_is_reached_or_known_to_be_apart() -> None:
