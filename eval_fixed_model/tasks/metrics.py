@@ -23,7 +23,7 @@ _AT = {"recall_at_1": 1, "recall_at_5": 5, "recall_at_10": 10}
 def measures(answers: pl.DataFrame, task: Task) -> dict[str, float]:
     """Every metric of one task's answers (`answers.ANSWERS`), the task's main one first; points (0-100) but for `bits_per_byte` and `nats`.
 
-    classification, multiple_choice, short_answer: `accuracy`; of classes also `recall_at_5` where there are five, `mean_per_class_recall`
+    classification, multiple_choice, short_answer: `accuracy`; of classes also `recall_at_5` where five occur, `mean_per_class_recall`
     (plain mean over the classes that occur), `macro_f1` (likewise, as WILDS has it), and where items have groups `worst_group` and
     `worst_group_at_5` (the least accuracy of a group). retrieval: `recall_at_1`, `_5`, `_10` (one of the right ones is among so many), of
     each direction and as their mean; or `jaccard`. likelihood: `bits_per_byte`. Where there is a choice, `calibration_error`; `nats` is the
@@ -59,7 +59,7 @@ def _measures(answers: pl.DataFrame, task: Task) -> dict[str, float]:
         case "retrieval":
             made = _recalls(answers)
         case "classification":
-            made = _of_classes(answers, len(task.classes))
+            made = _of_classes(answers)
         case _:
             made = {"accuracy": 100 * float(_within(answers, 1).mean())}
     if answers["sure"].count():
@@ -72,14 +72,14 @@ def _measures(answers: pl.DataFrame, task: Task) -> dict[str, float]:
     return {main: made.pop(main), **made}
 
 
-def _of_classes(answers: pl.DataFrame, classes: int) -> dict[str, float]:
-    right, label = _within(answers, 1), answers["label"].to_numpy()
+def _of_classes(answers: pl.DataFrame) -> dict[str, float]:
+    right, label, answer = _within(answers, 1), answers["label"].to_numpy(), answers["answer"].to_numpy()
     made = {"accuracy": 100 * float(right.mean())}
-    several = classes >= 5 or classes == 0
+    several = max(label.max(), answer.max()) >= 4
     if several:
         made["recall_at_5"] = 100 * float(_within(answers, 5).mean())
     made["mean_per_class_recall"] = 100 * float(_means(label, right).mean())
-    made["macro_f1"] = macro_f1(label, answers["answer"].to_numpy())
+    made["macro_f1"] = macro_f1(label, answer)
     if answers["group"].count():
         made["worst_group"] = worst_group(answers, 1)
         if several:
@@ -107,7 +107,8 @@ def macro_f1(label: npt.NDArray[np.integer], answer: npt.NDArray[np.integer]) ->
 def worst_group(answers: pl.DataFrame, most: int) -> float:
     """Points: the least share, over groups, of answers whose right one is among the first `most`; those without a group are in none."""
     grouped = answers.drop_nulls("group")
-    return 100 * float(_means(grouped["group"].cast(pl.Categorical).to_physical().to_numpy(), _within(grouped, most)).min())
+    _, groups = np.unique(grouped["group"].to_list(), return_inverse=True)
+    return 100 * float(_means(groups, _within(grouped, most)).min())
 
 
 def jaccard(answers: pl.DataFrame) -> float:
