@@ -94,7 +94,7 @@ class _Scale(Record):
         match record.kind:
             case "classification" | "retrieval" if record.chance is not None:
                 return record.chance
-            case "classification":
+            case "classification" if record.classes:
                 return 100.0 / len(record.classes)
             case "retrieval":
                 return 100.0 / items
