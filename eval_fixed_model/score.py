@@ -37,6 +37,11 @@ class Job:
     device: str = "cpu"
     split: Split = "test"
 
+    @property
+    def gpu(self) -> bool:
+        """Whether it asks for a share of a GPU."""
+        return self.device.startswith("cuda")
+
 
 @dataclass(frozen=True)
 class TaskScore:

@@ -186,7 +186,10 @@ def doctor(store: StoreAt = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def demo(
-    folder: Annotated[Path, typer.Argument(help="a new folder, or that of an earlier demo")] = Path("ceteris-demo"),
+    folder: Annotated[
+        Path | None, typer.Argument(help="a new folder, or that of an earlier demo; else ceteris-demo, or ceteris-demo-text")
+    ] = None,
+    text: Annotated[bool, typer.Option("--text", help="documents instead of images with captions")] = False,
     workers: Workers = None,
     ray: RayAt = None,
     as_json: AsJson = False,
@@ -196,7 +199,8 @@ def demo(
 
     executor = executor_of(workers, ray)
     try:
-        found = tour.tour(folder, executor, quiet=as_json)
+        at = folder or Path("ceteris-demo-text" if text else "ceteris-demo")
+        found = tour.tour(at, executor, tour.DOCUMENTS if text else tour.PICTURES, quiet=as_json)
     finally:
         executor.close()
     if as_json:

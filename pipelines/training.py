@@ -56,7 +56,8 @@ def evaluate(
 def _evaluate(
     run: Run, scale: Scale, named: str, seeds: tuple[int, ...], only: Collection[str] | None, executor: Executor, progress: Progress
 ) -> Evaluation:
-    store, held = run.store, conditions(scale)
+    kind = kind_for(scale)
+    store, held = run.store, conditions(scale, kind)
     folder = f"scores/{conditions_id(held)}"
     store.put_json(f"{folder}/conditions.json", held)
     loop = loop_of(scale)
@@ -74,7 +75,7 @@ def _evaluate(
             key = f"{folder}/{arm.digest(seed)[:16]}/seed-{seed}"
             scores[seed] = key
             if key not in jobs and not (store.path(key) / "train.json").is_file():
-                jobs[key] = Job(place, named, _members(place, arm.members(seed)), seed, store.path(key))
+                jobs[key] = Job(place, named, _members(place, arm.members(seed)), seed, store.path(key), kind)
         identity = members_digest(arm.uids) if arm.size is None else digest_of(["random", arm.size, members_digest(arm.uids)])
         arms[name] = Entered(name, identity[:16], arm.kind, arm.rows, scores)
     _train(jobs, executor, progress)
@@ -83,6 +84,22 @@ def _evaluate(
     done = Evaluation(store, run.folder, run.facts["pool"], scale, folder, arms, contrasts, leaked, len(rows.rejected), len(jobs))
     enter(done, named)
     return done
+
+
+def kind_for(scale: Scale) -> str:
+    """What trains a scale here: of bfloat16 ones the GPUs that are there, else the processor. All trainings of a comparison are on one kind.
+
+    CeterisError where GPUs of several kinds are there."""
+    import torch
+
+    from eval_fixed_model.place import kind_of
+
+    if scale.precision != "bfloat16" or not torch.cuda.is_available():
+        return kind_of("cpu")
+    kinds = {kind_of(f"cuda:{number}") for number in range(torch.cuda.device_count())}
+    if len(kinds) > 1:
+        raise CeterisError(f"GPUs of several kinds: {', '.join(sorted(kinds))}", fix="name those of one kind in CUDA_VISIBLE_DEVICES")
+    return kinds.pop()
 
 
 def _uids(pools: list[Pool]) -> UInt64s:

@@ -3,6 +3,8 @@
 import shlex
 import shutil
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +15,36 @@ from curate.record import Run
 from curate.store import Store
 from pipelines import score_tables, show, verbs
 from pipelines.demo.make_pool import make_pool
+from pipelines.demo.text.make_pool import make_pool as make_documents
 from pipelines.training import evaluate
 from pipelines.verdicts import compare
 
-RECIPE = Path(__file__).parents[1] / "recipes" / "demo.yaml"
+RECIPES = Path(__file__).parents[1] / "recipes"
 
 
-def tour(folder: Path, executor: Executor, *, quiet: bool = False) -> dict[str, Any]:
-    """Everything in `folder`; what an earlier demo has done there is not done again. Returns what it printed, JSON-able."""
+@dataclass(frozen=True)
+class Demo:
+    """What a demo is made of: its recipe, what makes its pool, and the folders this leaves; `shards`, the last, says that it is whole."""
+
+    recipe: Path
+    make: Callable[..., None]
+    parts: tuple[str, ...]
+
+
+PICTURES = Demo(RECIPES / "demo.yaml", make_pool, ("truth", "trusted", "shards"))
+DOCUMENTS = Demo(RECIPES / "demo-text.yaml", make_documents, ("truth", "trusted", "items", "shards"))
+
+
+def tour(folder: Path, executor: Executor, demo: Demo = PICTURES, *, seed: int = 0, quiet: bool = False) -> dict[str, Any]:
+    """Everything in `folder`, on the pool of this seed; what an earlier demo has done there is not done again. Returns what it printed,
+    JSON-able."""
     began = time.perf_counter()
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "shards").is_dir():
-        _made(folder)
-    recipe_file = folder / RECIPE.name
+        _made(folder, demo, seed)
+    recipe_file = folder / demo.recipe.name
     if not recipe_file.exists():
-        shutil.copyfile(RECIPE, recipe_file)
+        shutil.copyfile(demo.recipe, recipe_file)
     store = Store.open(folder / verbs.STORE)
     show.note(f"store: {store.address}")
     recipe = Recipe.load(recipe_file)
@@ -51,12 +68,12 @@ def tour(folder: Path, executor: Executor, *, quiet: bool = False) -> dict[str, 
     return {"run": run.folder, "funnel": run.funnel(), "verdict": judged.to_json(), "seconds": time.perf_counter() - began, "next": lines}
 
 
-def _made(folder: Path) -> None:
+def _made(folder: Path, demo: Demo, seed: int) -> None:
     """Make the pool beside and move it in, so that a demo stopped half-way leaves no half pool."""
     attempt = folder / "making"
     shutil.rmtree(attempt, ignore_errors=True)
-    make_pool(attempt)
-    for part in ("truth", "trusted", "shards"):
+    demo.make(attempt, seed=seed)
+    for part in demo.parts:
         (attempt / part).rename(folder / part)
     attempt.rmdir()
 
