@@ -57,8 +57,11 @@ class Bytes:
 class HuggingFace:
     """One of transformers: a prompt has the tokens that it puts before one, and a text follows its bos_token, else its eos_token."""
 
-    def __init__(self, tokenizer: Any) -> None:
-        """Raises CeterisError for a tokenizer with neither token, or that puts some behind a text: nothing could follow a prompt."""
+    def __init__(self, tokenizer: Any, ends: Sequence[int] = ()) -> None:
+        """`ends`: tokens that end an answer beside its eos_token.
+
+        Raises CeterisError for a tokenizer with neither token, or that puts some behind a text: nothing could follow a prompt.
+        """
         self._tokenizer = tokenizer
         first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
         if first is None:
@@ -68,7 +71,7 @@ class HuggingFace:
             raise CeterisError("the tokenizer puts tokens behind a text", fix="change its post-processor")
         self.prefix: int = first
         self.opening: tuple[int, ...] = tuple(whole[: len(whole) - len(plain)])
-        self.ends: frozenset[int] = frozenset() if tokenizer.eos_token_id is None else frozenset({tokenizer.eos_token_id})
+        self.ends: frozenset[int] = frozenset(ends) | ({tokenizer.eos_token_id} - {None})
 
     def encode(self, text: str) -> list[int]:
         """Without special tokens."""
@@ -231,7 +234,9 @@ def from_folder(folder: Path, device: str = "cpu") -> LanguageModel:
     if context is None:
         raise CeterisError("its config.json does not say how many tokens it reads", where=str(folder), fix="set max_position_embeddings")
     network = network.to(device).eval()
-    return LanguageModel(network, HuggingFace(tokenizer), context, network.config.vocab_size, device, cached=True)
+    named = getattr(network.generation_config, "eos_token_id", None)
+    ends = named if isinstance(named, list) else [named] if named is not None else []
+    return LanguageModel(network, HuggingFace(tokenizer, ends), context, network.config.vocab_size, device, cached=True)
 
 
 def _logits(out: Any) -> Tensor:

@@ -1,5 +1,6 @@
 """Text networks whose every probability is known, and a small one of transformers in its folder."""
 
+import functools
 import json
 from collections.abc import Callable
 from itertools import pairwise
@@ -14,6 +15,7 @@ from torch import Tensor
 from eval_fixed_model.scale import TextScale, load_scale, shipped
 from eval_fixed_model.tasks._language_model import Bytes, LanguageModel
 from eval_fixed_model.tasks.text_items import COLUMNS, TextItems
+from tests.eval_fixed_model.llamas import small_llama
 
 VOCABULARY = 257
 
@@ -76,30 +78,5 @@ def text_scale(tmp_path: Path) -> Callable[..., TextScale]:
 
 @pytest.fixture(scope="session")
 def llama_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """A folder with a small random Llama that reads 64 tokens and a byte-pair tokenizer; `opening`: it puts a token before every text."""
-    transformers, tokenizers = pytest.importorskip("transformers"), pytest.importorskip("tokenizers")
-    made: dict[bool, Path] = {}
-
-    def make(opening: bool = False) -> Path:
-        if opening not in made:
-            folder = made.setdefault(opening, tmp_path_factory.mktemp("llama"))
-            pieces = tokenizers.Tokenizer(tokenizers.models.BPE())
-            pieces.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
-            pieces.decoder = tokenizers.decoders.ByteLevel()
-            alphabet = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
-            trainer = tokenizers.trainers.BpeTrainer(
-                vocab_size=400, special_tokens=["<end>"], initial_alphabet=alphabet, show_progress=False
-            )
-            pieces.train_from_iterator(["the cat sat on the mat and the dog ate the hat " * 20], trainer)
-            if opening:
-                pieces.post_processor = tokenizers.processors.TemplateProcessing(single="<end> $A", special_tokens=[("<end>", 0)])
-            tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=pieces, bos_token="<end>", eos_token="<end>")
-            sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
-            config = transformers.LlamaConfig(vocab_size=400, max_position_embeddings=64, initializer_range=0.3, **sizes)
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(0)
-                transformers.LlamaForCausalLM(config).save_pretrained(folder)
-            tokenizer.save_pretrained(folder)
-        return made[opening]
-
-    return make
+    """A folder of `small_llama`, made once; `opening`: its tokenizer puts a token before every text."""
+    return functools.lru_cache(lambda opening=False: small_llama(tmp_path_factory.mktemp("llama"), opening))
