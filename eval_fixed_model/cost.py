@@ -9,10 +9,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from curate.digest import digest_of
 from eval_fixed_model.loops import loop_of
 from eval_fixed_model.records import Llama
 from eval_fixed_model.scale import ImageTextScale, Scale, TextScale
@@ -112,7 +113,7 @@ class Fit:
 def cost_of(scale: Scale) -> Cost:
     """The cost of one training. Decoders in Llama's layout are counted by formula, other judges as PyTorch builds them, without their
     weights being made. A second or two, whatever the scale."""
-    parts, forward, saved = _llama(scale, scale.model) if isinstance(scale.model, Llama) else _counted(scale)
+    parts, forward, saved = _llama(scale, scale.model) if isinstance(scale.model, Llama) else _counted(_judge(scale))
     tokens = scale.tokens.context if isinstance(scale, TextScale) else 1
     contrastive = isinstance(scale, ImageTextScale)
     return Cost(parts, forward, saved, tokens, scale.batch, scale.steps, scale.precision == "bfloat16", contrastive)
@@ -215,17 +216,33 @@ def _llama(scale: Scale, model: Llama) -> tuple[dict[str, int], int, int]:
     return parts, forward, saved
 
 
-def _counted(scale: Scale) -> tuple[dict[str, int], int, int]:
+@dataclass(frozen=True)
+class _Judge:
+    """A scale, equal to others whose judges are built and fed alike."""
+
+    alike: str
+    scale: Scale = field(compare=False)
+
+
+def _judge(scale: Scale) -> _Judge:
+    parts = scale.model_dump(mode="json", include={"model", "image", "tokens", "precision"})
+    return _Judge(digest_of(parts), scale)
+
+
+@lru_cache(maxsize=16)
+def _counted(judge: _Judge) -> tuple[dict[str, int], int, int]:
     """The same of any other judge, as it is built: operators run on tensors that have a shape and no content."""
     import torch
     from torch._subclasses.fake_tensor import FakeTensorMode
     from torch.utils.flop_counter import FlopCounterMode
 
+    scale = judge.scale
     with torch.device("meta"):
         network = loop_of(scale).build(scale, scale.seeds.first).train()
     parts = Counter[str]()
+    outer = len(list(network.named_children())) == 1  # a judge around another's module
     for name, parameter in network.named_parameters():
-        parts[name.partition(".")[0]] += parameter.numel()
+        parts[name.split(".")[outer]] += parameter.numel()
     found = {}
     for examples in (2, 4):  # a batch of one has no spread to normalise by; what does not grow with the batch is not an example's
         with FakeTensorMode(), FlopCounterMode(display=False) as counter, _kept() as kept:
@@ -273,7 +290,7 @@ def _examples(scale: Scale, count: int) -> tuple[Any, ...]:
     if not isinstance(scale, ImageTextScale):
         return (tokens,)
     side = scale.image.resolution
-    return torch.zeros(count, 3, side, side, dtype=torch.uint8 if scale.model.name == "tiny_conv_bag" else torch.float32), tokens
+    return torch.zeros(count, 3, side, side, dtype=torch.uint8), tokens
 
 
 def _loss(network: Any, shown: tuple[Any, ...]) -> Any:

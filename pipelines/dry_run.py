@@ -99,12 +99,8 @@ def _unfit(cost: Cost, on: Sequence[On]) -> list[str]:
         return []
     here = [each for each in on if each.fit and each.here]
     if not here:
-        return [f"a GPU, of {_amount((cost.state + cost.saved) / ROOM)}B or more"]
-    return [
-        f"memory: a device needs {_amount(each.fit.needed / ROOM)}B, more than {each.device} has"
-        for each in here
-        if each.fit and not each.fit.examples
-    ]
+        return [f"a GPU, of {_amount(fit(cost, Device('one', 0, None, 1)).needed / ROOM)}B or more, or several that share a batch"]
+    return [f"memory: {each.device} would need {_amount(each.fit.needed / ROOM)}B" for each in here if each.fit and not each.fit.examples]
 
 
 def _missing(scale: Scale) -> list[str]:

@@ -48,7 +48,7 @@ def test_the_tiny_judge_is_counted_as_it_is_built() -> None:
 def test_a_decoders_formula_is_what_pytorch_counts(key_value_heads: int) -> None:
     """Of transformers' own network, operator by operator."""
     scale = _decoder(3, key_value_heads)
-    parameters, forward, _ = cost._counted(scale)
+    parameters, forward, _ = cost._counted(cost._judge(scale))
     found = cost_of(scale)
     assert found.forward == forward
     assert found.size == sum(parameters.values())
@@ -57,7 +57,7 @@ def test_a_decoders_formula_is_what_pytorch_counts(key_value_heads: int) -> None
 def test_a_decoders_formula_saves_what_autograd_saves() -> None:
     """A layer more, so that what does not grow with layers drops out: the formula, and the mask that only processors need."""
     fewer, more = _decoder(2), _decoder(3)
-    counted = cost._counted(more)[2] - cost._counted(fewer)[2]
+    counted = cost._counted(cost._judge(more))[2] - cost._counted(cost._judge(fewer))[2]
     formula = cost_of(more).saved - cost_of(fewer).saved
     mask = 2 * CONTEXT * CONTEXT
     assert counted == pytest.approx(formula + mask, rel=0.01)
