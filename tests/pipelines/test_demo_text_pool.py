@@ -144,8 +144,15 @@ def test_trusted_documents_share_nothing_with_pool_and_items(folder: Path, rows:
 
 
 def test_what_the_pool_gives_to_keep_out_is_the_test_split(folder: Path) -> None:
-    given = pl.read_parquet(folder / "items" / "held_out.parquet")["text"].to_list()
-    assert given == pl.read_parquet(ITEMS).filter(task="held_out", split="test")["text"].to_list()
+    test = pl.read_parquet(ITEMS).filter(split="test")
+    given = {path.stem: pl.read_parquet(path)["text"].to_list() for path in (folder / "items").glob("*.parquet")}
+    assert set(given) == set(test["task"])
+    for task in ("held_out", "out_of_domain"):
+        assert given[task] == test.filter(task=task)["text"].to_list()
+    for said, (text, choices, label) in zip(
+        given["cloze"], test.filter(task="cloze").select("text", "choices", "label").rows(), strict=True
+    ):
+        assert said == f"{text} {choices[label]}"
 
 
 def test_no_sentence_of_the_generator_occurs_in_filters() -> None:

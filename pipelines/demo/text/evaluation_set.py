@@ -11,10 +11,12 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curate.digest import row_hash
+from eval_fixed_model.tasks.text_items import texts_to_find
 from pipelines.demo.text.documents import Document, documents
 
 SPLITS = ("validation", "test")
@@ -42,11 +44,19 @@ class Leakable(NamedTuple):
 
 def leakable() -> list[Leakable]:
     """The held-out documents of the committed test split, in file order."""
-    with resources.as_file(resources.files("eval_fixed_model") / _FILE) as path:
-        items = pq.read_table(path, columns=["task", "split", "text"]).to_pylist()
     known = {document.text: document for document in documents("held_out")}
-    wanted = ((i, item) for i, item in enumerate(items) if (item["task"], item["split"]) == ("held_out", "test"))
-    return [Leakable(i, known[item["text"]]) for i, item in wanted]
+    return [Leakable(item, known[text]) for item, text in _test_items().filter(task="held_out").select("item", "text").iter_rows()]
+
+
+def asked() -> dict[str, list[str]]:
+    """By task what the committed test split asks: documents, and beginnings with their right choice."""
+    texts = texts_to_find(_test_items())
+    return {str(task): part["text"].to_list() for (task,), part in texts.group_by("task", maintain_order=True)}
+
+
+def _test_items() -> pl.DataFrame:
+    with resources.as_file(resources.files("eval_fixed_model") / _FILE) as path:
+        return pl.read_parquet(path).with_row_index("item").filter(split="test")
 
 
 def make_evaluation_set(path: Path, seed: int = 0) -> None:

@@ -33,7 +33,7 @@ import pyarrow.parquet as pq
 from curate.digest import UInt64s, digest_of, h, hex_of
 from pipelines.demo.text import defects
 from pipelines.demo.text.documents import Document, documents
-from pipelines.demo.text.evaluation_set import Leakable, leakable
+from pipelines.demo.text.evaluation_set import Leakable, asked, leakable
 
 _BLANK = (None, "", "  \n")
 _OWN = Document("", "", "ceteris", "", "Apache-2.0", "", "pipelines/demo/text", "en")
@@ -56,7 +56,7 @@ class _Row:
 
 
 def make_pool(folder: Path, *, rows: int = 5_000, seed: int = 0, shards: int = 4) -> None:
-    """Write `shards/*.parquet` (FineWeb's layout), `trusted/trusted.parquet` (clean documents of other sources), `items/held_out.parquet`
+    """Write `shards/*.parquet` (FineWeb's layout), `trusted/trusted.parquet` (clean documents of other sources), `items/TASK.parquet`
     (what the test split asks, to keep out of training), and, aside, `truth/truth.parquet`: per uid its kind, `good`, the copied row's uid,
     `leak_of` (row number in the evaluation Parquet) and the name of the document it was made of.
 
@@ -74,7 +74,8 @@ def make_pool(folder: Path, *, rows: int = 5_000, seed: int = 0, shards: int = 4
     trusted = [_Row(one.text, one) for one in documents("trusted")]
     names = hex_of(h("demo text trusted", 0, _numbers(len(trusted))))
     _write(_table(names, trusted, random.Random("text trusted")), folder / "trusted" / "trusted.parquet")
-    _write(pa.table({"text": [item.document.text for item in leakable()]}), folder / "items" / "held_out.parquet")
+    for task, texts in asked().items():
+        _write(pa.table({"text": texts}), folder / "items" / f"{task}.parquet")
     truth = {
         "uid": uids,
         "good": [kind == "clean" for kind in kinds],
