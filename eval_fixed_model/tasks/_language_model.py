@@ -39,10 +39,10 @@ class Tokenizer(Protocol):
 
 
 class Bytes:
-    """UTF-8, and a separator between documents that stands before every prompt."""
+    """UTF-8, and a separator between documents."""
 
     prefix = SEPARATOR
-    opening = (SEPARATOR,)
+    opening: tuple[int, ...] = ()  # as exported folders have it: in training a window begins anywhere in a document
     ends = frozenset({SEPARATOR})
 
     def encode(self, text: str) -> list[int]:
