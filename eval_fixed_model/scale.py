@@ -1,6 +1,7 @@
 """A scale: the frozen, complete record of everything that is held equal while the data varies."""
 
 import difflib
+from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -74,6 +75,12 @@ class _Scale(Record):
     def folder(self) -> Path:
         """Where the scale's file lies."""
         return self._folder
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A changed scale, with a digest of its own."""
+        copied = super().model_copy(update=update, deep=deep)
+        copied.__dict__.pop("digest", None)
+        return copied
 
     @property
     def evaluation_file(self) -> Path:

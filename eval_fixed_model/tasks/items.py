@@ -17,14 +17,18 @@ from eval_fixed_model.tasks.picture_items import Items
 COLUMNS = {"task": pl.String, "split": pl.String, "kind": pl.String, "image": pl.Binary, "text": pl.String, "label": pl.String}
 
 
-@functools.lru_cache(maxsize=4)
 def items_of(scale: ImageTextScale, split: Split) -> tuple[Items, ...]:
-    """Every task's items in the scale's order of tasks, once per process: decoded, or those of a folder as `webdataset_items` reads them.
+    """Every task's items in the scale's order of tasks: decoded, once per process, or those of a folder as `webdataset_items` reads them.
 
     Raises CeterisError naming row and file when the Parquet does not hold what the scale's tasks ask.
     """
     if scale.items.folder is not None:
         return webdataset_items.items_of(scale, split)
+    return _decoded(scale, split)
+
+
+@functools.lru_cache(maxsize=4)
+def _decoded(scale: ImageTextScale, split: Split) -> tuple[Items, ...]:
     frame = read_items(scale).with_row_index("number").filter(split=split)
     return tuple(_items(scale, task, frame.filter(task=task)) for task in scale.tasks)
 

@@ -175,9 +175,8 @@ def _pictures(samples: list[dict[str, Part]], folder: Path, scale: ImageTextScal
     return Decoded(len(found), lambda place: found[place].read(), scale.image, str(folder))
 
 
-@functools.lru_cache(maxsize=2)
 def _samples(folder: Path, kind: str) -> list[dict[str, Part]]:
-    """The members of every sample by ending, in order."""
+    """The members of every sample by ending, in order; CeterisError where the set is of another kind or cannot be read."""
     about = folder / "dataset_type.txt"
     said = about.read_text(encoding="utf-8").strip().lower() if about.is_file() else "classification"
     if (said == "retrieval") != (kind == "retrieval"):
@@ -186,19 +185,25 @@ def _samples(folder: Path, kind: str) -> list[dict[str, Part]]:
         shards = int((folder / "test" / "nshards.txt").read_text(encoding="utf-8"))
     except ValueError as error:
         raise CeterisError("this is no number of shards", where=str(folder / "test" / "nshards.txt"), fix=_AGAIN) from error
-    samples: dict[tuple[int, str], dict[str, Part]] = {}
-    for number in range(shards):
-        tar = folder / "test" / f"{number}.tar"
+    samples: list[dict[str, Part]] = []
+    for tar in (folder / "test" / f"{number}.tar" for number in range(shards)):
         try:
-            for member in members_of(tar):
-                key, _ = split(member.name)
-                if key and member.code is None:
-                    ending = member.name.rpartition("/")[2].partition(".")[2].lower()
-                    samples.setdefault((number, key), {})[ending] = Part(tar, member.offset, member.size)
+            samples += _listed(tar, *_stat(tar))
         except (OSError, TarError) as error:
             raise CeterisError(f"the shard cannot be read: {error}", where=str(tar), fix=_AGAIN) from error
     if not samples:
         raise CeterisError("no samples", where=str(folder), fix=_AGAIN)
+    return samples
+
+
+@functools.lru_cache(maxsize=64)
+def _listed(tar: Path, _size: int, _time: int) -> list[dict[str, Part]]:
+    samples: dict[str, dict[str, Part]] = {}
+    for member in members_of(tar):
+        key, _ = split(member.name)
+        if key and member.code is None:
+            ending = member.name.rpartition("/")[2].partition(".")[2].lower()
+            samples.setdefault(key, {})[ending] = Part(tar, member.offset, member.size)
     return list(samples.values())
 
 

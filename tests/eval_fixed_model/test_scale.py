@@ -92,6 +92,7 @@ def test_the_shipped_items_are_what_the_shipped_scale_asks(split: str) -> None:
     every = {items.task: items for items in items_of(scale, split)}
     assert {task: len(items.numbers) for task, items in every.items()} == {
         "shape": 1000, "colour": 1000, "count": 900, "relation": 300, "retrieval": 500,
+        "handwritten_digits": 360 if split == "validation" else 1437,
     }  # fmt: skip
     for task, asked in scale.tasks.items():
         assert asked.kind != "classification" or set(every[task].labels) == set(range(len(asked.classes)))
