@@ -43,7 +43,7 @@ class Device:
     here: int
 
 
-REFERENCES = {"NVIDIA A100 80 GB": 80 * 10**9, "NVIDIA H100": 80 * 10**9, "NVIDIA H200": 141 * 10**9}
+REFERENCES = {"NVIDIA H100": 80 * 10**9, "NVIDIA H200": 141 * 10**9, "NVIDIA A100 80 GB": 80 * 10**9}
 """GPUs that times are given for wherever one is, with their memory by NVIDIA's data sheets."""
 
 

@@ -213,30 +213,39 @@ def _device(each: On) -> list[str | int | None]:
     return [name, each.fit.examples, each.fit.accumulation, needed]
 
 
-def scales_table(names: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """One line a scale, all that are shipped unless named: what it trains, on how much, and how long that takes where."""
+def scales_table(names: Sequence[str] = (), on: Sequence[Device] = ()) -> list[dict[str, Any]]:
+    """One line a scale, all that are shipped unless named: what it trains, on how much, and how long that takes where; of several devices
+    (those of `cost.devices` unless given) on the first that is here, else on the first that holds it."""
     lines = []
+    kinds = on or devices()
     for name in names or shipped():
         scale = load_scale(name)
         cost = cost_of(scale)
-        where = _processor(scale) if not cost.bfloat16 else max((_gpu(cost, device) for device in devices()), key=_preferred)
+        where = _processor(scale) if not cost.bfloat16 else max((_gpu(cost, device) for device in kinds), key=_preferred)
         lines.append(
             {
                 "scale": name,
                 "modality": scale.modality,
                 "model": scale.model.architecture if scale.model.name == "open_clip" else scale.model.name,
-                "parameters": f"{_amount(cost.size)}",
-                "sees": f"{_amount(cost.seen)} {'tokens' if isinstance(scale, TextScale) else 'pairs'}",
+                "parameters": _count(cost.size),
+                "sees": f"{_count(cost.seen)} {'tokens' if isinstance(scale, TextScale) else 'pairs'}",
                 "FLOPs": f"{cost.training:.2g}",
                 "a training": "" if where.seconds is None else _time(where.seconds),
-                "on": f"{where.fit.devices} x {where.device}" if where.fit else where.device,
+                "on": _place(where),
             }
         )
     return lines
 
 
+def _place(each: On) -> str:
+    if each.fit is None:
+        return each.device
+    lacks = "" if each.fit.examples else f", had each {_amount(each.fit.needed / ROOM)}B"
+    return f"{each.fit.devices} x {each.device}{lacks}"
+
+
 def _preferred(each: On) -> tuple[bool, bool]:
-    """Those that are here and hold it, then of others those that hold it; of these the first."""
+    """What is here goes before what is not, then what holds the judge before what does not."""
     return bool(each.here), bool(each.fit and each.fit.examples)
 
 
@@ -249,6 +258,11 @@ def markdown(lines: Sequence[dict[str, Any]]) -> str:
 def _time(seconds: float) -> str:
     size, unit = next(((size, unit) for size, unit in UNITS if seconds >= 2 * size), UNITS[-1])
     return f"{seconds / size:,.3g} {unit}" if seconds / size < 1000 else f"{seconds / size:,.0f} {unit}"
+
+
+def _count(things: int) -> str:
+    """Three digits, thousands of millions as `B`."""
+    return _amount(things).replace("G", "B")
 
 
 def _amount(count: float) -> str:

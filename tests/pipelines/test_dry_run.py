@@ -8,6 +8,7 @@ import pytest
 from curate.executor import InProcess
 from curate.recipe import Recipe
 from curate.record import Run
+from eval_fixed_model.cost import Device
 from eval_fixed_model.place import peak_of
 from eval_fixed_model.scale import load_scale
 from pipelines import verbs
@@ -95,11 +96,19 @@ def test_a_pool_of_the_wrong_kind_is_named(tmp_path: Path) -> None:
 
 
 def test_the_table_of_scales() -> None:
-    lines = scales_table(("tiny-image-text", "dclm-1b-1x"))
-    assert [(line["parameters"], line["sees"]) for line in lines] == [("745 k", "51.2 k pairs"), ("1.44 G", "28.8 G tokens")]
-    assert lines[0]["on"] == "this processor"
+    kinds = [Device("small", 80 * 10**9, 1e15, 0), Device("large", 160 * 10**9, 1e15, 0)]
+    lines = scales_table(("tiny-image-text", "dclm-1b-1x", "dclm-7b-2x"), kinds)
+    told = [(line["parameters"], line["sees"]) for line in lines]
+    assert told == [("745 k", "51.2 k pairs"), ("1.44 B", "28.8 B tokens"), ("6.89 B", "276 B tokens")]
+    assert [line["on"] for line in lines] == ["this processor", "8 x small", "8 x large"]
+    assert scales_table(("dclm-7b-2x",), kinds[:1])[0]["on"] == "8 x small, had each 156 GB"
     assert lines[1]["FLOPs"] == "2.7e+20"
-    assert lines[1]["on"] != "this processor"
     table = markdown(lines).splitlines()
     assert table[1].count("---") == len(lines[0])
     assert table[2].startswith("| tiny-image-text | image-text | tiny_conv_bag | 745 k |")
+
+
+def test_what_is_here_goes_before_what_would_hold_it() -> None:
+    here, elsewhere = Device("here", 80 * 10**9, 1e15, 2), Device("elsewhere", 160 * 10**9, 1e15, 0)
+    (line,) = scales_table(("dclm-7b-1x",), [elsewhere, here])
+    assert line["on"] == "2 x here, had each 156 GB"
