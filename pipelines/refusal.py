@@ -54,14 +54,14 @@ def _read(pool: Pool, scale: ImageTextScale) -> Iterator[tuple[UInt64s, Bytes]]:
         uids, start = pool.uids(shard)[0], 0
         for height in shard.groups:
             images = pool.read(shard, roles=["image"], start=start, stop=start + height).frame["image"].to_list()
-            made = [(row, one) for row, image in enumerate(images) if image is not None and (one := _decoded(image, side)) is not None]
+            made = [(row, one) for row, image in enumerate(images) if image is not None and (one := _decoded(image, scale)) is not None]
             places = start + np.array([row for row, _ in made], np.int64)
             yield uids[places], np.stack([one for _, one in made]) if made else np.zeros((0, 3, side, side), np.uint8)
             start += height
 
 
-def _decoded(image: bytes, side: int) -> Bytes | None:
+def _decoded(image: bytes, scale: ImageTextScale) -> Bytes | None:
     try:
-        return pixels(image, side)
+        return pixels(image, scale.image.resolution, scale.image.resize)
     except ValueError:
         return None
