@@ -1,0 +1,60 @@
+"""A trained judge of texts as a folder: Hugging Face's where its layout is Llama's, else weights beside the scale they are of."""
+
+import shutil
+import uuid
+from pathlib import Path
+
+from ruamel.yaml import YAML
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from curate.errors import CeterisError
+from eval_fixed_model.models.decoders import build
+from eval_fixed_model.models.llama import LlamaModel, save
+from eval_fixed_model.scale import TextScale, load_scale
+from eval_fixed_model.tasks._language_model import LanguageModel, from_folder
+from eval_fixed_model.text import language_model
+from eval_fixed_model.tokens import tokenizer_file, tokenizer_of
+
+_SCALE, _WEIGHTS = "scale.yaml", "weights.safetensors"
+
+
+def write_judge(network: nn.Module, scale: TextScale, folder: Path) -> None:
+    """Write a trained network into a new folder, by one rename. A Llama loads elsewhere unchanged; a byte model, with `open_judge` alone.
+
+    Raises CeterisError where the folder holds something.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise CeterisError("the place for the judge is not empty", where=str(folder), fix="name a new folder")
+    attempt = folder.absolute().parent / f".{folder.name}.{uuid.uuid4().hex}"
+    attempt.mkdir(parents=True)
+    try:
+        if isinstance(network, LlamaModel):
+            own = None if scale.tokens.tokenizer == "bytes" else tokenizer_file(scale)
+            save(network, attempt, tokenizer_of(scale).separator, own)
+        else:
+            save_file({name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}, attempt / _WEIGHTS)
+        record = scale.model_dump(mode="json", exclude={"name"})
+        with (attempt / _SCALE).open("w", encoding="utf-8") as file:
+            YAML(typ="safe", pure=True).dump({scale.name: record}, file)
+        if folder.exists():
+            folder.rmdir()
+        attempt.rename(folder)
+    finally:
+        shutil.rmtree(attempt, ignore_errors=True)  # where it was renamed there is none
+
+
+def open_judge(folder: Path, device: str = "cpu") -> LanguageModel:
+    """What `write_judge` wrote, or any causal model of transformers with its tokenizer. Raises CeterisError where it is neither."""
+    if (folder / "config.json").is_file() or not (folder / _WEIGHTS).is_file():
+        return from_folder(folder, device)
+    scale = load_scale(folder / _SCALE)
+    if not isinstance(scale, TextScale):
+        raise CeterisError("this judge is not of texts", where=str(folder), fix="name a folder of a text scale's judge")
+    network = build(scale, scale.seeds.first)
+    try:
+        network.load_state_dict(load_file(folder / _WEIGHTS))
+    except (SafetensorError, RuntimeError) as error:
+        raise CeterisError(f"the weights are not of this scale's model: {error}", where=str(folder), fix="write the judge again") from error
+    return language_model(network.to(device).eval(), scale)
