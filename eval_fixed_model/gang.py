@@ -12,10 +12,9 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.multiprocessing.spawn import ProcessException, start_processes
 
 from curate.errors import CeterisError
-
-_processes: Any = torch.multiprocessing
 
 PATIENCE = datetime.timedelta(minutes=30)
 """How long a process waits for the others; after that it ends with an error, and what started it starts all of them again."""
@@ -67,8 +66,8 @@ def together(function: Callable[[Any], Any], task: Any, size: int, folder: Path,
     with tempfile.TemporaryDirectory(dir=folder, prefix=".gang-") as place:
         meet = Path(place)
         try:
-            _processes.start_processes(_member, args=(function, task, size, meet, tuple(devices)), nprocs=size, start_method="spawn")
-        except _processes.ProcessException:
+            start_processes(_member, args=(function, task, size, meet, tuple(devices)), nprocs=size, start_method="spawn")  # type: ignore[no-untyped-call]
+        except ProcessException:
             if (meet / "error").is_file():
                 raise pickle.loads((meet / "error").read_bytes()) from None
             raise

@@ -2,6 +2,8 @@
 
 import io
 import itertools
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,11 +12,14 @@ import numpy as np
 import polars as pl
 import pytest
 from PIL import Image, ImageDraw
+from ruamel.yaml import YAML
 
 from curate.digest import UInt64s, words_of
 from eval_fixed_model.rows import Rows, materialise
 from eval_fixed_model.scale import Scale, load_scale
+from tests.eval_fixed_model.trainings import Asked
 
+ROOT = Path(__file__).parents[2]
 COLOURS = {
     "red": (200, 40, 40),
     "green": (40, 170, 60),
@@ -103,4 +108,25 @@ def world(tmp_path_factory: pytest.TempPathFactory, write_scale: Callable[..., P
 def rows_folder(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("rows") / "true"
     world.materialised(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def ten_steps(world: World, tmp_path_factory: pytest.TempPathFactory) -> Asked:
+    """The world's scale for ten steps, each a point of the curve, its rows, and pieces of 24 pairs."""
+    folder = tmp_path_factory.mktemp("ten")
+    record = YAML(typ="safe", pure=True).load(world.scale_file.read_text(encoding="utf-8"))["small"]
+    record |= {"samples_seen": 640, "items": {"file": str(world.scale.evaluation_file)}}
+    with (folder / "ten.yaml").open("w", encoding="utf-8") as file:
+        YAML(typ="safe", pure=True).dump({"ten": record}, file)
+    world._replace(scale=load_scale(folder / "ten.yaml")).materialised(folder / "rows")
+    return Asked(folder / "ten.yaml", folder / "rows", 24)
+
+
+@pytest.fixture(scope="session")
+def ended_and_joined(ten_steps: Asked, world: World, rows_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a process of its own left what `tests.eval_fixed_model.trainings` found."""
+    folder = tmp_path_factory.mktemp("trainings")
+    arguments = [folder, world.scale_file, rows_folder, ten_steps.scale, ten_steps.rows]
+    subprocess.run([sys.executable, "-m", "tests.eval_fixed_model.trainings", *map(str, arguments)], check=True, cwd=ROOT, timeout=600)
     return folder
