@@ -32,7 +32,7 @@ def conditions(scale: Scale, device: str | None = None) -> dict[str, Any]:
         "code": {**code(SCORING), **code(MODULES[scale.modality])},
         "items": loop.items_digest(scale),
         "initial weights": {str(first): loop.weights_digest(loop.build(scale, first))},
-        "versions": {name: str(importlib.import_module(name).__version__) for name in loop.LIBRARIES},
+        "versions": {name: str(importlib.import_module(name).__version__) for name in loop.libraries(scale)},
         "device": device or kind_of("cpu"),
         "determinism": determinism,
     }

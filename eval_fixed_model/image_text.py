@@ -16,10 +16,14 @@ from eval_fixed_model.tasks.retrieval import retrieve
 from eval_fixed_model.train import train
 
 ROLES = ("image", "text")
-LIBRARIES = ("torch", "torchvision", "open_clip", "numpy", "PIL")
 open_rows = Rows.open
 
-__all__ = ["LIBRARIES", "ROLES", "ask", "build", "items_digest", "leaked_pairs", "materialise", "open_rows", "train", "weights_digest"]
+__all__ = ["ROLES", "ask", "build", "items_digest", "leaked_pairs", "libraries", "materialise", "open_rows", "train", "weights_digest"]
+
+
+def libraries(scale: ImageTextScale) -> tuple[str, ...]:  # noqa: ARG001  # text's differ from scale to scale
+    """Those whose versions are conditions."""
+    return ("torch", "torchvision", "open_clip", "numpy", "PIL")
 
 
 def ask(network: Judge, scale: ImageTextScale, split: Split) -> pl.DataFrame:

@@ -42,7 +42,9 @@ class Loop(Protocol):
     """What a modality's module holds."""
 
     ROLES: tuple[str, ...]
-    LIBRARIES: tuple[str, ...]
+
+    def libraries(self, scale: Any) -> tuple[str, ...]:
+        """Those whose versions are conditions."""
 
     def materialise(self, reads: Reads, scale: Any, folder: Path) -> Rows:
         """Make the rows in `folder`."""

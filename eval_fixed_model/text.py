@@ -12,6 +12,7 @@ from eval_fixed_model.leaks_text import leaked_pairs
 from eval_fixed_model.loops import Split
 from eval_fixed_model.models.decoders import build
 from eval_fixed_model.models.llama import LlamaModel
+from eval_fixed_model.records import Llama
 from eval_fixed_model.scale import TextScale
 from eval_fixed_model.steps import weights_digest
 from eval_fixed_model.tasks import text_items
@@ -20,11 +21,16 @@ from eval_fixed_model.tasks.text_scoring import ask_scale
 from eval_fixed_model.tokens import FileTokenizer, tokenizer_of
 
 ROLES = ("text",)
-LIBRARIES = ("torch", "numpy")
 open_rows = Documents.open
 train = train_text.train
 
-__all__ = ["LIBRARIES", "ROLES", "ask", "build", "items_digest", "leaked_pairs", "materialise", "open_rows", "train", "weights_digest"]
+__all__ = ["ROLES", "ask", "build", "items_digest", "leaked_pairs", "libraries", "materialise", "open_rows", "train", "weights_digest"]
+
+
+def libraries(scale: TextScale) -> tuple[str, ...]:
+    """Those whose versions are conditions."""
+    more = {"tokenizers": scale.tokens.tokenizer == "file", "transformers": isinstance(scale.model, Llama)}
+    return ("torch", "numpy", *(name for name, used in more.items() if used))
 
 
 class _Prompts:

@@ -111,10 +111,11 @@ class FileTokenizer:
 
 
 def tokenizer_of(scale: TextScale) -> Tokenizer:
-    """The scale's tokenizer, once per process. A file is sought beside the scale's, then where the command runs."""
+    """The scale's tokenizer, made once per process. A file is sought beside the scale's, then where the command runs."""
     if scale.tokens.tokenizer == "bytes":
         return ByteTokenizer()
-    return _of_file(tokenizer_file(scale), scale.tokens.vocabulary)
+    file = tokenizer_file(scale)
+    return _of_file(file, scale.tokens.vocabulary, sha256(file.read_bytes()))
 
 
 def tokenizer_file(scale: TextScale) -> Path:
@@ -131,7 +132,7 @@ def tokenizer_file(scale: TextScale) -> Path:
 
 
 @functools.lru_cache(maxsize=4)
-def _of_file(file: Path, vocabulary: int) -> FileTokenizer:
+def _of_file(file: Path, vocabulary: int, digest: str) -> FileTokenizer:  # noqa: ARG001  # a file with another content is another one
     return FileTokenizer(file, vocabulary)
 
 
