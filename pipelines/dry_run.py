@@ -46,7 +46,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class DryRun:
-    """What `curate eval` would do at a scale. Without a run `trainings` is 1 and `arms` is empty. `comparable`: in which ways scores differ
+    """What `curate eval` would do at a scale. Without a run there is one training and no arm. `comparable`: in which ways scores differ
     from those of the scale's original; `missing`: what has to be brought."""
 
     scale: Scale
@@ -71,12 +71,21 @@ class DryRun:
         return {**about, "cost": {**asdict(self.cost), **derived}, **rest}
 
 
-def dry_run(scale: str, run: Run | None = None, seeds: int | None = None) -> DryRun:
-    """What the scale costs, and with a run what all of its trainings do. Reads no row, and makes no weights but those of a judge that is
-    small enough for a few steps to be measured."""
-    record = load_scale(scale)
+def dry_run(scale: str | None = None, run: Run | None = None, seeds: int | None = None) -> DryRun:
+    """What the scale costs, and with a run what all of its trainings do, as if every row could be read and nothing were scored yet. Reads
+    no row, and makes no weights but those of a judge that is small enough for a few steps to be measured.
+
+    `scale` and `seeds` default to those of the run's recipe; CeterisError where neither names a scale.
+    """
+    asked = (run.facts["evaluate"] or {}) if run else {}
+    named = scale or asked.get("scale")
+    if named is None:
+        raise CeterisError(
+            "no scale is named", where=run.folder if run else "", fix=f"give --scale; the scales are: {', '.join(shipped())}"
+        )
+    record = load_scale(named)
     cost = cost_of(record)
-    number = seeds or (run.facts["evaluate"] or {}).get("seeds", DEFAULT_SEEDS) if run else 1
+    number = seeds or asked.get("seeds", DEFAULT_SEEDS)
     arms, trainings = _arms(record, run, number) if run else ({}, 1)
     on = (_processor(record), *(_gpu(cost, device) for device in devices() if cost.bfloat16 or device.here))
     lacks = [*_missing(record), *_unfit(cost, on), *(_other_modality(record, run) if run else [])]

@@ -134,6 +134,8 @@ def test_a_dclm_scale_is_as_published(name: str) -> None:
     optimiser = {"learning_rate": said.rate, "beta1": 0.9, "beta2": 0.95, "epsilon": 1e-8, "weight_decay": said.decay, "clip_norm": 1.0}
     assert scale.optimiser.model_dump(exclude={"name"}) == {**optimiser, "z_loss": said.z_loss}
     assert (scale.batch, scale.schedule.name, scale.schedule.warmup_steps, scale.schedule.last) == (said.batch, "cosine", said.warmup, 3e-5)
+    assert learning_rate(scale, said.warmup - 1) == pytest.approx(said.rate)
+    assert learning_rate(scale, scale.steps - 1) == pytest.approx(3e-5, rel=1e-4)
     assert (scale.tokens.vocabulary, scale.tokens.context, scale.seeds.first) == (50432, 2048, 124)
     # open_lm/model.py, SwiGLU: two thirds of four times the width, up to a multiple of 256.
     inner = 256 * -(-(8 * said.width // 3) // 256)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from curate.errors import CeterisError
 from curate.executor import InProcess
 from curate.recipe import Recipe
 from curate.record import Run
@@ -85,6 +86,14 @@ def test_documents_are_shown_by_their_tokens(done: Run, capsys: pytest.CaptureFi
     said = capsys.readouterr().out
     assert "6,554" in said
     assert f"{found.trainings} trainings" in said
+
+
+def test_scale_and_seeds_are_the_recipes_unless_given(done: Run) -> None:
+    found = dry_run(run=done)
+    assert (found.scale.name, found.seeds) == ("tiny-image-text", 2)
+    assert dry_run(run=done, seeds=4).trainings == 2 * found.trainings
+    with pytest.raises(CeterisError, match="no scale is named"):
+        dry_run()
 
 
 def test_a_pool_of_the_wrong_kind_is_named(tmp_path: Path) -> None:
