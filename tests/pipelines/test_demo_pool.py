@@ -13,7 +13,7 @@ from PIL import Image
 
 from pipelines.demo import captions, scenes, sources
 from pipelines.demo.defects import RATES
-from pipelines.demo.evaluation_set import SPLITS, leakable, make_evaluation_set
+from pipelines.demo.evaluation_set import SPLITS, handwritten, leakable, make_evaluation_set
 from pipelines.demo.make_pool import TRUSTED_ROWS, make_pool
 
 ROWS = 3_000
@@ -240,3 +240,17 @@ def test_evaluation_set_is_what_its_program_writes(tmp_path: Path) -> None:
 def test_leakable_items_are_the_test_pairs() -> None:
     items = pl.read_parquet(EVALUATION)
     assert [item.row for item in leakable()] == items.with_row_index().filter(task="retrieval", split="test")["index"].to_list()
+
+
+def test_handwritten_digits_are_those_of_uci(tmp_path: Path) -> None:
+    items = pl.read_parquet(EVALUATION).filter(task="handwritten_digits")
+    counts = items["label"].value_counts().sort("label")["count"].to_list()
+    assert counts == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180], "as its description counts them"
+    # The first line of the file, a 0; levels are sixteenths.
+    first = np.asarray(Image.open(io.BytesIO(items["image"][0]))).astype(float)
+    ink = [0, 0, 5, 13, 9, 1, 0, 0], [0, 0, 13, 15, 10, 15, 5, 0]
+    assert np.rint(first[:2] * 16 / 255).tolist() == [*map(list, ink)]
+    pixels = [np.rint(np.asarray(Image.open(io.BytesIO(image))).astype(float) * 16 / 255).astype(int).ravel() for image in items["image"]]
+    lines = [",".join(map(str, [*row, int(label[-1])])) for row, label in zip(pixels, items["label"], strict=True)]
+    (tmp_path / "optdigits.tes").write_text("\n".join(lines))
+    assert pl.DataFrame(handwritten(tmp_path / "optdigits.tes"), schema=items.schema).equals(items)
