@@ -27,12 +27,16 @@ def evaluate(
     run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="a run's name or NAME-ID; else the latest")] = None,
     scale: Annotated[str | None, typer.Option(help="a scale; else the recipe's")] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="trainings of each subset; else the recipe's")] = None,
+    dry: Annotated[bool, typer.Option("--dry-run", help="train nothing; say what it would cost: parameters, FLOPs, memory, time")] = False,
     workers: Workers = None,
     ray: RayAt = None,
     store: StoreAt = None,
     as_json: AsJson = False,
 ) -> None:
     """Train the fixed model on each subset and on its controls, and score them. Trains nothing twice."""
+    if dry:
+        _cost(run, scale, seeds, store, as_json)
+        return
     from pipelines import score_tables
     from pipelines.training import evaluate as train_and_score
 
@@ -44,6 +48,24 @@ def evaluate(
     finally:
         executor.close()
     say(done.to_json()) if as_json else score_tables.scores(done)
+
+
+def _cost(run: str | None, scale: str | None, seeds: int | None, store: str | None, as_json: bool) -> None:
+    """Of a run's trainings; without a run, of one training."""
+    from pipelines.dry_run import dry_run, print_dry_run
+
+    there = (Path(verbs.store_address(store)) / "FORMAT").is_file()
+    found = dry_run(scale, open_run(store, run, as_json) if run or (there and not scale) else None, seeds)
+    say(found.to_json()) if as_json else print_dry_run(found)
+
+
+@app.command()
+def scales(as_json: AsJson = False) -> None:
+    """List the scales: model, budget, compute, and how long a training takes on the devices at hand."""
+    from pipelines.dry_run import scales_table
+
+    lines = scales_table()
+    say(lines) if as_json else show.table("scales", list(lines[0]), [list(one.values()) for one in lines])
 
 
 @app.command()
