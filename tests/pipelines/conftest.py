@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from curate.executor import InProcess
 from curate.pool import Pool
 from curate.recipe import Recipe
 from curate.record import Run
-from eval_fixed_model.scale import SHIPPED
+from eval_fixed_model.scale import SHIPPED, load_scale
 from pipelines import verbs
 from pipelines.demo.make_pool import make_pool
 from pipelines.evaluations import Evaluation
@@ -62,3 +63,45 @@ def judged(done: Run, small_scale: Path) -> Evaluation:
 def pool(place: Path) -> Pool:
     """The pool of `place`."""
     return Pool.open(place / "shards")
+
+
+STAGES = """
+pool: {path: shards/}
+stages:
+  basic: {keep: "text_length.words > 3"}
+  unique: {after: basic, keep: {one_per: near_duplicate_image, prefer: [license.class asc]}}
+  long: {after: unique, keep: {top: text_length.chars, count: 120}}
+subsets: [long]
+evaluate: {scale: tiny-image-text, seeds: 2}
+"""
+
+
+@pytest.fixture(scope="session")
+def two_tasks(tmp_path_factory: pytest.TempPathFactory, write_scale: Callable[..., Path]) -> Path:
+    """The shipped scale with ten steps and two of its tasks, asked once."""
+    return _two_tasks(tmp_path_factory.mktemp("scale") / "two-tasks.yaml", write_scale, 640)
+
+
+@pytest.fixture(scope="session")
+def two_tasks_longer(tmp_path_factory: pytest.TempPathFactory, write_scale: Callable[..., Path]) -> Path:
+    """The same with twenty steps."""
+    return _two_tasks(tmp_path_factory.mktemp("scale") / "two-tasks-longer.yaml", write_scale, 1280)
+
+
+def _two_tasks(path: Path, write_scale: Callable[..., Path], samples: int) -> Path:
+    items = path.with_name("items.parquet")
+    every = pl.read_parquet(SHIPPED.parent / "tasks" / "tiny_image_text.parquet").filter(pl.col("task").is_in(["colour", "retrieval"]))
+    every.filter(pl.int_range(pl.len()).over("task", "split") < 60).write_parquet(items)
+    whole = load_scale("tiny-image-text")
+    tasks = {name: whole.tasks[name].model_dump(mode="json", exclude_defaults=True) for name in ("colour", "retrieval")}
+    changes = {"items__file": items.name, "tasks": tasks, "headline__tasks": ["colour", "retrieval"], "perturbed": None}
+    return write_scale(path, samples_seen=samples, **changes)
+
+
+@pytest.fixture(scope="session")
+def scored(place: Path, two_tasks: Path, tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
+    """A recipe of three stages without models, in a store of its own: its subset and that one's controls, with two seeds."""
+    (place / "stages.yaml").write_text(STAGES, encoding="utf-8")
+    store = tmp_path_factory.mktemp("scored") / ".ceteris"
+    run = verbs.run(Recipe.load(place / "stages.yaml"), store=store, executor=InProcess())
+    return evaluate(run, scale=str(two_tasks), seeds=2, executor=InProcess())
