@@ -1,6 +1,7 @@
 """A scale: the frozen, complete record of everything that is held equal while the data varies."""
 
 import difflib
+import importlib
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -211,13 +212,21 @@ def _scale(name: str, record: dict[str, Any], path: Path) -> Scale:
 
 
 def load_scale(name_or_path: str | Path) -> Scale:
-    """A shipped scale by name, or the one scale of a YAML file. Raises CeterisError naming the nearest name."""
+    """A shipped scale by name, or the one scale of a YAML file. Raises CeterisError naming the nearest name.
+
+    `NAME-partial` is the scale NAME with those tasks only whose evaluation sets are there (`webdataset_items.partial`).
+    """
     if str(name_or_path).endswith((".yaml", ".yml")):
         found = scales(Path(name_or_path))
         if len(found) != 1:
             raise CeterisError(f"{len(found)} scales in one file", where=str(name_or_path), fix="keep one scale in a file given by path")
         return next(iter(found.values()))
     name = str(name_or_path)
+    whole = name.removesuffix("-partial")
+    if whole != name and whole in shipped():
+        # By name, so that what reads pictures is no condition of scores on texts.
+        reader: Any = importlib.import_module("eval_fixed_model.tasks.webdataset_items")
+        return reader.partial(of_modality(shipped()[whole], ImageTextScale))  # type: ignore[no-any-return]
     if name not in shipped():
         near = difflib.get_close_matches(name, shipped(), n=1)
         fix = f"did you mean {near[0]}?" if near else f"the scales are: {', '.join(shipped())}"

@@ -32,7 +32,7 @@ PLACE = "CETERIS_ITEMS"
 _IMAGES = ("webp", "png", "jpg", "jpeg")
 _FETCH = (
     "fetch them, as DataComp's download_evalsets.py does (wds_NAME_test from https://huggingface.co/datasets/djghosh/wds_NAME_test; the "
-    "others from nlphuji there, saved as Parquet), or evaluate the rest as `partial`"
+    "others from nlphuji there, saved as Parquet), or name the scale with -partial behind it to go without"
 )
 _AGAIN = "fetch the set again"
 
@@ -93,6 +93,8 @@ def missing(scale: ImageTextScale) -> list[str]:
 def partial(scale: ImageTextScale) -> ImageTextScale:
     """The scale with only those tasks whose set is there: another scale, whose name and whose note say so, so that its scores are compared
     with none of the whole one. The scale itself where nothing is missing; CeterisError where no headline task is left."""
+    if scale.items.folder is None:
+        raise CeterisError(f"the items of scale {scale.name} come with it", fix="name the scale itself")
     gone = missing(scale)
     if not gone:
         return scale

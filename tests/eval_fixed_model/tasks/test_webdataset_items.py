@@ -201,6 +201,8 @@ def test_missing_sets_are_named_and_the_rest_is_another_scale(sets: Sets, tmp_pa
     assert "partial: 4 of 7 headline tasks; missing: worst, objective, captions, table" in str(left.comparable)
     assert left.digest != sets.scale.digest
     assert set(task_scores(ask(build(left, 0).eval(), left, "test"), left)) == set(left.tasks)
+    monkeypatch.setattr("eval_fixed_model.scale.shipped", lambda: {"small": sets.scale})
+    assert load_scale("small-partial").digest == left.digest
     monkeypatch.setenv(PLACE, str(tmp_path / "nothing"))
     with pytest.raises(CeterisError, match="none of the scale's evaluation sets"):
         partial(sets.scale)
@@ -279,3 +281,8 @@ def test_datacomps_sets_are_a_scales_tasks(world, write_scale, tmp_path: Path) -
     }
     with pytest.raises(CeterisError, match="42 evaluation sets are missing"):
         items_of(scale, "test")
+
+
+def test_a_scale_that_brings_its_items_is_never_partial() -> None:
+    with pytest.raises(CeterisError, match="the items of scale tiny-image-text come with it"):
+        load_scale("tiny-image-text-partial")
