@@ -13,7 +13,8 @@ from torch import Tensor
 from curate.errors import CeterisError
 
 SEPARATOR = 256
-_FLOATS, _PLACES = 1 << 25, 1 << 14  # of one call: logits (128 MB) and tokens
+_FLOATS, _PLACES = 1 << 25, 1 << 13  # of one call: logits (128 MB) and tokens, as many as caches of processors like
+_NONE = np.empty(0, np.float32)
 
 
 class Tokenizer(Protocol):
@@ -94,6 +95,15 @@ class Greedy(NamedTuple):
 
     text: str
     nats: float
+
+
+class _Wanted(NamedTuple):
+    """`tokens` that follow the last places before `end` of a row of a batch."""
+
+    name: int
+    row: int
+    end: int
+    tokens: Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -182,24 +192,31 @@ class LanguageModel:
         reads: dict[tuple[int, ...], list[int]] = {}
         for place, (_, read, _) in enumerate(parts):
             reads.setdefault(tuple(read), []).append(place)
-        found: list[Scored] = [Scored(np.empty(0, np.float32), True)] * len(parts)
-        most = min(_PLACES, _FLOATS // self.vocabulary)
-        for batch in _batches(sorted(reads, key=len, reverse=True), most):
-            padded = torch.full((len(batch), len(batch[0])), self.tokenizer.prefix)
-            for row, read in enumerate(batch):
-                padded[row, : len(read)] = torch.tensor(read)
-            logits = _logits(self.network(padded.to(self.device)))
-            for row, read in enumerate(batch):
-                for place in reads[read]:
-                    target = torch.tensor(parts[place][2], device=self.device)
-                    found[place] = _of(logits[row, len(read) - len(target) : len(read)].float(), target)
+        found: dict[int, Scored] = {}
+        for batch in _batches(sorted(reads, key=len, reverse=True), min(_PLACES, _FLOATS // self.vocabulary)):
+            wanted = [_Wanted(place, row, len(read), parts[place][2]) for row, read in enumerate(batch) for place in reads[read]]
+            found |= self._read(batch, wanted)
         whole: list[list[Scored]] = [[] for _ in asked]
-        for (number, _, _), one in zip(parts, found, strict=True):
-            whole[number].append(one)
-        return [
-            Scored(np.concatenate([np.empty(0, np.float32), *(one.nats for one in each)]), all(one.greedy for one in each))
-            for each in whole
-        ]
+        for place, (number, _, _) in enumerate(parts):
+            whole[number].append(found[place])
+        return [Scored(np.concatenate([_NONE, *(one.nats for one in each)]), all(one.greedy for one in each)) for each in whole]
+
+    def _read(self, batch: list[tuple[int, ...]], wanted: list[_Wanted]) -> dict[int, Scored]:
+        """`name` -> what the network, having read the rows of the batch, says of what is wanted."""
+        padded = np.full((len(batch), len(batch[0])), self.tokenizer.prefix)
+        for row, read in enumerate(batch):
+            padded[row, : len(read)] = read
+        many = [len(one.tokens) for one in wanted]
+        rows = torch.from_numpy(np.repeat([one.row for one in wanted], many))
+        places = torch.from_numpy(np.concatenate([np.arange(one.end - len(one.tokens), one.end) for one in wanted]))
+        following = torch.from_numpy(np.concatenate([np.array(one.tokens) for one in wanted])).to(self.device)
+        logits = _logits(self.network(torch.from_numpy(padded).to(self.device)))
+        logits = logits[rows.to(self.device), places.to(self.device)].float()
+        greedy = (logits.argmax(-1) == following).cpu().numpy()
+        nats = torch.log_softmax(logits, -1).gather(1, following[:, None])[:, 0].cpu().numpy()
+        cuts = np.cumsum(many)[:-1]
+        parts = zip(wanted, np.split(nats, cuts), np.split(greedy, cuts), strict=True)
+        return {one.name: Scored(own, bool(same.all())) for one, own, same in parts}
 
 
 def windows(tokens: Sequence[int], begin: int, context: int) -> Iterator[tuple[Sequence[int], Sequence[int]]]:
@@ -251,9 +268,3 @@ def _batches(reads: list[tuple[int, ...]], places: int) -> Iterator[list[tuple[i
         many = max(1, places // len(reads[at]))
         yield reads[at : at + many]
         at += many
-
-
-def _of(logits: Tensor, target: Tensor) -> Scored:
-    """Of (n, vocabulary) logits and (n,) tokens."""
-    nats = torch.log_softmax(logits, -1).gather(1, target[:, None])[:, 0]
-    return Scored(nats.cpu().numpy(), bool((logits.argmax(-1) == target).all()))

@@ -10,7 +10,7 @@ from eval_fixed_model.tasks.multiple_choice import multiple_choice
 from eval_fixed_model.tasks.short_answer import short_answer
 from eval_fixed_model.tasks.text_items import Split, TextItems, items_of
 
-MISSPELT = 200
+MISSPELT = 100
 
 
 def ask_scale(model: LanguageModel, scale: TextScale, split: Split) -> pl.DataFrame:
