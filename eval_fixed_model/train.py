@@ -12,20 +12,22 @@ from torch import Tensor, nn
 
 from curate.digest import digest_of, hex_of
 from curate.errors import CeterisError
+from eval_fixed_model.augmentation import augmented
 from eval_fixed_model.checkpoint import Keep
 from eval_fixed_model.gang import Gang
 from eval_fixed_model.gradients import Batch, Objective
 from eval_fixed_model.models import build
 from eval_fixed_model.order import batches, repeats
 from eval_fixed_model.place import Place
-from eval_fixed_model.rows import Bytes, Rows
+from eval_fixed_model.rows import Rows
 from eval_fixed_model.scale import ImageTextScale
 from eval_fixed_model.steps import HERE, fit
+from eval_fixed_model.stream import Stream
 
 
 def train(
     scale: ImageTextScale,
-    rows: Rows,
+    rows: Rows | Stream,
     members: npt.NDArray[np.int64],
     seed: int,
     progress: Callable[[int], None] | None = None,
@@ -34,15 +36,14 @@ def train(
     keep: Keep | None = None,
     visits: Mapping[int, Callable[[nn.Module], None]] | None = None,
 ) -> tuple[Any, dict[str, Any]]:
-    """Train on `members` (positions in `rows`; one listed k times is k copies), bit-identical for equal arguments on a processor.
+    """Train on `members` (positions in `rows`; one listed k times is k copies), bit-identical for equal arguments on a processor; or on all
+    rows of a stream, which has an order of this seed already.
 
     Returns the network in evaluation mode and its record: samples, distinct rows, copies, `repeats` (times shown -> rows), seconds, and
     what `steps.fit` says of loss and speed; the other arguments are its own. Raises CeterisError when the weights diverge.
     """
-    if rows.scale_digest != scale.digest:
-        raise CeterisError(f"the rows were materialised for another scale than {scale.name}", fix="materialise them again for this scale")
     began = time.perf_counter()
-    feed = Exact(scale, rows, members, seed)
+    feed = rows if isinstance(rows, Stream) else Exact(scale, rows, members, seed)
     network = build(scale, seed)
     told = fit(scale, network, feed, contrastive(Gang.here()), seed, place=place, keep=keep, visits=visits, progress=progress)
     return network, {"samples": scale.samples_seen, **feed.shown(), **told, "seconds": round(time.perf_counter() - began, 3)}
@@ -53,6 +54,10 @@ class Exact:
 
     def __init__(self, scale: ImageTextScale, rows: Rows, members: npt.NDArray[np.int64], seed: int) -> None:
         """The order of the whole training: 16 bytes a showing."""
+        if rows.scale_digest != scale.digest:
+            raise CeterisError(
+                f"the rows were materialised for another scale than {scale.name}", fix="materialise them again for this scale"
+            )
         self._scale, self._rows = scale, rows
         self._distinct, self._copies = np.unique(members, return_counts=True)
         self._order = batches(rows.uids[self._distinct], self._copies, seed, scale.samples_seen, scale.batch)
@@ -63,10 +68,10 @@ class Exact:
         return digest_of(sorted(zip(hex_of(self._rows.uids[self._distinct]), self._copies.tolist(), strict=True)))
 
     def batches(self, first: int, share: slice) -> Iterator[Batch]:
-        """Images (n, 3, r, r) uint8, rolled as their draws say, and tokens (n, context)."""
+        """Images (n, 3, r, r) uint8, augmented as their draws say, and tokens (n, context)."""
         for step in range(first, self._scale.steps):
             shown = self._distinct[self._order.rows[step, share]]
-            images = rolled(self._rows.images[shown], self._order.draws[step, share], self._scale.augmentation.roll)
+            images = augmented(self._rows.images[shown], self._order.draws[step, share], self._scale.augmentation)
             yield torch.from_numpy(images), torch.from_numpy(self._rows.tokens[shown].astype(np.int64))
 
     def shown(self) -> dict[str, Any]:
@@ -89,14 +94,3 @@ def contrastive(gang: Gang) -> Objective:
         return made
 
     return Objective(outputs, whole)
-
-
-def rolled(images: Bytes, draws: npt.NDArray[np.uint64], most: int) -> Bytes:
-    """Images (n, 3, r, r), each rolled by -most..most pixels in both directions, as its draw says."""
-    if most == 0:
-        return np.ascontiguousarray(images)
-    span = np.uint64(2 * most + 1)
-    down, right = (draws % span).astype(np.int64), (draws // span % span).astype(np.int64)
-    wrapped = np.pad(images, ((0, 0), (0, 0), (most, most), (most, most)), mode="wrap")
-    windows = np.lib.stride_tricks.sliding_window_view(wrapped, images.shape[2:], axis=(2, 3))
-    return np.ascontiguousarray(windows[np.arange(len(images)), :, down, right])

@@ -9,7 +9,7 @@ from eval_fixed_model.models import build
 from eval_fixed_model.rows import Rows
 from eval_fixed_model.scale import load_scale
 from eval_fixed_model.steps import weights_digest
-from eval_fixed_model.train import rolled, train
+from eval_fixed_model.train import train
 
 
 def test_the_record_says_what_was_shown(world, rows_folder: Path) -> None:
@@ -47,12 +47,3 @@ def test_training_starts_from_the_seeds_weights(world, rows_folder: Path) -> Non
 def test_rows_of_another_scale_are_refused(rows_folder: Path) -> None:
     with pytest.raises(CeterisError, match="materialised for another scale"):
         train(load_scale("tiny-image-text"), Rows.open(rows_folder), np.arange(10), 0)
-
-
-def test_rolling_moves_pixels_as_the_draw_says() -> None:
-    images = np.random.default_rng(0).integers(0, 256, (25, 3, 8, 8), np.uint8)
-    moved = rolled(images, np.arange(25, dtype=np.uint64), 2)
-    for draw, (image, after) in enumerate(zip(images, moved, strict=True)):
-        down, right = draw % 5, draw // 5
-        assert (after == np.roll(image, (2 - down, 2 - right), (1, 2))).all()
-    assert (rolled(images, np.arange(25, dtype=np.uint64), 0) == images).all()
