@@ -157,7 +157,7 @@ def _lines(
             if arm.pool != pool:
                 continue
             mean = float(np.mean([score.headline for score in arm.scores.values()]))
-            half = _half(judged, kinds[arm.id], len(arm.scores))
+            half = _half(judged, arm.id, len(arm.scores))
             lines.append(
                 Line(
                     arm.name,
@@ -181,9 +181,12 @@ def _lines(
     return sorted(lines, key=lambda line: -sign * line.mean)
 
 
-def _half(judged: Verdict, kind: Draw, seeds: int) -> float | None:
-    spread = judged.spreads[kind]
-    return float(stats.t.ppf((1 + CONFIDENCE) / 2, spread.df) * spread.sd / np.sqrt(seeds)) if spread.df else None
+def _half(judged: Verdict, arm: str, seeds: int) -> float | None:
+    """By the runs' pooled s.d.; by the arm's own where the verdict found them unequal."""
+    runs = judged.arms[arm]
+    spread = judged.spreads[runs.kind]
+    sd, df = (spread.sd, spread.df) if spread.pooled else (runs.sd or 0.0, seeds - 1)
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, df) * sd / np.sqrt(seeds)) if df else None
 
 
 COLUMNS = (

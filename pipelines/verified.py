@@ -9,6 +9,7 @@ again gives equal weights, or does not."""
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -179,7 +180,7 @@ class _Folder:
         scale = load_scale(named)
         if scale.digest != held["scale"]:
             raise _Unfit(f"the scale {scale.name} here has the digest {scale.digest[:16]}, that of these scores {held['scale'][:16]}")
-        items = loop_of(scale).items_digest(scale)
+        items = _items_digest(scale)
         if items != held["items"]:
             raise _Unfit(f"the evaluation items here have the digest {items[:16]}, those of these scores {str(held['items'])[:16]}")
         return scale
@@ -296,6 +297,11 @@ class _Folder:
 
 
 _ABSENT = object()
+
+
+@lru_cache(maxsize=16)
+def _items_digest(scale: Scale) -> str:
+    return loop_of(scale).items_digest(scale)
 
 
 def _text(file: Path) -> str:

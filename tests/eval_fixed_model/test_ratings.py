@@ -70,6 +70,15 @@ def test_perturbed_questions_and_those_without_a_probability_are_no_matches() ->
     assert matches.nats.shape == (2, 3)
 
 
+def test_texts_are_matched_by_the_likelihood_of_the_whole() -> None:
+    def texts(nats: list[float]) -> pl.DataFrame:
+        plain = _answers(np.array([nats, nats]), 3).filter(task="one")
+        return plain.with_columns(label=pl.lit(None, pl.Int32), bytes=pl.Series([10, 20, 30], dtype=pl.UInt32))
+
+    (win,) = win_matrix(Matches.of({"a": [texts([-9.0, -20.0, -30.0])], "b": [texts([-10.0, -20.0, -29.0])]}, ("one",)))
+    assert win.chance == pytest.approx(0.5)  # fewer bits for one text, as many for another, more for the third
+
+
 def test_intervals_hold_what_is_true_of_other_runs_and_items() -> None:
     """Run noise and items are both resampled by nature here: 95% of the intervals must hold the truth."""
     rng, run_sd, within, said = np.random.default_rng(1), 0.3, 0, 0
