@@ -16,7 +16,6 @@ from open_clip import build_zero_shot_classifier
 
 from curate.errors import CeterisError
 from eval_fixed_model.image_text import ask, build
-from eval_fixed_model.loops import loop_of
 from eval_fixed_model.records import Classification
 from eval_fixed_model.rows import pixels, tokenise
 from eval_fixed_model.scale import SHIPPED, ImageTextScale, load_scale
@@ -261,15 +260,22 @@ def test_broken_sets_are_refused(sets: Sets, tmp_path: Path, monkeypatch: pytest
         items_of(one.model_copy(update={"name": "another"}), "test")
 
 
-def test_datacomps_sets_are_a_scales_tasks(world, write_scale, tmp_path: Path) -> None:
-    tasks = SHIPPED.parent / "tasks" / "datacomp.yaml"
-    scale = load_scale(write_scale(tmp_path / "small.yaml", tasks=str(tasks), items={"folder": "sets"}, headline__tasks=["ImageNet 1k"]))
-    assert loop_of(scale).ROLES == ("image", "text")
-    mean = [name for name, task in scale.tasks.items() if not getattr(task, "reported_only", False)]
+@pytest.fixture
+def datacomp(world, write_scale, tmp_path: Path) -> ImageTextScale:
+    """The small world's judge, asked DataComp's tasks."""
+    tasks = str(SHIPPED.parent / "tasks" / "datacomp.yaml")
+    mean = list(load_scale("datacomp-small").headline.tasks)
+    changes = {"items": {"folder": str(tmp_path / "sets")}, "headline__tasks": mean, "perturbed": None, "tokens__context": 8}
+    return load_scale(write_scale(tmp_path / "small.yaml", tasks=tasks, **changes))
+
+
+def test_datacomps_sets_are_a_scales_tasks(datacomp: ImageTextScale) -> None:
+    mean = [name for name, task in datacomp.tasks.items() if not getattr(task, "reported_only", False)]
+    assert mean == list(datacomp.headline.tasks)
     assert len(mean) == 38
-    assert {task.folder for task in scale.tasks.values() if task.reported_only} == {"wds_fairface_test", "wds_utkface_test"}
-    assert sum(getattr(task, "near_chance", False) for task in scale.tasks.values()) == 5
-    by_metric = pl.Series([scale.tasks[name].metric for name in mean]).value_counts()
+    assert {task.folder for task in datacomp.tasks.values() if task.reported_only} == {"wds_fairface_test", "wds_utkface_test"}
+    assert sum(getattr(task, "near_chance", False) for task in datacomp.tasks.values()) == 5
+    by_metric = pl.Series([datacomp.tasks[name].metric for name in mean]).value_counts()
     assert dict(by_metric.iter_rows()) == {
         "accuracy": 27,
         "mean_per_class_recall": 4,
@@ -280,7 +286,36 @@ def test_datacomps_sets_are_a_scales_tasks(world, write_scale, tmp_path: Path) -
         "jaccard": 1,
     }
     with pytest.raises(CeterisError, match="42 evaluation sets are missing"):
-        items_of(scale, "test")
+        items_of(datacomp, "test")
+
+
+def test_all_of_datacomps_tasks_run_once_their_sets_are_there(world, datacomp: ImageTextScale, tmp_path: Path) -> None:
+    picture = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    cells = [{"bytes": image, "path": None} for image in world.images[:12]]
+    classes = [f"{kind}:{name}" for kind in ("gender", "age") for name in "abcdef"]
+    for task in datacomp.tasks.values():
+        folder = tmp_path / "sets" / task.folder
+        if folder.exists():
+            continue
+        if isinstance(task, Classification):
+            samples = [{"jpg": cell["bytes"], "cls": f"{i % 6}".encode(), "npy": _npy(i % 5, i % 2, i % 3)} for i, cell in enumerate(cells)]
+            names = classes if task.objective else [name for name in "abcdef"]
+            templates = "gender:a {c}\nage:an {c}" if task.objective else "a {c}"
+            _set(folder, samples, classnames="\n".join(names), zeroshot_classification_templates=templates)
+        else:
+            names = [f"p{i}" for i in range(12)]
+            columns = {"image": pa.array(cells, picture), "caption": [[f"number {i}", f"no {i}"] for i in range(12)]}
+            if task.metric == "jaccard":
+                asked = {"cue": ["fox"], "candidates": [names], "associations": [names[3:5]]}
+                columns = asked | {"candidate_images": pa.array([cells], pa.list_(picture))}
+            folder.mkdir()
+            pq.write_table(pa.table(columns), folder / "test.parquet")
+    scores = task_scores(ask(build(datacomp, 0).eval(), datacomp, "test"), datacomp)
+    assert list(scores) == list(datacomp.tasks)
+    for name, task in datacomp.tasks.items():
+        assert next(iter(scores[name].measures)) == task.metric
+        assert 0 <= scores[name].value <= 100
+        assert scores[name].items == (1 if task.metric == "jaccard" else 12)
 
 
 def test_a_scale_that_brings_its_items_is_never_partial() -> None:
