@@ -6,6 +6,7 @@ import sys
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -141,6 +142,11 @@ class Processes:
             self._pool = None
 
 
+def _member(given: dict[str, Any]) -> Any:
+    """In a worker of Ray Train."""
+    return given["function"](given["task"])
+
+
 def _begin(workers: int) -> None:
     """In a worker: leave Ctrl-C to the driver, end when the driver is gone, and decode on no more than a share of the cores."""
     os.environ.setdefault(SHARE, str(share() // workers))
@@ -229,6 +235,28 @@ class Ray:
         finally:
             for reference in running:
                 ray.cancel(reference, force=True)
+
+    def together(self, function: Callable[[Any], Any], task: Any, size: int, folder: Path, gpu: bool = False) -> Any:
+        """`function(task)` in `size` processes at once, on any nodes, that Ray Train has joined for torch.distributed; what the first
+        returns. Each has a CPU, or a GPU as its only one. `folder`, which all nodes share, is for what Ray Train writes. An exception in
+        one ends them all and is raised here."""
+        self._started()
+        try:
+            from ray.train import RunConfig, ScalingConfig, TrainingFailedError
+            from ray.train.torch import TorchTrainer
+        except ImportError as error:
+            raise CeterisError(f"Ray Train is not complete: {error}", fix="pip install 'ceteris[cluster]'") from error
+        trainer = TorchTrainer(
+            _member,
+            train_loop_config={"function": function, "task": task},
+            scaling_config=ScalingConfig(num_workers=size, use_gpu=gpu),
+            run_config=RunConfig(name=uuid.uuid4().hex, storage_path=str(folder)),
+        )
+        try:
+            return trainer.fit().return_value
+        except TrainingFailedError as error:
+            failures = getattr(error, "worker_failures", {})
+            raise next((one for one in failures.values() if isinstance(one, CeterisError)), error) from error
 
     def _gpu_each(self, ray: Any, tasks: Sequence[Any]) -> float:
         """The share of a GPU that each task asks for, so that as many run as there are CPUs. Without one Ray shows a task no GPU."""

@@ -29,12 +29,14 @@ _PEAKS = {
 
 @dataclass(frozen=True)
 class Place:
-    """`device` as torch names it, the most rows of a batch that go through the network at once (None: all of a process's share), and
-    whether torch compiles the network. None of it is part of a scale: it changes a training by rounding only."""
+    """`device` as torch names it, the most rows of a batch that go through the network at once (None: all of a process's share), whether
+    torch compiles the network, and whether kernels are those that give equal bits for equal arguments, as far as a GPU has them. None of
+    it is part of a scale: it changes a training by rounding only."""
 
     device: str = "cpu"
     micro: int | None = None
     compiled: bool = False
+    deterministic: bool = True
 
     @property
     def on_gpu(self) -> bool:

@@ -110,7 +110,7 @@ def fit(
 def _held(scale: Scale, feed: Feed, seed: int, place: Place, gang: Gang) -> str:
     """What a checkpoint belongs to: all that decides the bits of the weights."""
     source = code(MODULES[scale.modality])
-    numeric = [torch.__version__, kind_of(place.device), place.micro, place.compiled, gang.size]
+    numeric = [torch.__version__, kind_of(place.device), place.micro, place.compiled, place.deterministic, gang.size]
     return digest_of([scale.digest, seed, feed.digest, source, *numeric])
 
 
@@ -158,7 +158,7 @@ def one_deterministic_thread(place: Place = HERE) -> Iterator[None]:
     if place.on_gpu:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when the first product is made; without it cuBLAS may differ
         torch.backends.cudnn.allow_tf32 = False
-    torch.use_deterministic_algorithms(True, warn_only=place.on_gpu)
+    torch.use_deterministic_algorithms(place.deterministic, warn_only=place.on_gpu)
     settings.fill_uninitialized_memory = False
     try:
         yield
