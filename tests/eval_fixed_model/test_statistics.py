@@ -6,8 +6,7 @@ import pytest
 from scipy import stats
 
 from curate.errors import CeterisError
-from eval_fixed_model import statistics
-from eval_fixed_model.statistics import Verdict, seed_correlation, verdict
+from eval_fixed_model.statistics import Draw, Verdict, detectable, judge, noise, verdict
 
 
 def _runs(*values: float) -> dict[int, float]:
@@ -20,12 +19,12 @@ def _draw(rng: np.random.Generator, mean: float, sd: float, seeds: int) -> dict[
 
 @pytest.fixture
 def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statistics, "DRAWS", 2_000)
+    monkeypatch.setattr(noise, "DRAWS", 2_000)
 
 
 def _family(
     rng: np.random.Generator, candidates: int, seeds: int, random_sd: float = 1.4, effect: float = 0.0
-) -> tuple[dict[str, dict[int, float]], dict[str, statistics.Draw], list[tuple[str, str]]]:
+) -> tuple[dict[str, dict[int, float]], dict[str, Draw], list[tuple[str, str]]]:
     scores, kinds = {"pool": _draw(rng, 50, 1, seeds)}, {"pool": "fixed"}
     contrasts = []
     for i in range(candidates):
@@ -120,7 +119,7 @@ def test_unequal_variances_are_not_pooled() -> None:
         "wild": _draw(rng, 52, 6, 12),
         "odd": _draw(rng, 50, 1, 12),
     }
-    kinds: Mapping[str, statistics.Draw] = {"calm": "fixed", "still": "fixed", "wild": "fixed", "odd": "random"}
+    kinds: Mapping[str, Draw] = {"calm": "fixed", "still": "fixed", "wild": "fixed", "odd": "random"}
     found = verdict(scores, kinds, [("calm", "still"), ("wild", "calm"), ("calm", "odd")], 1.0)
     reference = stats.levene(*[list(scores[name].values()) for name in ("calm", "still", "wild")], center="median")
     assert found.spreads["fixed"].p == pytest.approx(reference.pvalue)
@@ -173,7 +172,7 @@ def test_the_detectable_effect_is_detected_four_times_in_five(seeds: int, bounds
     found = 0
     for _ in range(150):
         scores, kinds, contrasts = _family(rng, 2, seeds, random_sd=1.0, effect=effect)
-        found += verdict(scores, kinds, contrasts[:1] + contrasts[2:], 0.01).contrasts[0].answer == "better"
+        found += verdict(scores, kinds, contrasts[:1] + contrasts[2:], 0.01, plan=False).contrasts[0].answer == "better"
     assert 0.7 < found / 150 < 0.92  # 0.8 expected, s.d. 0.033, and one contrast fewer
 
 
@@ -198,7 +197,7 @@ def test_false_verdicts_on_equal_arms_are_one_family_in_twenty() -> None:
     simultaneous = alone = 0
     for _ in range(families):
         scores, kinds, contrasts = _family(rng, 2, 3)
-        found = verdict(scores, kinds, contrasts, 0.001)
+        found = verdict(scores, kinds, contrasts, 0.001, plan=False)
         simultaneous += any(c.answer in ("better", "worse") for c in found.contrasts)
         errors = [(c.high - c.low) / 2 / found.critical for c in found.contrasts]
         alone += any(abs(c.difference) > stats.t.ppf(0.975, c.df) * error for c, error in zip(found.contrasts, errors, strict=True))
@@ -207,27 +206,10 @@ def test_false_verdicts_on_equal_arms_are_one_family_in_twenty() -> None:
     assert alone / families > 0.09
 
 
-@pytest.mark.parametrize("df", [4, 8, 30])
+@pytest.mark.parametrize("df", [2.2, 4, 8, 30])
 @pytest.mark.parametrize("critical", [2.1, 3.1, 4.5])
 def test_the_power_formula_is_the_noncentral_t(critical: float, df: float) -> None:
-    assert stats.nct.sf(critical, df, statistics._reach(critical, df)) == pytest.approx(0.8, abs=0.01)
-
-
-def test_seeds_that_move_all_arms_alike_are_seen() -> None:
-    rng = np.random.default_rng(0)
-    seeds, own = rng.normal(0, 2, 400), rng.normal(0, 1, (3, 400))
-    alike = [_runs(*(50 + seeds + row)) for row in own]
-    assert seed_correlation(alike) == pytest.approx(0.8, abs=0.05)  # 4 of 5 parts of the variance
-    assert seed_correlation([_runs(*row) for row in own]) == pytest.approx(0, abs=0.1)
-    shifted = [{seed + 2: score for seed, score in alike[0].items()}, alike[1]]
-    assert abs(seed_correlation(shifted)) < 0.2, "matched by seed, not by place"
-
-
-def test_an_unknown_seed_correlation_is_none() -> None:
-    assert seed_correlation([]) is None
-    assert seed_correlation([_runs(1.0, 2.0, 3.0)]) is None
-    assert seed_correlation([{0: 1.0, 1: 2.0}, {1: 3.0, 2: 4.0}]) is None
-    assert seed_correlation([_runs(1.0, 1.0), _runs(2.0, 2.0)]) is None
+    assert stats.nct.sf(critical, df, judge._reach(critical, df)) == pytest.approx(0.8, abs=0.01)
 
 
 def test_a_verdict_is_json_and_back() -> None:
@@ -240,7 +222,7 @@ def test_a_verdict_is_json_and_back() -> None:
 
 
 def test_what_cannot_be_judged_is_refused() -> None:
-    kinds: Mapping[str, statistics.Draw] = {"a": "fixed", "b": "fixed"}
+    kinds: Mapping[str, Draw] = {"a": "fixed", "b": "fixed"}
     with pytest.raises(CeterisError, match="no arm is called c"):
         verdict({"a": _runs(1.0), "b": _runs(2.0)}, kinds, [("a", "c")], 1.0)
     with pytest.raises(CeterisError, match="arm b has no runs"):
@@ -249,3 +231,55 @@ def test_what_cannot_be_judged_is_refused() -> None:
         verdict({"a": _runs(1.0), "b": _runs(float("nan"))}, kinds, [("a", "b")], 1.0)
     with pytest.raises(CeterisError, match="arm b is neither fixed nor random"):
         verdict({"a": _runs(1.0), "b": _runs(1.0)}, {"a": "fixed"}, [("a", "b")], 1.0)
+
+
+def test_lower_is_better_turns_answers_and_nothing_else() -> None:
+    rng = np.random.default_rng(0)
+    scores, kinds, contrasts = _family(rng, 2, 4, effect=6.0)
+    higher = verdict(scores, kinds, contrasts, 0.5)
+    lower = verdict(scores, kinds, contrasts, 0.5, better="lower")
+    assert {c.answer for c in higher.contrasts} == {"better"}
+    assert {c.answer for c in lower.contrasts} == {"worse"}
+    assert [(c.difference, c.low, c.high, c.detectable) for c in lower.contrasts] == [
+        (c.difference, c.low, c.high, c.detectable) for c in higher.contrasts
+    ]
+    assert lower.better == "lower"
+
+
+def test_leaving_the_plan_out_leaves_only_that_out() -> None:
+    scores, kinds, contrasts = _family(np.random.default_rng(1), 2, 3)
+    with_plan, without = verdict(scores, kinds, contrasts, 0.5), verdict(scores, kinds, contrasts, 0.5, plan=False)
+    assert any(c.seeds_needed for c in with_plan.contrasts)
+    assert all(c.seeds_needed is None for c in without.contrasts)
+    assert [(c.low, c.high) for c in with_plan.contrasts] == [(c.low, c.high) for c in without.contrasts]
+
+
+@pytest.mark.parametrize("variances", [(1.0, 1.0), (1.0, 9.0), (25.0, 1.0), (1.0, 0.0)])
+def test_the_shared_draws_of_a_design_give_the_quantile_of_all_draws(variances: tuple[float, float]) -> None:
+    member = np.array([[1.0, 1, 1, 0, 0], [0, 0, 0, 1, 1]])
+    family = np.array([[1.0, -1, 0, 0, 0], [1, 0, 0, -1, 0], [0, 1, 0, 0, -1], [0, 1, -1, 0, 0]])
+    held = noise.Noise(member, np.array(variances), np.full(5, 3.0), member @ np.full(5, 2.0))
+    shared = noise._Design(held, family, noise.DRAWS).critical(held.ratios)
+    assert shared == pytest.approx(held._drawn(family, held.df, noise.DRAWS), rel=1e-12)
+    assert held.critical(family, noise.DRAWS) == shared
+
+
+def test_a_budget_says_beforehand_what_it_finds() -> None:
+    scores, kinds, contrasts = _family(np.random.default_rng(2), 2, 4)
+    found = verdict(scores, kinds, contrasts, 0.5)
+    sds: dict[Draw, float] = {"fixed": found.spreads["fixed"].sd, "random": found.spreads["random"].sd}
+    planned = detectable(kinds, contrasts, 4, sds)
+    assert [planned[c.candidate, c.control] for c in found.contrasts] == pytest.approx([c.detectable for c in found.contrasts])
+    assert set(detectable({"a": "fixed", "b": "fixed"}, [("a", "b")], 2, sds).values()) == {None}
+
+
+def test_a_verdict_written_before_reads_on() -> None:
+    scores, kinds, contrasts = _family(np.random.default_rng(0), 1, 3)
+    held = json.loads(json.dumps(verdict(scores, kinds, contrasts, 1.0).to_json()))
+    for later in ("better", "analysis", "pairing", "look", "levels"):
+        del held[later]
+    for spread in held["spreads"].values():
+        del spread["bank"]
+    again = Verdict.from_json(held)
+    assert (again.better, again.analysis, again.pairing, again.rests_on_bank) == ("higher", "unpaired", None, False)
+    assert again.contrasts == verdict(scores, kinds, contrasts, 1.0).contrasts
