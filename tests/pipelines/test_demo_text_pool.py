@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from curate.errors import CeterisError
 from curate.pool import Pool
 from pipelines.demo.text import defects, web
 from pipelines.demo.text.documents import documents
@@ -61,6 +62,17 @@ def test_another_seed_is_another_pool(rows: pl.DataFrame, tmp_path: Path) -> Non
     assert other.height == 400
     assert not set(other["id"]) & set(rows["id"])
     assert other["text"].to_list() != rows["text"].head(400).to_list()
+
+
+@pytest.mark.parametrize("rows", [1, 7, 20])
+def test_small_pools_are_made(tmp_path: Path, rows: int) -> None:
+    make_pool(tmp_path, rows=rows, shards=1)
+    assert pl.read_parquet(tmp_path / "shards" / "*.parquet").height == rows
+
+
+def test_a_pool_that_the_snapshot_cannot_fill_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CeterisError, match=r"a pool of 9000 rows needs \d+ documents, and the snapshot has 3200"):
+        make_pool(tmp_path, rows=9_000)
 
 
 @pytest.mark.parametrize("kind", sorted(defects.RATES))

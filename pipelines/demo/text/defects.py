@@ -37,15 +37,16 @@ def kinds(rows: int, rng: random.Random) -> list[str]:
 
 
 def copied(kind_of: Sequence[str], rng: random.Random) -> dict[int, int]:
-    """Which rows are copies, and of which: never of a copy, of leaks none; few originals have most, by Zipf."""
+    """Which rows are copies, and of which: never of a copy, of leaks none; few originals have most, by Zipf. A kind keeps an original."""
     able = [row for row, kind in enumerate(kind_of) if kind not in ("leaked", "blank")]
     chosen = rng.sample(able, round(COPIES * len(kind_of)))
     copies: dict[int, int] = {}
-    for kind in sorted(set(kind_of)):
+    for kind in sorted({kind_of[row] for row in chosen}):
         mine = sorted(row for row in chosen if kind_of[row] == kind)
-        originals = sorted({row for row in able if kind_of[row] == kind}.difference(mine))
-        heads = rng.sample(originals, min(len(originals), max(1, round(_HEADS_SHARE * len(kind_of) * len(mine) / len(chosen)))))
-        copies |= zip(mine, rng.choices(heads, [1 / rank for rank in range(1, len(heads) + 1)], k=len(mine)), strict=True) if mine else {}
+        if originals := sorted({row for row in able if kind_of[row] == kind}.difference(mine)):
+            few = max(1, round(_HEADS_SHARE * len(kind_of) * len(mine) / len(chosen)))
+            heads = rng.sample(originals, min(len(originals), few))
+            copies |= zip(mine, rng.choices(heads, [1 / rank for rank in range(1, len(heads) + 1)], k=len(mine)), strict=True)
     return copies
 
 

@@ -31,6 +31,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curate.digest import UInt64s, digest_of, h, hex_of
+from curate.errors import CeterisError
 from pipelines.demo.text import defects
 from pipelines.demo.text.documents import Document, documents
 from pipelines.demo.text.evaluation_set import Leakable, asked, leakable
@@ -39,10 +40,8 @@ _BLANK = (None, "", "  \n")
 _OWN = Document("", "", "ceteris", "", "Apache-2.0", "", "pipelines/demo/text", "en")
 _COLUMNS = ("text", "id", "dump", "url", "date", "file_path", "source", "license")
 _POOL = pa.schema([(name, pa.string()) for name in _COLUMNS])
-_TRUTH = pa.schema(
-    [("uid", pa.string()), ("good", pa.bool_()), *((name, pa.string()) for name in ("kind", "language", "copy_of", "copy_kind"))]
-)
-_TRUTH = _TRUTH.append(pa.field("leak_of", pa.int64())).append(pa.field("name", pa.string()))
+_SAID = ("kind", "language", "copy_of", "copy_kind", "name")
+_TRUTH = pa.schema([("uid", pa.string()), ("good", pa.bool_()), *((name, pa.string()) for name in _SAID), ("leak_of", pa.int64())])
 
 
 @dataclass
@@ -60,7 +59,7 @@ def make_pool(folder: Path, *, rows: int = 5_000, seed: int = 0, shards: int = 4
     (what the test split asks, to keep out of training), and, aside, `truth/truth.parquet`: per uid its kind, `good`, the copied row's uid,
     `leak_of` (row number in the evaluation Parquet) and the name of the document it was made of.
 
-    Equal arguments give equal rows everywhere.
+    Equal arguments give equal rows everywhere. Raises CeterisError for more rows than the snapshot has documents for, about 7,000.
     """
     kinds = defects.kinds(rows, random.Random(f"text kinds {seed}"))
     copies = defects.copied(kinds, random.Random(f"text copies {seed}"))
@@ -83,8 +82,8 @@ def make_pool(folder: Path, *, rows: int = 5_000, seed: int = 0, shards: int = 4
         "language": [row.language for row in made],
         "copy_of": [uids[copies[row]] if row in copies else None for row in range(rows)],
         "copy_kind": how,
-        "leak_of": [row.leak_of for row in made],
         "name": [row.origin.name or None for row in made],
+        "leak_of": [row.leak_of for row in made],
     }
     _write(pa.table(truth, schema=_TRUTH), folder / "truth" / "truth.parquet")
 
@@ -98,6 +97,10 @@ def fingerprint(folder: Path) -> str:
 def _made(kinds: Sequence[str], copies: dict[int, int], rng: random.Random) -> list[_Row]:
     """Every row; copies as what they are copied from."""
     every, items = documents("pool"), leakable()
+    needed = sum(_DOCUMENTS.get(kind, 0) for row, kind in enumerate(kinds) if row not in copies)
+    if needed > len(every) or kinds.count("leaked") > len(items):
+        what = f"a pool of {len(kinds)} rows needs {needed} documents, and the snapshot has {len(every)}"
+        raise CeterisError(what, where="pipelines.demo.text.make_pool", fix="ask for fewer rows")
     unused = iter(rng.sample(every, len(every)))
     leaks = iter(rng.sample(items, len(items)))
     made = {row: _row(kind, unused, leaks, rng) for row, kind in enumerate(kinds) if row not in copies}
@@ -120,6 +123,7 @@ def _row(kind: str, unused: Iterator[Document], leaks: Iterator[Leakable], rng: 
     return _Row(_CHANGES[kind](one.text, rng), one, "en")
 
 
+_DOCUMENTS = {"clean": 1, "shuffled": 1, "scanned": 1, "spliced": 2}
 _CHANGES: dict[str, Callable[[str, random.Random], str]] = {
     "clean": lambda text, _: text,
     "shuffled": defects.shuffled,
