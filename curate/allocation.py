@@ -10,9 +10,9 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 _SET_BY_USER = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")
 
 
-def keep() -> bool:
-    """Say so to glibc, unless the environment says something else; False where nothing was said."""
+def keep(mapped: int = MAPPED) -> bool:
+    """Say so to glibc, unless the environment says something else; False where nothing was said. `mapped`: 32 MB at most."""
     if not sys.platform.startswith("linux") or any(name in os.environ for name in _SET_BY_USER):
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
-    return mallopt is not None and mallopt(_TRIM_THRESHOLD, KEPT) == 1 and mallopt(_MMAP_THRESHOLD, MAPPED) == 1
+    return mallopt is not None and mallopt(_TRIM_THRESHOLD, KEPT) == 1 and mallopt(_MMAP_THRESHOLD, mapped) == 1

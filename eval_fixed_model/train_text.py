@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from curate.allocation import keep as keep_memory
 from curate.digest import digest_of, hex_of
 from curate.errors import CeterisError
 from eval_fixed_model.checkpoint import Keep
@@ -21,6 +22,9 @@ from eval_fixed_model.place import Place
 from eval_fixed_model.scale import TextScale
 from eval_fixed_model.steps import HERE, fit
 from eval_fixed_model.tokens import tokenizer_of
+
+GRADIENT = 32 << 20
+"""Bytes of an array whose memory is kept from step to step: else the system clears a table's gradient each time, a fifth of a tiny step."""
 
 
 def train(
@@ -43,6 +47,7 @@ def train(
     if rows.scale_digest != scale.digest:
         raise CeterisError(f"the documents were made for another scale than {scale.name}", fix="materialise them again for this scale")
     began = time.perf_counter()
+    keep_memory(GRADIENT)
     feed = Sequences(scale, rows, members, seed)
     network = build(scale, seed)
     told = fit(scale, network, feed, next_token(scale.optimiser.z_loss), seed, place=place, keep=keep, visits=visits, progress=progress)
