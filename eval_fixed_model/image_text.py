@@ -4,7 +4,7 @@ import polars as pl
 
 from eval_fixed_model.leaks import leaked_pairs
 from eval_fixed_model.loops import Split
-from eval_fixed_model.models import build
+from eval_fixed_model.models.judges import build
 from eval_fixed_model.records import Classification
 from eval_fixed_model.rows import Rows, materialise
 from eval_fixed_model.scale import ImageTextScale

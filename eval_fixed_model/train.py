@@ -16,7 +16,7 @@ from eval_fixed_model.augmentation import augmented
 from eval_fixed_model.checkpoint import Keep
 from eval_fixed_model.gang import Gang
 from eval_fixed_model.gradients import Batch, Objective
-from eval_fixed_model.models import build
+from eval_fixed_model.models.judges import build
 from eval_fixed_model.order import batches, repeats
 from eval_fixed_model.place import Place
 from eval_fixed_model.rows import Rows

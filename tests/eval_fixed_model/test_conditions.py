@@ -56,6 +56,13 @@ def test_the_code_is_what_the_loop_reaches(held: dict) -> None:
     assert held["determinism"] == {"threads": 1, "deterministic algorithms": True}
 
 
+def test_one_modalitys_code_is_no_condition_of_the_other() -> None:
+    image, text = (code(MODULES[modality]) for modality in ("image-text", "text"))
+    own = {"train", "rows", "models.judges", "models.tiny_conv_bag", "train_text", "documents", "packing", "models.decoders"}
+    assert {name.removeprefix("eval_fixed_model.") for name in set(image) & set(text)}.isdisjoint(own)
+    assert own <= {name.removeprefix("eval_fixed_model.") for name in set(image) | set(text)}
+
+
 def test_a_changed_line_changes_the_digest_of_its_file_alone(tmp_path: Path) -> None:
     room = tmp_path / "room"
     (room / "deep").mkdir(parents=True)

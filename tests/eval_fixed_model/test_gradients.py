@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from curate.errors import CeterisError
 from eval_fixed_model.gang import Gang
 from eval_fixed_model.gradients import Objective, refuse_to_split
-from eval_fixed_model.models import build
+from eval_fixed_model.models.judges import build
 from eval_fixed_model.scale import load_scale
 from eval_fixed_model.train import contrastive
 from tests.eval_fixed_model.trainings import Documents, decoder, gradients, next_token, pairs, tiny_vit

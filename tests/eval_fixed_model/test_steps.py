@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from eval_fixed_model.models import build
+from eval_fixed_model.models.judges import build
 from eval_fixed_model.records import Schedule
 from eval_fixed_model.scale import load_scale
 from eval_fixed_model.steps import learning_rate, one_deterministic_thread, optimiser_of

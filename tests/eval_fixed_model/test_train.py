@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from curate.errors import CeterisError
-from eval_fixed_model.models import build
+from eval_fixed_model.models.judges import build
 from eval_fixed_model.rows import Rows
 from eval_fixed_model.scale import load_scale
 from eval_fixed_model.steps import weights_digest

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from curate.errors import CeterisError
-from eval_fixed_model.models import build
+from eval_fixed_model.models.judges import build
 from eval_fixed_model.records import OpenClip
 from eval_fixed_model.rows import materialise, pixels, tokenise
 from eval_fixed_model.scale import ImageTextScale, load_scale

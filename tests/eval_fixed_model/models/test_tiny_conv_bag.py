@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from eval_fixed_model.models import build
+from eval_fixed_model.models.judges import build
 from eval_fixed_model.models.tiny_conv_bag import TinyConvBag
 from eval_fixed_model.scale import load_scale
 

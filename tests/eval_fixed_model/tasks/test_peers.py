@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from eval_fixed_model.models import build
+from eval_fixed_model.models.judges import build
 from eval_fixed_model.models.open_clip import OpenClipJudge
 from eval_fixed_model.rows import tokenise
 from eval_fixed_model.scale import ImageTextScale
