@@ -20,7 +20,7 @@ from scipy import stats
 from scipy.special import expit, log_expit
 
 from curate.errors import CeterisError
-from eval_fixed_model.statistics import CONFIDENCE, Draw
+from eval_fixed_model.statistics.records import CONFIDENCE, Draw
 
 Floats = npt.NDArray[np.float64]
 

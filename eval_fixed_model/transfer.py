@@ -18,9 +18,8 @@ import numpy.typing as npt
 from scipy import stats
 
 from curate.errors import CeterisError
-from eval_fixed_model.statistics import CONFIDENCE
+from eval_fixed_model.statistics.records import CONFIDENCE, Better
 
-Better = Literal["higher", "lower"]
 Transfers = Literal["transfers", "misleads", "cannot tell"]
 Scores = Mapping[str, Mapping[int, float]]
 Floats = npt.NDArray[np.float64]
@@ -155,7 +154,10 @@ def _correlation(
     if accuracy is not None and accuracy.value in (0.0, 1.0) and accuracy.low is not None and accuracy.high is not None:
         return Estimate(value, 2 * accuracy.low - 1, 2 * accuracy.high - 1)
     many = (_kendalls if which == "kendall" else _spearmans)(x[draws], y[draws])
-    return Estimate(value, *_percentiles(many[np.isfinite(many)]))
+    low, high = _percentiles(many[np.isfinite(many)])
+    if low == high:  # unanimous but for ties
+        low, high = (2 * end - 1 for end in _wilson((1 + value) / 2, len(x) / 2))
+    return Estimate(value, low, high)
 
 
 def _spearmans(x: Floats, y: Floats) -> Floats:

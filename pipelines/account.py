@@ -4,17 +4,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from curate.digest import digest_of, short
 from curate.record import Run
 from eval_fixed_model.cost import cost_of
 from eval_fixed_model.score import SeedScore
-from eval_fixed_model.statistics import LEAST_DF, Contrast
+from eval_fixed_model.statistics import Contrast, TaskSignal, signal_to_noise
+from eval_fixed_model.statistics.records import LEAST_DF
 from pipelines.evaluations import Evaluation, entries
 from pipelines.verdicts import Judged
-
-NO_SIGNAL_ABOVE = 0.05
 
 
 def account(judged: Judged) -> str:
@@ -61,7 +59,9 @@ def limits(judged: Judged) -> Iterator[str]:
     if any(arm.kind == "trusted" for arm in done.arms.values()):
         yield "`trusted only` was trained on the rows that a filter learned from: it shows how much of a gain is theirs."
     looks = _looks(done)
-    if looks > 1:
+    if family.rests_on_bank:
+        yield "Own runs were too few to tell their noise: it is taken from runs of other pools at this scale, and may be another here."
+    if looks > 1 and family.look is None:
         yield (
             f"The scores were looked at {looks} times with a growing number of seeds, without a schedule fixed beforehand in this verdict: "
             "stopping when an answer pleases makes false answers more frequent than stated."
@@ -147,59 +147,54 @@ def _statistics(judged: Judged) -> Iterator[str]:
     for kind, spread in family.spreads.items():
         test = "not tested: too few runs" if spread.p is None else f"Brown-Forsythe p {spread.p:.3f}"
         used = "pooled over these arms" if spread.pooled else "unequal, so each arm keeps its own"
-        yield f"- Run s.d. of {kind} arms: {spread.sd:.{places}f} on {spread.df} degrees of freedom, {used} ({test}).\n"
+        bank = spread.bank
+        lent = "own runs alone"
+        if bank is not None:
+            lent = f"{'with' if bank.used else 'not needing'} a bank of {bank.runs} runs on {bank.pools} pools, s.d. {bank.sd:.{places}f}"
+        yield f"- Run s.d. of {kind} arms: {spread.sd:.{places}f} on {spread.df:g} degrees of freedom, {used} ({test}); {lent}.\n"
+    if family.look is not None:
+        look = family.look
+        yield f"- Look {look.number} of {len(look.schedule)} fixed beforehand, at {', '.join(map(str, look.schedule))} seeds: "
+        yield f"{look.spent:.2%} of the 5% is spent by now, and intervals hold for all looks together.\n"
     correlation = family.seed_correlation
     yield f"- Correlation of arms at equal seeds: {'unknown' if correlation is None else f'{correlation:.2f}'}; the analysis is "
     yield f"{done.scale.analysis}.\n- Kept as {judged.file}.\n"
 
 
 def _tasks(done: Evaluation, shown: Sequence[str], scores: Mapping[str, Sequence[SeedScore]]) -> list[str]:
-    rows, silent = [], []
+    rows = []
+    found = _signals(done, scores)
     for task, record in done.scale.tasks.items():
-        runs = [[score.tasks[task].value for score in of_arm] for of_arm in scores.values()]
-        ratio, p = signal(runs)
-        counts = "headline" if task in done.scale.headline.tasks else ""
         places = 3 if record.kind == "likelihood" else 1
-        first = scores[shown[0]][0].tasks[task] if shown else None
-        chance = None if first is None else done.scale.chance(task, first.items)
+        items, chance = _asked(done, scores, task)
         means = [
             f"{np.mean([s.tasks[task].value for s in scores[name]]):.{places}f} ({np.mean([s.tasks[task].nats for s in scores[name]]):.2f})"
             for name in shown
         ]
-        if p is None or p > NO_SIGNAL_ABOVE:
-            silent.append(task)
-        told = [
-            "" if ratio is None else f"{ratio:.1f}",
-            "" if chance is None else f"{chance:.1f}",
-            "" if first is None else str(first.items),
-        ]
-        rows.append([task, counts, *told, *means])
-    columns = ["task", "", "signal to noise", "guess", "items", *[f"{name} (nats)" for name in shown]]
+        ratio = found[task].ratio
+        told = ["" if ratio is None else f"{ratio:.1f}", found[task].missing or "", "" if chance is None else f"{chance:.1f}", f"{items:,}"]
+        rows.append([task, "yes" if task in done.scale.headline.tasks else "", *told, *means])
+    columns = ["task", "headline", "signal to noise", "without signal", "guess", "items", *[f"{name} (nats)" for name in shown]]
     said = (
-        "Values are means over seeds, and in brackets the mean log-probability of what is right. Signal to noise is the span of the arms' "
-        "means over the s.d. of runs, over all arms evaluated.\n"
+        "Values are means over seeds, and in brackets the mean log-probability of what is right. Signal to noise is the s.d. of arms' true "
+        "means over that of one run, over all arms evaluated; a task without signal orders subsets by chance.\n"
     )
-    without = (
-        f"\nTasks without signal, whose arms differ no more than their runs do (F test, p above {NO_SIGNAL_ABOVE:g}), so that they decide "
-        f"nothing: {', '.join(silent)}.\n"
-        if silent
-        else "\nEvery task tells some arms apart.\n"
-    )
-    return [_table(columns, rows), "\n", said, without]
+    return [_table(columns, rows), "\n", said]
 
 
-def signal(runs: Sequence[Sequence[float]]) -> tuple[float | None, float | None]:
-    """Of a task's runs by arm: the span of the arms' means over the runs' pooled s.d., and the p of equal means (one-way analysis of
-    variance). None where there are not two arms with two runs, or no noise."""
-    several = [np.array(one) for one in runs if len(one) > 1]
-    if len(several) < 2:
-        return None, None
-    df = sum(len(one) - 1 for one in several)
-    variance = sum(float(((one - one.mean()) ** 2).sum()) for one in several) / df
-    if variance <= 0:
-        return None, None
-    means = [float(one.mean()) for one in several]
-    return (max(means) - min(means)) / variance**0.5, float(stats.f_oneway(*several).pvalue)
+def _signals(done: Evaluation, scores: Mapping[str, Sequence[SeedScore]]) -> dict[str, TaskSignal]:
+    values = {
+        task: {name: {score.seed: score.tasks[task].value for score in of_arm} for name, of_arm in scores.items()}
+        for task in done.scale.tasks
+    }
+    chances = {task: _asked(done, scores, task)[1] for task in values}
+    return signal_to_noise(values, {task: chance for task, chance in chances.items() if chance is not None})
+
+
+def _asked(done: Evaluation, scores: Mapping[str, Sequence[SeedScore]], task: str) -> tuple[int, float | None]:
+    """Items of a task, and the points that a guess makes."""
+    items = next(iter(scores.values()))[0].tasks[task].items
+    return items, done.scale.chance(task, items)
 
 
 def _leaks(judged: Judged) -> list[str]:

@@ -14,7 +14,8 @@ from eval_fixed_model.conditions import differences
 from eval_fixed_model.loops import MODULES
 from eval_fixed_model.scale import Scale
 from eval_fixed_model.sources import code
-from eval_fixed_model.statistics import CONFIDENCE, Answer, Draw, Verdict, verdict
+from eval_fixed_model.statistics import Answer, Draw, Verdict, verdict
+from eval_fixed_model.statistics.records import CONFIDENCE
 from pipelines.verified import Refused, Verified, VerifiedArm, verified
 
 SCORING = "eval_fixed_model.score"
@@ -149,9 +150,9 @@ def _lines(
     for pool in sorted({arm.pool for arm, *_ in arms}):
         here = {arm.id: arm for arm, *_ in arms if arm.pool == pool}
         pairs = sorted((a, b) for of, a, b in contrasts if of == pool and a != b and {a, b} <= here.keys())
-        scores = {name: {seed: sign * score.headline for seed, score in arm.scores.items()} for name, arm in here.items()}
+        scores = {name: {seed: score.headline for seed, score in arm.scores.items()} for name, arm in here.items()}
         kinds: dict[str, Draw] = {name: "random" if arm.kind == "random" else "fixed" for name, arm in here.items()}
-        judged = verdict(scores, kinds, pairs, scale.headline.delta)
+        judged = verdict(scores, kinds, pairs, scale.headline.delta, better=scale.headline.better, analysis=scale.analysis, plan=False)
         answers = {(one.candidate, here[one.control].kind): one.answer for one in judged.contrasts}
         for arm, runs, where in arms:
             if arm.pool != pool:
@@ -182,7 +183,10 @@ def _lines(
 
 
 def _half(judged: Verdict, arm: str, seeds: int) -> float | None:
-    """By the runs' pooled s.d.; by the arm's own where the verdict found them unequal."""
+    """By the runs' pooled s.d.; by the arm's own where the verdict found them unequal. None where seeds are pairs, and means not
+    its matter."""
+    if judged.analysis == "paired":
+        return None
     runs = judged.arms[arm]
     spread = judged.spreads[runs.kind]
     sd, df = (spread.sd, spread.df) if spread.pooled else (runs.sd or 0.0, seeds - 1)

@@ -11,6 +11,7 @@ from curate.store import Store
 from eval_fixed_model.statistics import Draw, verdict
 from eval_fixed_model.transfer import Transfer, transfer
 from pipelines.evaluations import Evaluation, entries
+from pipelines.standings import trained_on
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def _scores(evaluations: list[Evaluation]) -> dict[str, Scored]:
         for name, arm in one.arms.items():
             told = name if arm.kind in ("pool", "random") else f"{one.run.removeprefix('runs/')}/{name}"
             seeds = {seed: one.score(name, seed).headline for seed in arm.scores}
-            found[told] = (arm.id, {**found[told][1], **seeds} if told in found else seeds)
+            found[told] = (trained_on(arm), {**found[told][1], **seeds} if told in found else seeds)
     return found
 
 
@@ -92,5 +93,6 @@ def _settled(scores: dict[str, dict[int, float]], evaluations: list[Evaluation])
     """The pairs that the larger scale tells apart, by intervals that hold for all pairs of these subsets at once."""
     kinds: dict[str, Draw] = {name: "random" if name.startswith("random ") else "fixed" for name in scores}
     pairs = list(itertools.combinations(sorted(scores), 2))
-    judged = verdict(scores, kinds, pairs, evaluations[-1].scale.headline.delta)
+    scale = evaluations[-1].scale
+    judged = verdict(scores, kinds, pairs, scale.headline.delta, better=scale.headline.better, analysis=scale.analysis, plan=False)
     return [(one.candidate, one.control) for one in judged.contrasts if one.answer in ("better", "worse")]

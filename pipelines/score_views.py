@@ -62,7 +62,7 @@ def effects(found: StageEffects) -> None:
                 f"{one.contrast.difference:+.{places}f}",
                 _span(one.contrast.low, one.contrast.high, f"+.{places}f"),
             ]
-        cost = [f"{one.seconds:,.2f}", f"{one.alone:,.2f}"]
+        cost = [f"{one.seconds:,.3g}", f"{one.alone:,.3g}"]
         rows.append([one.stage, one.rule, f"{one.rows:,}", f"{one.rows_without:,}", *told, *cost])
     way = "" if headline.better == "higher" else ", lower is better"
     columns = ["stage", "rule", "rows", "without it", "with it", "adds", "95% simultaneous", "seconds", "its alone"]
@@ -79,7 +79,7 @@ def costs(done: Evaluation, found: Mapping[str, ArmCost]) -> None:
             name,
             f"{one.flops:.3g}",
             f"{one.seconds:,.1f}",
-            "" if one.curation is None else f"{one.curation:,.2f}",
+            "" if one.curation is None else f"{one.curation:,.3g}",
             "" if one.gain is None else f"{one.gain:+.3g}",
             "" if one.gain_per_hour is None else f"{one.gain_per_hour:+,.3g}",
         ]

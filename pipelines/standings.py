@@ -88,7 +88,7 @@ def _arms(mine: Evaluation, everything: bool) -> tuple[dict[str, Entered], dict[
     for one in [mine, *reversed(others)]:
         for name, arm in one.arms.items():
             told = name if one.run == mine.run or arm.kind in ("pool", "random") else f"{one.run.removeprefix('runs/')}/{name}"
-            known = names.setdefault(arm.id, told)
+            known = names.setdefault(trained_on(arm), told)
             if known not in found:
                 found[known] = arm
                 same[known] = []
@@ -98,6 +98,11 @@ def _arms(mine: Evaluation, everything: bool) -> tuple[dict[str, Entered], dict[
             if told not in (known, *same[known]):
                 same[known].append(told)
     return found, same
+
+
+def trained_on(arm: Entered) -> str:
+    """The digest of the rows of its first seed: equal for all names of one training, such as a random draw of the whole pool."""
+    return arm.scores[min(arm.scores)].split("/")[-2]
 
 
 def _answers(mine: Evaluation, key: str, leaked: list[int]) -> pl.DataFrame:

@@ -54,6 +54,14 @@ def test_equal_means_are_half_an_agreement() -> None:
     assert found.accuracy.value == pytest.approx(14.5 / 15)
 
 
+def test_a_tie_in_a_ranking_that_is_unanimous_otherwise_proves_no_certainty() -> None:
+    found = transfer(_scores([1, 1, 2, 3, 4]), _scores([1, 1.5, 2, 3, 4]), [])
+    for one in (found.kendall, found.spearman):
+        assert one.low is not None
+        assert one.high is not None
+        assert one.low < 0.9 < one.high <= 1
+
+
 def test_few_subsets_never_conclude() -> None:
     four = transfer(_scores(ORDER[:4]), _scores(ORDER[:4]), [])
     assert four.accuracy.value == 1

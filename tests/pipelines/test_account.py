@@ -1,9 +1,10 @@
 import re
-from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
-from pipelines.account import account, limits, signal
+from eval_fixed_model.statistics import BankUse, LookTaken, signal_to_noise
+from pipelines.account import account, limits
 from pipelines.evaluations import Evaluation
 from pipelines.verdicts import Judged, compare
 
@@ -34,7 +35,7 @@ def test_conditions_seeds_family_repeats_and_noise_are_said(judged_pair: Judged,
         f"{len(judged_pair.family.contrasts)} contrasts of {len(judged_pair.family.arms)} arms",
         "| 0, 1 ",
         f"{judged_pair.family.critical:.3f} standard errors",
-        f"{judged_pair.family.spreads['fixed'].sd:.2f} on {judged_pair.family.spreads['fixed'].df} degrees of freedom",
+        f"{judged_pair.family.spreads['fixed'].sd:.2f} on {judged_pair.family.spreads['fixed'].df:g} degrees of freedom",
         judged_pair.file,
     ):
         assert said in text, said
@@ -60,21 +61,26 @@ def test_limits_name_what_these_scores_cannot_show(judged_pair: Judged) -> None:
     assert f"long and random {judged_pair.evaluation.arms['long'].rows} are not of one size" not in said
 
 
-@pytest.mark.parametrize(
-    ("runs", "ratio", "below"),
-    [([[1, 2], [11, 12], [21, 22]], 20 / 0.5**0.5, 0.05), ([[1, 5], [2, 4], [3, 3.5]], None, None), ([[1], [2]], None, None)],
-)
-def test_signal_is_the_span_of_arms_over_the_noise_of_runs(
-    runs: Sequence[Sequence[float]], ratio: float | None, below: float | None
-) -> None:
-    found, p = signal(runs)
-    if ratio is not None:
-        assert found == pytest.approx(ratio)
-        assert p is not None
-        assert below is not None
-        assert p < below
-    elif len(runs[0]) > 1:
-        assert p is not None
-        assert p > 0.05
-    else:
-        assert (found, p) == (None, None)
+def test_tasks_carry_the_signal_that_the_statistics_find(judged_pair: Judged, scored: Evaluation) -> None:
+    section = account(judged_pair).split("## Tasks")[1].split("##")[0]
+    values = {
+        task: {name: {seed: scored.score(name, seed).tasks[task].value for seed in arm.scores} for name, arm in scored.arms.items()}
+        for task in scored.scale.tasks
+    }
+    for task, found in signal_to_noise(values).items():
+        (line,) = [line for line in section.splitlines() if line.startswith(f"| {task} ")]
+        cells = [cell.strip() for cell in line.split("|")]
+        assert cells[3] == f"{found.ratio:.1f}"
+        assert found.missing is None or cells[4]  # one that is at chance has another reason
+
+
+def test_a_bank_and_looks_are_told_where_the_verdict_rests_on_them(judged_pair: Judged) -> None:
+    plain = judged_pair.family
+    bank = BankUse(0.5, 90.0, 100, 20, None, True)
+    spreads = {kind: replace(spread, bank=bank) for kind, spread in plain.spreads.items()}
+    look = LookTaken((3, 5), 1, 0.01, (3.0, 2.5))
+    text = account(replace(judged_pair, family=replace(plain, spreads=spreads, look=look)))
+    assert "with a bank of 100 runs on 20 pools, s.d. 0.50" in text
+    assert "Own runs were too few to tell their noise" in text
+    assert "Look 1 of 2 fixed beforehand, at 3, 5 seeds: 1.00% of the 5%" in text
+    assert "Own runs were too few" not in account(judged_pair)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -47,3 +49,11 @@ def test_leaked_items_can_be_left_out(scored: Evaluation) -> None:
 
 def test_all_evaluations_of_a_pool_are_the_same_arms_where_there_is_one_run(scored: Evaluation) -> None:
     assert standings(scored, everything=True).ratings == standings(scored).ratings
+
+
+def test_a_random_draw_of_everything_is_the_whole_pool(scored: Evaluation) -> None:
+    whole = scored.arms["whole pool"]
+    arms = {**scored.arms, "random all": replace(whole, name="random all", id="0", kind="random")}
+    found = standings(replace(scored, arms=arms))
+    assert "random all" not in {one.arm for one in found.ratings}
+    assert found.same == {"whole pool": ("random all",)}
