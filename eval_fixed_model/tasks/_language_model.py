@@ -14,6 +14,7 @@ from curate.errors import CeterisError
 
 SEPARATOR = 256
 _FLOATS, _PLACES = 1 << 25, 1 << 13  # of one call: logits (128 MB) and tokens, as many as caches of processors like
+_SHARED = 32  # tokens of a prompt that are worth a call of their own
 _NONE = np.empty(0, np.float32)
 
 
@@ -135,7 +136,18 @@ class LanguageModel:
         Spaces at the prompt's end belong to the continuation. Both are made tokens together, and those beyond the prompt's own count are
         the continuation's. An empty prompt is `prefix`. What is too long loses its beginning (lm-evaluation-harness, `TemplateLM`).
         """
-        return self._scored([self._joined(prompt, continuation) for prompt, continuation in pairs])
+        joined = [self._joined(prompt, continuation) for prompt, continuation in pairs]
+        together: dict[tuple[int, ...], list[int]] = {}
+        for place, (tokens, begin) in enumerate(joined):
+            if self.cached and begin >= _SHARED and len(tokens) - begin > 1 and len(tokens) <= self.context:
+                together.setdefault(tuple(tokens[:begin]), []).append(place)
+        found: dict[int, Scored] = {}
+        for prompt, places in together.items():
+            if len(places) > 1:
+                found |= zip(places, self._after(prompt, [joined[place][0][len(prompt) :] for place in places]), strict=True)
+        others = [place for place in range(len(joined)) if place not in found]
+        found |= zip(others, self._scored([joined[place] for place in others]), strict=True)
+        return [found[place] for place in range(len(joined))]
 
     def greedy(self, prompt: str, most: int, stops: Sequence[str]) -> Greedy:
         """The likeliest token after the prompt, and again, until the text holds a stop (cut off there), an end token, or `most` tokens.
@@ -184,6 +196,21 @@ class LanguageModel:
         new = tokens if kept is None else tokens[-1:]
         out = self.network(input_ids=torch.tensor([new], device=self.device), past_key_values=kept, use_cache=True)
         return out.logits[0, -1].float(), out.past_key_values
+
+    @torch.inference_mode()
+    def _after(self, prompt: Sequence[int], endings: list[list[int]]) -> list[Scored]:
+        """How likely each ending is after the prompt, which is read once."""
+        first = self.network(input_ids=torch.tensor([prompt], device=self.device), use_cache=True, logits_to_keep=1)
+        first.past_key_values.batch_repeat_interleave(len(endings))
+        following = torch.full((len(endings), max(map(len, endings))), self.tokenizer.prefix)
+        for row, ending in enumerate(endings):
+            following[row, : len(ending)] = torch.tensor(ending)
+        following = following.to(self.device)
+        rest = self.network(input_ids=following[:, :-1], past_key_values=first.past_key_values, use_cache=True)
+        logits = torch.cat([first.logits.expand(len(endings), -1, -1), rest.logits], 1).float()
+        nats = torch.log_softmax(logits, -1).gather(2, following[..., None])[..., 0].cpu().numpy()
+        greedy = (logits.argmax(-1) == following).cpu().numpy()
+        return [Scored(nats[row, : len(one)], bool(greedy[row, : len(one)].all())) for row, one in enumerate(endings)]
 
     @torch.inference_mode()
     def _scored(self, asked: Sequence[tuple[list[int], int]]) -> list[Scored]:

@@ -99,6 +99,17 @@ def test_kept_keys_and_values_change_no_answer(llama_folder) -> None:
     assert one.nats == pytest.approx(other.nats, abs=1e-3)
 
 
+def test_endings_of_one_prompt_are_as_likely_together_as_alone(llama_folder) -> None:
+    model = from_folder(llama_folder())
+    long, longest = "the dog sat on it " * 5, "the dog sat on it " * 12
+    assert len(model.tokenizer.encode(long)) + 8 < model.context < len(model.tokenizer.encode(longest))
+    pairs = [(prompt, ending) for ending in (" and", " a hat", " Größe of hats", " dogs") for prompt in (long, "the", longest, "x " + long)]
+    for pair, together in zip(pairs, model.continuations(pairs), strict=True):
+        alone = model.continuations([pair])[0]
+        assert together.nats.tolist() == pytest.approx(alone.nats.tolist(), abs=1e-4)
+        assert together.greedy == alone.greedy
+
+
 def test_a_tokenizers_own_opening_stands_before_prompts_not_in_texts(llama_folder) -> None:
     model, plain = from_folder(llama_folder(opening=True)), from_folder(llama_folder())
     assert model.tokenizer.opening == (0,)
