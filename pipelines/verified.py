@@ -83,13 +83,17 @@ def verified(place: Path) -> list[Verified]:
 
 
 def _found(place: Path) -> tuple[Path | None, list[Path]]:
-    """The store, where it is one, and its folders of conditions."""
+    """The store, where it is one, and its folders of conditions, also those that lack the conditions."""
     for root in (place, place / STORE):
         if (root / "FORMAT").is_file():
-            return root, sorted(file.parent for file in root.glob("scores/*/conditions.json"))
-    if (place / "conditions.json").is_file():
+            return root, _folders(root / "scores")
+    if (place / "conditions.json").is_file() or (place / "entries").is_dir():
         return None, [place]
-    return None, sorted(file.parent for pattern in ("*/conditions.json", "scores/*/conditions.json") for file in place.glob(pattern))
+    return None, _folders(place / "scores") or _folders(place)
+
+
+def _folders(scores: Path) -> list[Path]:
+    return sorted({file.parent for name in ("conditions.json", "entries") for file in scores.glob(f"*/{name}")})
 
 
 class _Unfit(CeterisError):
@@ -139,6 +143,9 @@ class _Folder:
             entries = sorted((self.folder / "entries").glob("*.json"))
             if not entries:
                 raise _Unfit("it has no entries: nothing says what was trained")
+            listed: set[str] = set()
+            for key in sorted(self._known() - {f"scores/{self.folder.name}/entries/{file.name}" for file in entries}):
+                self._refuse(self.folder / "entries" / Path(key).name, "", _Unfit("the store's chain of heads knows it, and it is gone"))
             for file in entries:
                 try:
                     entry = self._entry(file)
@@ -146,13 +153,25 @@ class _Folder:
                 except CeterisError as error:
                     self._refuse(file, "", error)
                     continue
+                listed |= {key for arm in entry["arms"].values() for key in arm["scores"].values()}
                 found = self._arms(entry, file, scale)
                 arms |= {f"{entry['run']}/{arm.name}/{file.name}": arm for arm in found}
                 ids = {name: arm["id"] for name, arm in entry["arms"].items()}
                 contrasts |= {(entry["pool"], ids[a], ids[b]) for a, b in entry["contrasts"]}
+            if not any(one.arm == "" for one in self.refused):
+                for file in sorted(self.folder.glob("*/seed-*/train.json")):
+                    if "/".join(("scores", *file.parts[-4:-1])) not in listed:
+                        self._refuse(
+                            file.parent, "", _Unfit("no entry lists it: its evaluation was not finished, or the score is from elsewhere")
+                        )
         except CeterisError as error:
             self._refuse(self.folder, "", error)
         return Verified(held, self.folder.name, scale, tuple(arms.values()), frozenset(contrasts), tuple(dict.fromkeys(self.refused)))
+
+    def _known(self) -> set[str]:
+        """The entries under these conditions that the store's chain has heads of."""
+        heads = self.chain.heads if self.chain else frozenset[tuple[str, str]]()
+        return {key for key, _ in heads if key.startswith(f"scores/{self.folder.name}/entries/")}
 
     def _refuse(self, where: Path, arm: str, error: CeterisError) -> None:
         place = error.where if error.where and not isinstance(error, _Unfit) else ""

@@ -153,6 +153,30 @@ def test_an_entry_from_other_conditions_is_foreign(store: Path) -> None:
     assert found.arms  # of the sound entry
 
 
+def test_what_was_taken_away_is_missed(scored: Evaluation, store: Path) -> None:
+    entry = next(store.glob("scores/*/entries/*.json"))
+    sound = entry.read_bytes()
+    other = entry.with_name("000009-0.json")
+    other.write_bytes(sound)
+    entry.unlink()
+    found = _one(store)
+    assert found.arms == ()
+    assert {Path(one.where).name: one.why for one in found.refused}[entry.name] == "the store's chain of heads knows it, and it is gone"
+    other.unlink()
+    entry.write_bytes(sound)
+    held = entry.parent.parent / "conditions.json"
+    held.unlink()
+    assert "conditions.json cannot be read" in _refused_for(_one(store))[""]
+
+
+def test_a_score_that_no_entry_lists_is_named(scored: Evaluation, store: Path) -> None:
+    stray = _score(store, scored, "long").with_name("seed-7")
+    shutil.copytree(_score(store, scored, "long"), stray)
+    (refused,) = _one(store).refused
+    assert refused.where == str(stray)
+    assert "no entry lists it" in refused.why
+
+
 def test_rows_that_are_not_those_of_the_digest_are_found(scored: Evaluation, store: Path) -> None:
     digest = scored.arms["long"].id
     file = next(store.glob(f"rows/*/members/{digest}.npy"))
