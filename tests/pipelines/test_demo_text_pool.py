@@ -16,7 +16,7 @@ from pipelines.demo.text.make_pool import fingerprint, make_pool
 ROWS = 5_000
 ROOT = Path(__file__).parents[2]
 ITEMS = ROOT / "eval_fixed_model" / "tasks" / "tiny_text.parquet"
-FINGERPRINT = "b8580b0e116064148fead654286b76be2806dbe7ce53a996582813b3fc730a1f"
+FINGERPRINT = "6cbfff1a4f9fe86f19324d982a84cc0ee1075b044b5b52ea840f24b1329e70e4"
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from pipelines.demo.text.documents import Document, documents
 
 RATES = {
     "foreign": 0.22, "boilerplate": 0.09, "licence": 0.04, "shuffled": 0.05, "noise": 0.05, "table": 0.06, "spliced": 0.03, "scanned": 0.03,
-    "leaked": 0.01, "blank": 0.004,
+    "leaked": 0.004, "blank": 0.004,
 }  # fmt: skip
 """Share of all rows, copies included; the others are `clean`. No row is of two kinds."""
 COPIES = 0.20
