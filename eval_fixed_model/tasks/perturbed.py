@@ -1,6 +1,7 @@
 """Perturbed items, for robustness: what a picture and a text become. A change follows from the item alone: all judges see the same.
 
-Kinds and strengths lie near the middle severities of ImageNet-C and CIFAR-10-C (Hendrycks & Dietterich 2019, arXiv 1903.12261).
+Kinds of ImageNet-C (Hendrycks & Dietterich 2019, arXiv 1903.12261); noise and JPEG near the middle of its severities and CIFAR-10-C's,
+blur and contrast at the strong end, so that each shows at 32 pixels.
 """
 
 import io
@@ -18,7 +19,7 @@ from eval_fixed_model.scale import ImageTextScale
 NOISE, CONTRAST, QUALITY = 0.08, 0.3, 25
 """Standard deviation of the noise, of levels from 0 to 1; share of the contrast that is left; the JPEG's quality."""
 
-BLUR = 1 / 64
+BLUR = 1 / 32
 """Standard deviation of the blur, as a share of the picture's side."""
 
 

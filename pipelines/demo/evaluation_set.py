@@ -26,6 +26,7 @@ ITEMS = {"single": 1000, "count": 900, "relation": 300, "retrieval": 500}
 _FILE = "tasks/tiny_image_text.parquet"
 _SIDE, _PALETTE = 64, 48
 _DIGITS, _VALIDATION = "handwritten_digits", 360
+_INK, _PAPER, _MARGIN = np.array([40, 60, 200]), np.array([245, 245, 245]), 2
 _COLUMNS = ("task", "split", "kind", "image", "text", "label")
 _SCHEMA = pa.schema([(name, pa.binary() if name == "image" else pa.string()) for name in _COLUMNS])
 
@@ -81,16 +82,21 @@ def _split_items(split: str, rng: random.Random) -> list[dict[str, Any]]:
 
 
 def handwritten(source: Path) -> list[dict[str, Any]]:
-    """Items of lines of 64 numbers from 0 to 16 (8 x 8 pixels, 16 is ink) and a digit, as grey PNGs of 8 px, light on dark.
+    """Items of lines of 64 numbers from 0 to 16 (8 x 8 pixels, 16 is ink) and a digit, as PNGs of 12 px: blue ink on paper, with a margin.
 
-    The first 360 lines are the validation split: neighbours tend to be of one writer, so a random split would have every writer in both.
+    So drawn, judges trained on the demo's good pairs are right more often than by chance; chosen on the validation split, the first 360
+    lines. Neighbours tend to be of one writer, so a random split would have every writer in both.
     """
     lines = np.loadtxt(source, delimiter=",", dtype=np.int64)
-    pictures = np.rint(lines[:, :64].reshape(-1, 8, 8) * 255 / 16).astype(np.uint8)
-    return [
-        _item(_DIGITS, SPLITS[i >= _VALIDATION], _encoded(Image.fromarray(picture)), label=f"digit {digit}")
-        for i, (picture, digit) in enumerate(zip(pictures, lines[:, 64].tolist(), strict=True))
-    ]
+    shares = np.arange(17)[:, None] / 16
+    colours = np.rint(shares * _INK + (1 - shares) * _PAPER).astype(np.uint8)
+    counts = np.pad(lines[:, :64].reshape(-1, 8, 8), ((0, 0), (_MARGIN, _MARGIN), (_MARGIN, _MARGIN))).astype(np.uint8)
+    items = []
+    for i, (picture, digit) in enumerate(zip(counts, lines[:, 64].tolist(), strict=True)):
+        image = Image.fromarray(picture).convert("P")
+        image.putpalette(colours.tobytes())
+        items.append(_item(_DIGITS, SPLITS[i >= _VALIDATION], _encoded(image), label=f"digit {digit}"))
+    return items
 
 
 def _committed_digits() -> list[dict[str, Any]]:

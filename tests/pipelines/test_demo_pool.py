@@ -246,11 +246,13 @@ def test_handwritten_digits_are_those_of_uci(tmp_path: Path) -> None:
     items = pl.read_parquet(EVALUATION).filter(task="handwritten_digits")
     counts = items["label"].value_counts().sort("label")["count"].to_list()
     assert counts == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180], "as its description counts them"
-    # The first line of the file, a 0; levels are sixteenths.
-    first = np.asarray(Image.open(io.BytesIO(items["image"][0]))).astype(float)
-    ink = [0, 0, 5, 13, 9, 1, 0, 0], [0, 0, 13, 15, 10, 15, 5, 0]
-    assert np.rint(first[:2] * 16 / 255).tolist() == [*map(list, ink)]
-    pixels = [np.rint(np.asarray(Image.open(io.BytesIO(image))).astype(float) * 16 / 255).astype(int).ravel() for image in items["image"]]
+    # Red falls from 245 (paper) to 40 (ink) in sixteen steps.
+    red = np.stack([np.asarray(Image.open(io.BytesIO(image)).convert("RGB"))[..., 0] for image in items["image"]]).astype(float)
+    ink = np.rint((245 - red) * 16 / 205).astype(int)
+    assert ink.shape[1:] == (12, 12)
+    assert ink[:, [0, 1, 10, 11]].max() == ink[:, :, [0, 1, 10, 11]].max() == 0, "a margin of two pixels"
+    assert ink[0, 2:4, 2:10].tolist() == [[0, 0, 5, 13, 9, 1, 0, 0], [0, 0, 13, 15, 10, 15, 5, 0]], "the first line of its file, a 0"
+    pixels = ink[:, 2:10, 2:10].reshape(-1, 64)
     lines = [",".join(map(str, [*row, int(label[-1])])) for row, label in zip(pixels, items["label"], strict=True)]
     (tmp_path / "optdigits.tes").write_text("\n".join(lines))
     assert pl.DataFrame(handwritten(tmp_path / "optdigits.tes"), schema=items.schema).equals(items)
