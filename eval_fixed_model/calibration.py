@@ -47,7 +47,7 @@ class Source(Protocol):
     """Where the noise of runs comes from."""
 
     def sds(self, analysis: Analysis) -> dict[Draw, float]:
-        """The true residual s.d. of each kind, as the analysis takes it."""
+        """The true s.d. of each kind's runs; paired, without what all arms of a seed share."""
 
     def noise(self, shape: Shape, analysis: Analysis, random: np.random.Generator) -> Noise:
         """One family's noise per arm, (seeds,); true means are 0."""
@@ -69,6 +69,10 @@ class Runs:
         found: dict[Draw, float] = {kind: spreads[kind].sd for kind in get_args(Draw) if kind in spreads and spreads[kind].df}
         if len(found) < 2:
             raise CeterisError("the bank needs repeated runs of fixed arms and of random draws", fix="train more of what lacks")
+        if analysis == "paired":
+            # There a random arm's s.d. is that of its distance to the mean of the bank's fixed arms.
+            lent = found["fixed"] ** 2 / list(self.kinds.values()).count("fixed")
+            found["random"] = math.sqrt(max(found["random"] ** 2 - lent, 0.0))
         return found
 
     def noise(self, shape: Shape, analysis: Analysis, random: np.random.Generator) -> Noise:

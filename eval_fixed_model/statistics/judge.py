@@ -71,12 +71,16 @@ def verdict(
 def detectable(
     kinds: Mapping[str, Draw], contrasts: Sequence[tuple[str, str]], seeds: int, sds: Mapping[Draw, float], analysis: Analysis = "unpaired"
 ) -> dict[tuple[str, str], float | None]:
-    """What a budget of `seeds` (2 or more) per arm will find with 80% power, before any run of it, where runs' s.d. are known (a bank, an
-    earlier pool; paired: as `Spread` says): size of the true difference per contrast, None with fewer than 4 degrees of freedom."""
+    """What a budget of `seeds` (2 or more) per arm will find with 80% power, before any run of it: the size of the true difference per
+    contrast, None with fewer than 4 residual degrees of freedom. `sds` are runs' s.d. by kind, from a bank or an earlier pool; paired, what
+    is left of them without what all arms of a seed share."""
     still = {name: dict.fromkeys(range(seeds), 0.0) for name in kinds}
     design = paired(still, kinds, contrasts) if analysis == "paired" else unpaired(still, kinds, contrasts, {})
     now, family = design.planned(seeds)
     variance = np.array([sds[kind] ** 2 for kind in design.spreads])
+    if analysis == "paired" and set(design.spreads) == {"fixed", "random"}:
+        # A random arm's noise is that of its distance to the fixed arms' mean.
+        variance[list(design.spreads).index("random")] += sds["fixed"] ** 2 / list(kinds.values()).count("fixed")
     planned = Noise(now.member, variance, now.runs, now.df)
     critical, (errors, df) = planned.critical(family, noise.DRAWS), planned.errors(family)
     known = planned.residual(family) >= LEAST_DF

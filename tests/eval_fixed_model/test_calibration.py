@@ -81,6 +81,12 @@ def test_families_use_no_run_twice_and_paired_ones_share_seeds() -> None:
     assert again.scores != bank.scores
 
 
+def test_a_paired_bank_says_what_is_left_of_its_noise() -> None:
+    bank = _bank(np.random.default_rng(2), fixed=2, seeds=400, draws=400, alike=3.0)
+    assert bank.sds("paired") == pytest.approx({"fixed": 1, "random": 1.4}, rel=0.1)
+    assert bank.sds("unpaired")["fixed"] == pytest.approx(np.sqrt(10), rel=0.1)
+
+
 def test_a_bank_that_is_too_small_says_what_it_lacks() -> None:
     bank = _bank(np.random.default_rng(0), seeds=5, draws=4)
     with pytest.raises(CeterisError, match="the bank holds 2 fixed arms of 3 runs; 2 candidates need 5"):

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from curate.errors import CeterisError
-from eval_fixed_model.statistics import Draw, Verdict, bank_of, noise, pairing, verdict, verdict_over_pools
+from eval_fixed_model.statistics import Draw, Verdict, bank_of, detectable, noise, pairing, verdict, verdict_over_pools
 
 Scores = dict[str, dict[int, float]]
 
@@ -97,6 +97,14 @@ def test_pairing_narrows_where_seeds_move_all_arms_alike() -> None:
     widths = [found.of("c0", "pool").high - found.of("c0", "pool").low for found in both]
     assert widths[1] < widths[0] / 2
     assert both[0].pairing.gain > 4
+
+
+def test_a_paired_budget_says_beforehand_what_it_finds() -> None:
+    scores, kinds, contrasts = _world(np.random.default_rng(6), 2, 4, 5.0)
+    found = verdict(scores, kinds, contrasts, 0.1, analysis="paired")
+    fixed, random = found.spreads["fixed"].sd, found.spreads["random"].sd
+    planned = detectable(kinds, contrasts, 4, {"fixed": fixed, "random": np.sqrt(random**2 - fixed**2 / 3)}, "paired")
+    assert [planned[c.candidate, c.control] for c in found.contrasts] == pytest.approx([c.detectable for c in found.contrasts])
 
 
 def test_unequal_paired_contrasts_keep_their_own_variance() -> None:
