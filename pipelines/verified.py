@@ -13,19 +13,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from curate import frames, ledger
-from curate.digest import UInt64s, canonical_json, digest_of, sha256
+from curate.digest import canonical_json, digest_of, sha256
 from curate.errors import CeterisError
-from curate.store import Store
-from curate.subset import Subset
-from curate.subset import load as load_subset
-from eval_fixed_model.arms import members_digest, random_members
 from eval_fixed_model.conditions import conditions_id
 from eval_fixed_model.loops import loop_of
 from eval_fixed_model.scale import Scale, load_scale
 from eval_fixed_model.score import SeedScore
+from pipelines.trained_rows import TrainedRows, Unfit, text_of
 
 STORE = ".ceteris"
 
@@ -96,10 +91,6 @@ def _folders(scores: Path) -> list[Path]:
     return sorted({file.parent for name in ("conditions.json", "entries") for file in scores.glob(f"*/{name}")})
 
 
-class _Unfit(CeterisError):
-    """Why something is refused."""
-
-
 @dataclass(frozen=True)
 class _Chain:
     """The heads that a store's own ledger names, and what breaks it."""
@@ -142,10 +133,10 @@ class _Folder:
             held = self._conditions()
             entries = sorted((self.folder / "entries").glob("*.json"))
             if not entries:
-                raise _Unfit("it has no entries: nothing says what was trained")
+                raise Unfit("it has no entries: nothing says what was trained")
             listed: set[str] = set()
             for key in sorted(self._known() - {f"scores/{self.folder.name}/entries/{file.name}" for file in entries}):
-                self._refuse(self.folder / "entries" / Path(key).name, "", _Unfit("the store's chain of heads knows it, and it is gone"))
+                self._refuse(self.folder / "entries" / Path(key).name, "", Unfit("the store's chain of heads knows it, and it is gone"))
             for file in entries:
                 try:
                     entry = self._entry(file)
@@ -162,7 +153,7 @@ class _Folder:
                 for file in sorted(self.folder.glob("*/seed-*/train.json")):
                     if "/".join(("scores", *file.parts[-4:-1])) not in listed:
                         self._refuse(
-                            file.parent, "", _Unfit("no entry lists it: its evaluation was not finished, or the score is from elsewhere")
+                            file.parent, "", Unfit("no entry lists it: its evaluation was not finished, or the score is from elsewhere")
                         )
         except CeterisError as error:
             self._refuse(self.folder, "", error)
@@ -174,51 +165,51 @@ class _Folder:
         return {key for key, _ in heads if key.startswith(f"scores/{self.folder.name}/entries/")}
 
     def _refuse(self, where: Path, arm: str, error: CeterisError) -> None:
-        place = error.where if error.where and not isinstance(error, _Unfit) else ""
+        place = error.where if error.where and not isinstance(error, Unfit) else ""
         self.refused.append(Refused(str(where), arm, f"{error.what} ({place})" if place and place != str(where) else error.what))
 
     def _conditions(self) -> dict[str, Any]:
         held = _json(self.folder / "conditions.json")
         if conditions_id(held) != self.folder.name:
-            raise _Unfit(f"conditions.json has the digest {conditions_id(held)}, and its folder is called {self.folder.name}")
+            raise Unfit(f"conditions.json has the digest {conditions_id(held)}, and its folder is called {self.folder.name}")
         return held
 
     def _entry(self, file: Path) -> dict[str, Any]:
         """What was trained: named by its digest, and by the head of its ledger in the store's chain."""
         entry = _json(file)
         if not file.stem.endswith(f"-{digest_of(entry)[:16]}"):
-            raise _Unfit("the entry is not the one that its name is the digest of")
+            raise Unfit("the entry is not the one that its name is the digest of")
         if lacking := sorted({"run", "pool", "scale", "arms", "contrasts", "leaked"} - entry.keys()):
-            raise _Unfit(f"the entry does not say: {', '.join(lacking)}")
+            raise Unfit(f"the entry does not say: {', '.join(lacking)}")
         foreign = sorted({key for arm in entry["arms"].values() for key in arm["scores"].values() if key.split("/")[1] != self.folder.name})
         if foreign:
-            raise _Unfit(f"it lists scores of other conditions: {foreign[0]}")
+            raise Unfit(f"it lists scores of other conditions: {foreign[0]}")
         return entry
 
     def _scale(self, named: str, held: dict[str, Any]) -> Scale:
         scale = load_scale(named)
         if scale.digest != held["scale"]:
-            raise _Unfit(f"the scale {scale.name} here has the digest {scale.digest[:16]}, that of these scores {held['scale'][:16]}")
+            raise Unfit(f"the scale {scale.name} here has the digest {scale.digest[:16]}, that of these scores {held['scale'][:16]}")
         items = _items_digest(scale)
         if items != held["items"]:
-            raise _Unfit(f"the evaluation items here have the digest {items[:16]}, those of these scores {str(held['items'])[:16]}")
+            raise Unfit(f"the evaluation items here have the digest {items[:16]}, those of these scores {str(held['items'])[:16]}")
         return scale
 
     def _records(self, file: Path) -> dict[str, dict[str, Any]]:
         """Score's key -> what the entry's ledger says of the training."""
         facts = file.with_suffix(".jsonl")
         if not facts.is_file():
-            raise _Unfit("its ledger is missing")
-        text = _text(facts)
+            raise Unfit("its ledger is missing")
+        text = text_of(facts)
         head = ledger.check(text, where=facts.name)
         key = f"scores/{self.folder.name}/entries/{file.name}"
         if self.chain is not None and self.chain.broken:
-            raise _Unfit(f"the store's chain of heads is broken: {self.chain.broken}")
+            raise Unfit(f"the store's chain of heads is broken: {self.chain.broken}")
         if self.chain is not None and (key, head) not in self.chain.heads:
-            raise _Unfit("the store's chain of heads does not know its ledger")
+            raise Unfit("the store's chain of heads does not know its ledger")
         first, *lines = [json.loads(line) for line in text.splitlines()]
         if first.get("entry") != key:
-            raise _Unfit(f"its ledger is that of {first.get('entry')}")
+            raise Unfit(f"its ledger is that of {first.get('entry')}")
         return {line["score"]: line for line in lines if line["what"] == "training"}
 
     def _arms(self, entry: dict[str, Any], file: Path, scale: Scale) -> Iterator[VerifiedArm]:
@@ -228,7 +219,7 @@ class _Folder:
         except CeterisError as error:
             self._refuse(file, "", error)
             return
-        leaked = frozenset(entry["leaked"])
+        leaked, rows = frozenset(entry["leaked"]), TrainedRows(self.root, self.chain.heads if self.chain else None)
         for name, arm in entry["arms"].items():
             scores, clean, unchecked, sound = {}, {}, list[str](), True
             for seed, key in arm["scores"].items():
@@ -236,7 +227,7 @@ class _Folder:
                 try:
                     scores[int(seed)] = self._score(place, key, int(seed), records, scale)
                     clean[int(seed)] = SeedScore.read(place, scale, leaked).headline
-                    unchecked += self._rows_of(place.parent.name, arm, int(seed), entry)
+                    unchecked += rows.unchecked(place.parent.name, arm, int(seed), entry)
                 except CeterisError as error:
                     self._refuse(place, name, error)
                     sound = False
@@ -248,71 +239,23 @@ class _Folder:
 
     def _score(self, place: Path, key: str, seed: int, records: dict[str, dict[str, Any]], scale: Scale) -> SeedScore:
         if not (place / "train.json").is_file() or not (place / "items.parquet").is_file():
-            raise _Unfit("the score is not there, or not all of it")
+            raise Unfit("the score is not there, or not all of it")
         about = _json(place / "train.json")
         written = {name: value for name, value in records.get(key, {}).items() if name in about}
         other = sorted(name for name in about if written.get(name, _ABSENT) != about[name])
         if place.name != f"seed-{about.get('seed')}" or about.get("seed") != seed:
-            raise _Unfit(f"train.json is that of seed {about.get('seed')}, and lies in {place.name}")
+            raise Unfit(f"train.json is that of seed {about.get('seed')}, and lies in {place.name}")
         if other:
-            raise _Unfit(f"train.json is not what the ledger wrote down: {', '.join(other)}")
+            raise Unfit(f"train.json is not what the ledger wrote down: {', '.join(other)}")
         if about["scale"] != scale.digest:
-            raise _Unfit(f"it was trained at a scale of the digest {about['scale'][:16]}")
+            raise Unfit(f"it was trained at a scale of the digest {about['scale'][:16]}")
         data = (place / "items.parquet").read_bytes()
         if "answers" not in about:
-            raise _Unfit("train.json has no digest of the answers: it was written by an earlier version; evaluate again in a new store")
+            raise Unfit("train.json has no digest of the answers: it was written by an earlier version; evaluate again in a new store")
         if sha256(data) != about["answers"]:
-            raise _Unfit("items.parquet is not what its digest in train.json says")
+            raise Unfit("items.parquet is not what its digest in train.json says")
         frames.from_bytes(data, where="items.parquet")
         return SeedScore.read(place, scale)
-
-    def _rows_of(self, digest: str, arm: dict[str, Any], seed: int, entry: dict[str, Any]) -> list[str]:
-        """The rows trained on, where they are kept: their digest names the folder; a subset's are among the subset's, a draw's
-        are the draw's. Says what is not there to be held against."""
-        members = self._members(digest)
-        if members is None:
-            return ["rows"]
-        distinct = np.unique(members, axis=0)
-        if len(distinct) != arm["rows"]:
-            raise _Unfit(f"it was trained on {len(distinct)} rows, and the entry says {arm['rows']}")
-        if arm["kind"] == "random":
-            whole = next((self._members(one["id"]) for one in entry["arms"].values() if one["kind"] == "pool"), None)
-            if whole is None:
-                return ["draw"]
-            if members_digest(random_members(whole, arm["rows"], seed))[:16] != digest:
-                raise _Unfit("its rows are not the random draw of its size and seed")
-        if arm["kind"] == "candidate":
-            subset = self._subset(entry["run"], arm["name"])
-            if subset is None:
-                return ["subset"]
-            if len(np.unique(np.concatenate([subset.uids, distinct]), axis=0)) != len(subset.uids):
-                raise _Unfit(f"it was trained on rows that the subset {arm['name']} of {entry['run']} does not hold")
-        return []
-
-    def _members(self, digest: str) -> UInt64s | None:
-        kept = next(iter(sorted(self.root.glob(f"rows/*/members/{digest}.npy"))), None) if self.root else None
-        if kept is None:
-            return None
-        try:
-            found: UInt64s = np.load(kept, allow_pickle=False)
-        except (ValueError, OSError, EOFError) as error:
-            raise _Unfit(f"the list of rows it was trained on is damaged ({kept.name})") from error
-        if members_digest(found)[:16] != digest:
-            raise _Unfit(f"the rows it was trained on are not those of its digest ({kept.name})")
-        return found
-
-    def _subset(self, run: str, name: str) -> Subset | None:
-        """A run's subset, held against the digest in the run's ledger; None where the run is not here, or its pool is its subset."""
-        if self.root is None or self.chain is None:
-            return None
-        for file in sorted((self.root / run).glob("ledger*.jsonl")):
-            text = _text(file)
-            if (run, ledger.check(text, where=f"{run}/{file.name}")) not in self.chain.heads:
-                raise _Unfit(f"the store's chain of heads does not know the ledger of {run}")
-            facts = [json.loads(line) for line in text.splitlines()]
-            digest = next((fact["digest"] for fact in facts if fact["what"] == "subset" and fact["stage"] == name), None)
-            return load_subset(Store.open(self.root), digest) if digest else None
-        return None
 
 
 _ABSENT = object()
@@ -323,22 +266,15 @@ def _items_digest(scale: Scale) -> str:
     return loop_of(scale).items_digest(scale)
 
 
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise _Unfit(f"{file.name} cannot be read: {' '.join(str(error).split())}") from error
-
-
 def _json(file: Path) -> dict[str, Any]:
     """A stored JSON object, written as it is written here."""
-    text = _text(file)
+    text = text_of(file)
     try:
         value = json.loads(text)
     except ValueError as error:
-        raise _Unfit(f"{file.name} is no JSON: {error}") from error
+        raise Unfit(f"{file.name} is no JSON: {error}") from error
     if not isinstance(value, dict):
-        raise _Unfit(f"{file.name} holds no record")
+        raise Unfit(f"{file.name} holds no record")
     if text not in (canonical_json(value), json.dumps(value, indent=1)):
-        raise _Unfit(f"{file.name} was not written by Ceteris, or was changed")
+        raise Unfit(f"{file.name} was not written by Ceteris, or was changed")
     return value

@@ -9,7 +9,7 @@ import pytest
 from curate.digest import digest_of
 from curate.errors import CeterisError
 from pipelines.evaluations import Evaluation
-from pipelines.verified import Verified, _Folder, verified
+from pipelines.verified import Verified, verified
 
 
 @pytest.fixture(scope="module")
@@ -194,17 +194,6 @@ def test_a_damaged_subset_is_found_by_the_scores_that_were_trained_on_it(scored:
     for file in store.glob("subsets/*.parquet"):
         file.unlink()
     assert "the subset is gone" in _refused_for(_one(store))["long"]
-
-
-def test_a_random_control_must_be_the_draw_that_it_says(scored: Evaluation, store: Path) -> None:
-    """Both draws are of sound rows; only whose they are is wrong."""
-    entry = json.loads(next(store.glob("scores/*/entries/*.json")).read_text())
-    arm = next(arm for arm in entry["arms"].values() if arm["kind"] == "random")
-    checked = _Folder(next(store.glob("scores/*")), store, None)
-    of_first = arm["scores"]["0"].split("/")[2]
-    assert checked._rows_of(of_first, arm, 0, entry) == []
-    with pytest.raises(CeterisError, match="not the random draw of its size and seed"):
-        checked._rows_of(of_first, arm, 1, entry)
 
 
 def test_rows_that_are_not_at_hand_are_said_to_be_unchecked(scored: Evaluation, store: Path, tmp_path: Path) -> None:
