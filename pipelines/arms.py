@@ -1,6 +1,6 @@
 """The arms of a run: every candidate, and the controls that a claim about it needs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from curate.record import Run
 from eval_fixed_model.arms import Arm
 from eval_fixed_model.loops import Rows
 
-WHOLE, TRUSTED_ONLY = "whole pool", "trusted only"
+WHOLE, TRUSTED_ONLY, RANDOM = "whole pool", "trusted only", "random"
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def arms_of(run: Run, rows: Rows, trained_on: UInt64s) -> Arms:
         arms[name] = Arm(name, "candidate", chosen)
         contrasts.append((name, WHOLE))
         size = int((times > 0).sum())
-        draw = f"random {size}"
+        draw = f"{RANDOM} {size}"
         arms.setdefault(draw, Arm(draw, "random", whole, size))
         contrasts.append((name, draw))
         for label, copies in _without_last_stage(run, name):
@@ -60,6 +60,13 @@ def arms_of(run: Run, rows: Rows, trained_on: UInt64s) -> Arms:
     if len(trusted):
         arms[TRUSTED_ONLY] = Arm(TRUSTED_ONLY, "trusted", trusted)
     return Arms(arms, tuple(dict.fromkeys(contrasts)))
+
+
+def chosen(found: Arms, only: Collection[str]) -> Arms:
+    """The arms of these names; `random` stands for the random controls of the others."""
+    drawn = {control for candidate, control in found.contrasts if candidate in only and found.arms[control].kind == "random"}
+    arms = {name: arm for name, arm in found.arms.items() if name in only or (RANDOM in only and name in drawn)}
+    return Arms(arms, tuple((a, b) for a, b in found.contrasts if a in arms and b in arms))
 
 
 def _root(run: Run) -> str:

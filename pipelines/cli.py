@@ -13,7 +13,7 @@ import typer
 from curate.errors import CeterisError
 from curate.pool import Pool
 from curate.record import Run
-from pipelines import cli_runs, python_docs, show, verbs
+from pipelines import cli_runs, cli_scores, python_docs, show, verbs
 from pipelines import doctor as health
 from pipelines.catalog import catalogue, described, told
 from pipelines.options import (
@@ -208,6 +208,7 @@ def demo(
 
 
 app.add_typer(cli_runs.app)
+app.add_typer(cli_scores.app)
 
 
 def main() -> None:

@@ -27,6 +27,9 @@ def evaluate(
     run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="a run's name or NAME-ID; else the latest")] = None,
     scale: Annotated[str | None, typer.Option(help="a scale; else the recipe's")] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="trainings of each subset; else the recipe's")] = None,
+    until: Annotated[
+        bool, typer.Option("--until-verdict", help="train seeds until no line is `cannot tell`, at the looks that the scale fixes")
+    ] = False,
     dry: Annotated[bool, typer.Option("--dry-run", help="train nothing; say what it would cost: parameters, FLOPs, memory, time")] = False,
     workers: Workers = None,
     ray: RayAt = None,
@@ -37,17 +40,28 @@ def evaluate(
     if dry:
         _cost(run, scale, seeds, store, as_json)
         return
+    if until and seeds:
+        raise CeterisError("the looks say how many seeds are trained", where="--seeds", fix="leave out --seeds, or --until-verdict")
     from pipelines import score_tables
     from pipelines.training import evaluate as train_and_score
+    from pipelines.until_verdict import until_verdict
 
     at = open_run(store, run, as_json)
     executor = executor_of(workers, ray)
+    judged = None
     try:
         with show.progress() as watch:
-            done = train_and_score(at, scale=scale, seeds=seeds, executor=executor, progress=watch)
+            if until:
+                judged = until_verdict(at, scale=scale, executor=executor, progress=watch)
+            done = judged.evaluation if judged else train_and_score(at, scale=scale, seeds=seeds, executor=executor, progress=watch)
     finally:
         executor.close()
-    say(done.to_json()) if as_json else score_tables.scores(done)
+    if as_json:
+        say(done.to_json() | ({"verdict": judged.to_json()} if judged else {}))
+        return
+    score_tables.scores(done)
+    if judged:
+        score_tables.verdict(judged)
 
 
 def _cost(run: str | None, scale: str | None, seeds: int | None, store: str | None, as_json: bool) -> None:
@@ -74,6 +88,9 @@ def compare(
     control: Annotated[str | None, typer.Argument(help="what to compare it with; else all its controls")] = None,
     run: RunName = None,
     scale: Annotated[str | None, typer.Option(help="a scale; else the recipe's")] = None,
+    told: Annotated[
+        bool, typer.Option("--account", help="in Markdown: conditions, seeds, intervals, repeats, leaks, and what cannot be concluded")
+    ] = False,
     require: Annotated[str | None, typer.Option(help="exit 1 unless every shown answer is this, such as better")] = None,
     store: StoreAt = None,
     as_json: AsJson = False,
@@ -81,13 +98,17 @@ def compare(
     """Say which subset is better, with simultaneous intervals. Only reads scores."""
     from eval_fixed_model.statistics import Answer
     from pipelines import score_tables
+    from pipelines.account import account
     from pipelines.verdicts import compare as judge
 
     if require and require not in get_args(Answer):
         raise CeterisError(f"no verdict says {require!r}", where="--require", fix=f"one of: {', '.join(get_args(Answer))}")
     at = open_run(store, run, as_json)
     verdict = judge(at, candidate, control, scale=scale)
-    say(verdict.to_json()) if as_json else score_tables.verdict(verdict)
+    if as_json:
+        say(verdict.to_json() | ({"account": account(verdict)} if told else {}))
+    else:
+        show.line(account(verdict)) if told else score_tables.verdict(verdict)
     answers = [*[line.answer for line in verdict.contrasts], *["equivalent" for _ in verdict.same]]
     if require and (not answers or any(answer != require for answer in answers)):
         raise typer.Exit(1)

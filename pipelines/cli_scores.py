@@ -138,3 +138,28 @@ def leaderboard(
     say(found.to_json()) if as_json else score_views.leaderboard(found)
     if strict and found.refused:
         raise typer.Exit(1)
+
+
+@app.command()
+def calibrate(
+    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="a run's name or NAME-ID; else the latest")] = None,
+    scale: Annotated[str | None, typer.Option(help="a scale; else the recipe's")] = None,
+    runs: Annotated[int, typer.Option(min=60, help="trainings in all")] = 120,
+    families: Annotated[int, typer.Option(min=100, help="comparisons to judge, of each kind")] = 2000,
+    workers: Workers = None,
+    ray: RayAt = None,
+    store: StoreAt = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure how often the verdict is wrong: train many runs, and judge arms that are equal, or differ by what is planted."""
+    from pipelines import score_views
+    from pipelines.calibrate import calibrate_verdicts
+
+    at = open_run(store, run, as_json)
+    executor = executor_of(workers, ray)
+    try:
+        with show.progress() as watch:
+            found = calibrate_verdicts(at, scale=scale, runs=runs, families=families, executor=executor, progress=watch)
+    finally:
+        executor.close()
+    say(found.to_json()) if as_json else score_views.calibration(found)

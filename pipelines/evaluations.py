@@ -8,6 +8,7 @@ from curate.ledger import Ledger, append_head
 from curate.store import Store
 from eval_fixed_model.scale import Scale, load_scale
 from eval_fixed_model.score import SeedScore, read_training
+from eval_fixed_model.statistics import Look
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Entered:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was trained for one run under one set of conditions."""
+    """What was trained for one run under one set of conditions; `look`, where it was one of several."""
 
     store: Store
     run: str
@@ -38,6 +39,7 @@ class Evaluation:
     leaked: frozenset[int]
     rejected: int
     trained: int = 0
+    look: Look | None = None
 
     def score(self, arm: str, seed: int, without_leaks: bool = False) -> SeedScore:
         """One training's score; with all items, or without those that occur in an arm."""
@@ -72,6 +74,7 @@ def enter(done: Evaluation, named: str) -> None:
     arms = {name: {**asdict(arm), "scores": {str(seed): key for seed, key in arm.scores.items()}} for name, arm in done.arms.items()}
     entry: dict[str, Any] = {"run": done.run, "pool": done.pool, "scale": named, "arms": arms}
     entry |= {"contrasts": done.contrasts, "leaked": sorted(done.leaked), "rejected": done.rejected}
+    entry |= {"look": asdict(done.look)} if done.look else {}
     name = f"-{digest_of(entry)[:16]}.json"
     known = _keys(done.store)
     if any(key.startswith(f"{done.conditions}/") and key.endswith(name) for key in known):
@@ -104,7 +107,7 @@ def entries(store: Store) -> list[Evaluation]:
         contrasts = tuple((a, b) for a, b in value["contrasts"])
         held = key.rpartition("/entries/")[0]
         leaked = frozenset(value["leaked"])
-        found.append(
-            Evaluation(store, value["run"], value["pool"], load_scale(value["scale"]), held, arms, contrasts, leaked, value["rejected"])
-        )
+        scale, look = load_scale(value["scale"]), value.get("look")
+        taken = Look(tuple(look["schedule"]), look["number"], look["spending"]) if look else None
+        found.append(Evaluation(store, value["run"], value["pool"], scale, held, arms, contrasts, leaked, value["rejected"], look=taken))
     return found

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 
+from eval_fixed_model.calibration import Rate
 from eval_fixed_model.transfer import LEAST, Estimate
 from pipelines import leaderboard as boards
+from pipelines.calibrate import Calibrated
 from pipelines.costs import ArmCost
 from pipelines.evaluations import Evaluation
 from pipelines.rank_transfer import RankTransfer
@@ -110,3 +112,27 @@ def _span(low: float | None, high: float | None, form: str) -> str:
 
 def _percents(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f" ({100 * low:.0f}-{100 * high:.0f})"
+
+
+def calibration(found: Calibrated) -> None:
+    """What the verdict did where the truth is known, one line for each shape of a family."""
+    columns = ["candidates", "seeds", "false verdicts", "all intervals hold", "found", "found the wrong way", "equal when it is not"]
+    rows = [
+        [
+            str(one.candidates),
+            str(one.seeds),
+            *(_rate(rate) for rate in (one.false_verdicts, one.coverage, one.power, one.wrong_way, one.equivalent_at_delta)),
+        ]
+        for one in found.found
+    ]
+    scale = found.evaluation.scale
+    table(f"calibration at {scale.name}, with 95% of the simulation", columns, rows, right=range(7))
+    line(f"runs: {', '.join(f'{name} {count}' for name, count in found.runs.items())}; kept in {found.file}")
+    for one in found.found:
+        sizes = ", ".join(f"{size:.3g} against {control}" for control, size in one.planted.items())
+        line(f"{one.candidates} candidates, {one.seeds} seeds: planted {sizes} {scale.headline.measure}; {one.families:,} families")
+    line("wanted: 5%, 95%, 80%, 0%, at most 2.5%")
+
+
+def _rate(rate: Rate) -> str:
+    return f"{rate.share:.1%} ({rate.low:.1%} to {rate.high:.1%})"

@@ -17,7 +17,8 @@ from eval_fixed_model.conditions import conditions, conditions_id
 from eval_fixed_model.loops import Loop, Rows, loop_of
 from eval_fixed_model.scale import Scale, load_scale, shipped
 from eval_fixed_model.score import Job, train_and_score
-from pipelines.arms import arms_of, training_pools
+from eval_fixed_model.statistics import Look
+from pipelines.arms import arms_of, chosen, training_pools
 from pipelines.evaluations import Entered, Evaluation, enter
 from pipelines.reading import reads, refuse_other_modality
 from pipelines.verbs import Progress, silent, workers
@@ -29,32 +30,45 @@ def evaluate(
     scale: str | None = None,
     seeds: int | None = None,
     only: Collection[str] | None = None,
+    look: Look | None = None,
     executor: Executor | None = None,
     progress: Progress = silent,
 ) -> Evaluation:
     """Train the scale's model on every arm with every seed and score it; equal arms train once, and what is scored is not trained again.
 
-    `scale` and `seeds` default to the recipe's `evaluate`; `only` these arms, where it is given. CeterisError for a pool
-    that the scale cannot read, or trusted rows that occur among the evaluation items.
+    `scale` and `seeds` default to the recipe's `evaluate`; `only` these arms (`arms.chosen`), where it is given; `look`, where it is one of
+    several. CeterisError for a pool that the scale cannot read, or trusted rows that occur among the evaluation items.
     """
-    asked = run.facts["evaluate"] or {}
-    named = scale or asked.get("scale")
-    if named is None:
-        fix = f"give --scale, or add `evaluate: {{scale: ..., seeds: 3}}` to the recipe; the scales are: {', '.join(shipped())}"
-        raise CeterisError("the recipe names no scale", where=run.folder, fix=fix)
+    named, asked = scale_of(run, scale), run.facts["evaluate"] or {}
     record = load_scale(named)
     refuse_other_modality(run.pool, record)
     own = executor or workers()
     try:
         with run.store.writer():
-            return _evaluate(run, record, named, record.seed_sequence(seeds or asked.get("seeds", 3)), only, own, progress)
+            return _evaluate(run, record, named, record.seed_sequence(seeds or asked.get("seeds", 3)), only, look, own, progress)
     finally:
         if executor is None:
             own.close()
 
 
+def scale_of(run: Run, given: str | None) -> str:
+    """The scale given, else the recipe's. CeterisError where there is none."""
+    named: str | None = given or (run.facts["evaluate"] or {}).get("scale")
+    if named is None:
+        fix = f"give --scale, or add `evaluate: {{scale: ..., seeds: 3}}` to the recipe; the scales are: {', '.join(shipped())}"
+        raise CeterisError("the recipe names no scale", where=run.folder, fix=fix)
+    return named
+
+
 def _evaluate(
-    run: Run, scale: Scale, named: str, seeds: tuple[int, ...], only: Collection[str] | None, executor: Executor, progress: Progress
+    run: Run,
+    scale: Scale,
+    named: str,
+    seeds: tuple[int, ...],
+    only: Collection[str] | None,
+    look: Look | None,
+    executor: Executor,
+    progress: Progress,
 ) -> Evaluation:
     kind = kind_for(scale)
     store, held = run.store, conditions(scale, kind)
@@ -66,10 +80,9 @@ def _evaluate(
     leaks = loop.leaked_pairs(rows, scale)
     _refuse_trusted_leaks(leaks["row"].to_numpy(), rows, _uids(training_pools(run, loop.ROLES)))
     found = arms_of(run, rows, _uids(training_pools(run, loop.ROLES, trusted=True)))
+    found = found if only is None else chosen(found, only)
     arms, jobs = {}, {}
     for name, arm in found.arms.items():
-        if only is not None and name not in only:
-            continue
         scores = {}
         for seed in seeds:
             key = f"{folder}/{arm.digest(seed)[:16]}/seed-{seed}"
@@ -80,16 +93,18 @@ def _evaluate(
         arms[name] = Entered(name, identity[:16], arm.kind, arm.rows, scores)
     _train(jobs, executor, progress)
     leaked = frozenset(leaks["item"].to_list())
-    contrasts = tuple((a, b) for a, b in found.contrasts if a in arms and b in arms)
-    done = Evaluation(store, run.folder, run.facts["pool"], scale, folder, arms, contrasts, leaked, len(rows.rejected), len(jobs))
+    done = Evaluation(
+        store, run.folder, run.facts["pool"], scale, folder, arms, found.contrasts, leaked, len(rows.rejected), len(jobs), look
+    )
     enter(done, named)
     return done
 
 
 def kind_for(scale: Scale) -> str:
-    """What trains a scale here: of bfloat16 ones the GPUs that are there, else the processor. All trainings of a comparison are on one kind.
+    """What trains a scale here: one of bfloat16 the GPUs that are there, else the processor; all trainings on one kind.
 
-    CeterisError where GPUs of several kinds are there."""
+    CeterisError where GPUs of several kinds are there.
+    """
     import torch
 
     from eval_fixed_model.place import kind_of

@@ -8,7 +8,8 @@ from curate.digest import digest_of
 from curate.errors import CeterisError
 from curate.record import Run
 from eval_fixed_model.conditions import differences
-from eval_fixed_model.statistics import Answer, Contrast, Draw, Verdict, verdict
+from eval_fixed_model.statistics import Answer, Bank, Contrast, Draw, Look, Verdict, bank_of, verdict
+from eval_fixed_model.statistics.bank import LEAST_POOLS
 from pipelines.arms import WHOLE
 from pipelines.evaluations import Entered, Evaluation, entries
 
@@ -94,16 +95,21 @@ def compare(
     """
     mine = done if isinstance(done, Evaluation) else latest(done, scale)
     family = [one for one in entries(mine.store) if one.conditions == mine.conditions and one.pool == mine.pool]
-    scores: dict[str, dict[int, float]] = {}
-    kinds: dict[str, Draw] = {}
-    for one in family:
-        for name, arm in one.arms.items():
-            kinds[arm.id] = "random" if arm.kind == "random" else "fixed"
-            scores.setdefault(arm.id, {}).update({seed: one.score(name, seed).headline for seed in arm.scores})
+    scores, kinds = _headlines(family)
     pairs = _asked(mine, candidate, control)
     every = {(one.arms[a].id, one.arms[b].id) for one in family for a, b in one.contrasts} | {(a.id, b.id) for a, b in pairs}
     names = {arm.id: name for one in [*family, mine] for name, arm in reversed(one.arms.items())}
-    found = verdict(scores, kinds, sorted(pair for pair in every if pair[0] != pair[1]), mine.scale.headline.delta)
+    record, look = mine.scale, mine.look or _last_look(family, mine)
+    found = verdict(
+        scores,
+        kinds,
+        sorted(pair for pair in every if pair[0] != pair[1]),
+        record.headline.delta,
+        better=record.headline.better,
+        analysis=record.analysis,
+        banks=None if look or record.analysis == "paired" else banks_of(mine),
+        look=look,
+    )
     lines = []
     for a, b in pairs:
         if a.id != b.id:
@@ -111,6 +117,36 @@ def compare(
     key = f"{mine.run}/verdict-{digest_of(found.to_json())[:12]}.json"
     mine.store.put_json(key, found.to_json())
     return Judged(mine, found, names, tuple(lines), key, tuple((a.name, b.name) for a, b in pairs if a.id == b.id))
+
+
+def _headlines(evaluations: Sequence[Evaluation]) -> tuple[dict[str, dict[int, float]], dict[str, Draw]]:
+    """Each arm's headline per seed, and whether it is redrawn for every seed, by the arm's id."""
+    scores: dict[str, dict[int, float]] = {}
+    kinds: dict[str, Draw] = {}
+    for one in evaluations:
+        for name, arm in one.arms.items():
+            kinds[arm.id] = "random" if arm.kind == "random" else "fixed"
+            scores.setdefault(arm.id, {}).update({seed: one.score(name, seed).headline for seed in arm.scores})
+    return scores, kinds
+
+
+def banks_of(mine: Evaluation) -> dict[Draw, Bank]:
+    """What this store's runs on other pools, under the same conditions, say of the noise of each kind of arm; nothing from fewer than three
+    pools. It serves verdicts whose own runs are too few to say."""
+    pools = sorted({one.pool for one in entries(mine.store) if one.conditions == mine.conditions and one.pool != mine.pool})
+    found: dict[Draw, dict[str, dict[str, list[float]]]] = {"fixed": {}, "random": {}}
+    for pool in pools:
+        scores, kinds = _headlines([one for one in entries(mine.store) if one.conditions == mine.conditions and one.pool == pool])
+        for arm, of_seeds in scores.items():
+            if len(of_seeds) > 1:
+                found[kinds[arm]].setdefault(pool, {})[arm] = list(of_seeds.values())
+    return {kind: bank_of(kind, there) for kind, there in found.items() if len(there) >= LEAST_POOLS}
+
+
+def _last_look(family: Sequence[Evaluation], mine: Evaluation) -> Look | None:
+    """The latest that was taken for this run: who has looked goes on within the schedule."""
+    taken = [one.look for one in family if one.run == mine.run and one.look is not None]
+    return max(taken, key=lambda look: look.number) if taken else None
 
 
 def _asked(mine: Evaluation, candidate: str | None, control: str | Sequence[str] | None) -> list[tuple[Entered, Entered]]:

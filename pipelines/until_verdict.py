@@ -1,0 +1,21 @@
+"""Training seed after seed until the verdict is known, at looks that were fixed beforehand."""
+
+from curate.executor import Executor
+from curate.record import Run
+from eval_fixed_model.scale import load_scale
+from eval_fixed_model.statistics import Look
+from pipelines.training import evaluate, scale_of
+from pipelines.verbs import Progress, silent
+from pipelines.verdicts import Judged, compare
+
+
+def until_verdict(run: Run, *, scale: str | None = None, executor: Executor | None = None, progress: Progress = silent) -> Judged:
+    """Evaluate and compare at each look of the scale's schedule (`seeds.looks`); the first verdict in which no line is "cannot tell",
+    or the last. The looks spend the 5% between them, so its intervals hold although it stopped when it pleased."""
+    schedule = load_scale(scale_of(run, scale)).seeds.looks
+    for number, seeds in enumerate(schedule, 1):
+        done = evaluate(run, scale=scale, seeds=seeds, look=Look(schedule, number), executor=executor, progress=progress)
+        judged = compare(done)
+        if all(line.answer != "cannot tell" for line in judged.contrasts):
+            break
+    return judged
