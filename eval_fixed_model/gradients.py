@@ -124,5 +124,5 @@ def _alone(network: nn.Module, alone: bool) -> AbstractContextManager[Any]:
 def _seeded(draw: str, piece: int) -> None:
     word = int.from_bytes(hashlib.sha256(f"{draw} {piece}".encode()).digest()[:8], "big") >> 1
     torch.default_generator.manual_seed(word)
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.manual_seed(word)
