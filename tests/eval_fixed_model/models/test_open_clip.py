@@ -107,3 +107,11 @@ def test_what_cannot_be_built_is_refused(scale: ImageTextScale, change: dict[str
     other = OpenClip.model_validate({**scale.model.model_dump(), **change})
     with pytest.raises(CeterisError, match=message):
         build(scale.model_copy(update={"model": other}), 0)
+
+
+def test_a_picture_that_would_be_enormous_is_refused_before_it_is_made() -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (8000, 1)).save(file, "PNG")
+    assert pixels(file.getvalue(), 224).shape == (3, 224, 224)
+    with pytest.raises(ValueError, match="1792000 x 224 pixels once its shorter side is 224"):
+        pixels(file.getvalue(), 224, "shortest-bicubic-centre")
