@@ -64,7 +64,7 @@ def taken(look: Look, design: Design) -> LookTaken:
     if any(spread.bank is not None and spread.bank.used for spread in design.spreads.values()):
         raise CeterisError("looks begin where own runs say how noisy they are", fix="begin the schedule with more seeds")
     now = look.schedule[look.number - 1]
-    counts = [[n if runs == now else max(2, int(runs)) for runs in design.noise.runs] for n in look.schedule]
+    counts = [[n if runs == now else int(runs) for runs in design.noise.runs] for n in look.schedule]
     family = design.family[design.noise.errors(design.family)[1] > 0]
     arrays = (design.noise.member, design.noise.ratios, np.array(counts, float), np.array(design.centred, float), family)
     shares = tuple(n / look.schedule[-1] for n in look.schedule)

@@ -81,6 +81,16 @@ def test_an_early_look_is_dearer_with_obrien_and_fleming() -> None:
     assert kept.critical > 2 * even.critical
 
 
+def test_an_arm_of_an_earlier_run_takes_no_part_in_the_schedule() -> None:
+    scores = _first(_draw(np.random.default_rng(4), 5), 5)
+    alone = verdict(scores, KINDS, CONTRASTS, 0.5, look=Look((3, 5, 8), 2))
+    kinds: dict[str, Draw] = {**KINDS, "old": "fixed"}
+    beside = verdict({**scores, "old": {0: 50.0}}, kinds, [*CONTRASTS, ("old", "pool")], 0.5, look=Look((3, 5, 8), 2))
+    assert beside.critical > alone.critical, "a larger family costs more"
+    assert beside.of("old", "pool").answer == "better"
+    assert beside.spreads["fixed"].df == alone.spreads["fixed"].df
+
+
 def test_looks_that_make_no_sense_are_refused() -> None:
     with pytest.raises(CeterisError, match="no schedule"):
         Look((5, 5, 8), 1)
