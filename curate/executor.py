@@ -1,5 +1,6 @@
 """Where tasks run: in this process, in processes beside it, or on Ray. The tasks are the same; only addresses travel."""
 
+import math
 import os
 import signal
 import sys
@@ -142,6 +143,10 @@ class Processes:
             self._pool = None
 
 
+def _whole(tasks: Sequence[Any]) -> bool:
+    return any(getattr(task, "whole_gpu", False) for task in tasks)
+
+
 def _member(given: dict[str, Any]) -> Any:
     """In a worker of Ray Train."""
     return given["function"](given["task"])
@@ -164,8 +169,9 @@ def _end_with(parent: int) -> None:
 class Ray:
     """Ray Core tasks, one CPU each: `local` starts a private Ray of `workers` CPUs, an address joins a cluster.
 
-    Ray's own retries are off. A task whose worker dies, or that outlives `deadline` seconds, is submitted again, at most ATTEMPTS times in
-    all; an attempt that was given up is ended and its answer ignored, so a cut-off node that comes back changes nothing.
+    Ray's own retries are off. A task whose worker dies, or that outlives `deadline` seconds (one on a whole GPU has none), is submitted
+    again, at most ATTEMPTS times in all; an attempt that was given up is ended and its answer ignored, so a cut-off node that comes back
+    changes nothing.
     """
 
     address: str = "local"
@@ -200,7 +206,10 @@ class Ray:
     def map(self, function: Callable[[Any], Any], tasks: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         """(index, result or Crashed), as they finish; at most two tasks per CPU are under way."""
         ray = self._started()
-        remote = ray.remote(num_cpus=1, num_gpus=self._gpu_each(ray, tasks), max_retries=0, max_calls=0)(function)
+        gpus = self._gpu_each(ray, tasks)
+        whole = gpus == 1 and _whole(tasks)  # a process that has begun on one GPU stays on it: of these each has a process of its own
+        remote = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0, max_calls=int(whole))(function)
+        deadline = math.inf if whole else self.deadline
         attempts = [0] * len(tasks)
         waiting = list(range(len(tasks)))[::-1]
         running: dict[Any, tuple[int, float | None]] = {}
@@ -227,7 +236,7 @@ class Ray:
                         raise error.cause if isinstance(error.cause, CeterisError) else error from error
                     else:
                         yield index, result
-                for index, detail in [*lost, *self._overdue(ray, running)]:
+                for index, detail in [*lost, *self._overdue(ray, running, deadline)]:
                     if attempts[index] < ATTEMPTS:
                         waiting.append(index)
                     else:
@@ -259,24 +268,25 @@ class Ray:
             raise next((one for one in failures.values() if isinstance(one, CeterisError)), error) from error
 
     def _gpu_each(self, ray: Any, tasks: Sequence[Any]) -> float:
-        """The share of a GPU that each task asks for, so that as many run as there are CPUs. Without one Ray shows a task no GPU."""
+        """The share of a GPU that each task asks for, so that as many run as there are CPUs, or a whole one where tasks say `whole_gpu`.
+        Without one Ray shows a task no GPU."""
         if not any(getattr(task, "gpu", False) for task in tasks):
             return 0.0
         gpus = ray.cluster_resources().get("GPU", 0.0)
         if not gpus:
             raise CeterisError("the plan is for a GPU and Ray has none", where=self.address, fix="add GPU nodes, or set device: cpu")
-        return max(int(min(gpus / self.workers, 1.0) * 1000) / 1000, 0.001)
+        return 1.0 if _whole(tasks) else max(int(min(gpus / self.workers, 1.0) * 1000) / 1000, 0.001)
 
-    def _overdue(self, ray: Any, running: dict[Any, tuple[int, float | None]]) -> list[tuple[int, str]]:
+    def _overdue(self, ray: Any, running: dict[Any, tuple[int, float | None]], deadline: float) -> list[tuple[int, str]]:
         """End the tasks that outlived the deadline. Clocks start for the oldest `workers` tasks only: the others wait for a CPU."""
         now, ended = time.monotonic(), []
         for reference, (index, since) in list(running.items())[: self.workers]:
             if since is None:
                 running[reference] = (index, now)
-            elif now - since > self.deadline:
+            elif now - since > deadline:
                 ray.cancel(reference, force=True)
                 del running[reference]
-                ended.append((index, f"no answer after {self.deadline:g} s"))
+                ended.append((index, f"no answer after {deadline:g} s"))
         return ended
 
     def close(self) -> None:

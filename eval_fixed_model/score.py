@@ -39,8 +39,11 @@ class Job:
 
     @property
     def gpu(self) -> bool:
-        """Whether it asks for a share of a GPU."""
+        """Whether it asks for a GPU."""
         return self.device.startswith("cuda")
+
+    whole_gpu = gpu
+    """One training per GPU."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pytest
 
 import curate
 from curate.errors import CeterisError, RecipeError
-from curate.executor import ATTEMPTS, Crashed, InProcess
+from curate.executor import ATTEMPTS, Crashed, InProcess, Ray
 
 ROOT = str(Path(curate.__file__).parents[1])
 WORKERS = '''
@@ -171,3 +171,21 @@ def test_ray_without_a_gpu_says_so_instead_of_waiting_for_one(ray_of_two):
     with pytest.raises(CeterisError, match="Ray has none") as caught:
         list(ray_of_two.map(lambda task: task, [OnGpu()]))
     assert caught.value.fix == "add GPU nodes, or set device: cpu"
+
+
+class Cluster:
+    """What Ray says of eight GPUs."""
+
+    @staticmethod
+    def cluster_resources() -> dict[str, float]:
+        return {"CPU": 128.0, "GPU": 8.0}
+
+
+def test_tasks_share_gpus_unless_each_asks_for_a_whole_one() -> None:
+    class OnWholeGpu(OnGpu):
+        whole_gpu = True
+
+    executor = Ray("somewhere", 128)
+    assert executor._gpu_each(Cluster, [OnGpu()]) == 0.062
+    assert executor._gpu_each(Cluster, [OnWholeGpu()]) == 1
+    assert executor._gpu_each(Cluster, [object()]) == 0
