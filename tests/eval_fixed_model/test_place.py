@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from curate.errors import CeterisError
+from eval_fixed_model.gang import Gang
 from eval_fixed_model.place import Place, device_of, held, kind_of, peak_of
 
 
@@ -52,3 +53,8 @@ def test_what_a_training_held_is_told() -> None:
     facts = Place().facts()
     assert facts["device"] == kind_of("cpu")
     assert 50 < facts["peak MiB"] < 100_000
+
+
+def test_a_processor_compiles_nothing() -> None:
+    with pytest.raises(CeterisError, match="not compiled for a processor"):
+        Place(compiled=True).wrapped(torch.nn.Linear(2, 2), Gang())
