@@ -202,19 +202,15 @@ def calibrate(
     with replacement, 100 families judged of each, and how far their shares lie apart, beyond what 100 families scatter by themselves,
     is added to the binomial variance. Raises CeterisError where the bank is too small for the family, or the budget finds nothing.
     """
-    sizes = detectable(shape.kinds, shape.contrasts, shape.seeds, source.sds(analysis), analysis)
-    planted = {pair: size for pair, size in sizes.items() if size is not None}
-    if len(planted) < len(sizes):
-        raise CeterisError(f"{shape.seeds} seeds have too few degrees of freedom for a verdict", fix="calibrate larger budgets")
-    wide = max(delta, WIDE * max(planted.values()))
-    trial = _Trial(shape, delta, wide, planted, better, analysis)
+    trial = _trial(source, shape, delta, better, analysis)
     outcomes = np.array(list(trial.outcomes(source, families, np.random.default_rng([seed, 0]))))
     apart = []
     for number in range(banks):
         random = np.random.default_rng([seed, 1, number])
         again = source.resampled(random)
         if again is not None:
-            apart.append(np.array(list(trial.outcomes(again, FAMILIES_PER_BANK, random))))
+            anew = _trial(again, shape, delta, better, analysis)
+            apart.append(np.array(list(anew.outcomes(again, FAMILIES_PER_BANK, random))))
     rates = [_rate(outcomes[:, i], [each[:, i] for each in apart]) for i in range(outcomes.shape[1])]
     false, coverage, power, pool, draw, parent, wrong, at_delta, at_zero = rates
     return Calibration(
@@ -222,10 +218,10 @@ def calibrate(
         shape.seeds,
         analysis,
         delta,
-        wide,
+        trial.wide,
         families,
         {str(kind): sd for kind, sd in source.sds(analysis).items()},
-        dict(zip(("pool", "random", "parent"), planted.values(), strict=False)),
+        dict(zip(("pool", "random", "parent"), trial.planted.values(), strict=False)),
         false,
         coverage,
         power,
@@ -234,6 +230,15 @@ def calibrate(
         at_delta,
         at_zero,
     )
+
+
+def _trial(source: Source, shape: Shape, delta: float, better: Better, analysis: Analysis) -> "_Trial":
+    """What is planted follows from the source's own noise, also of a bank drawn anew."""
+    sizes = detectable(shape.kinds, shape.contrasts, shape.seeds, source.sds(analysis), analysis)
+    planted = {pair: size for pair, size in sizes.items() if size is not None}
+    if len(planted) < len(sizes):
+        raise CeterisError(f"{shape.seeds} seeds have too few degrees of freedom for a verdict", fix="calibrate larger budgets")
+    return _Trial(shape, delta, max(delta, WIDE * max(planted.values())), planted, better, analysis)
 
 
 @dataclass(frozen=True)
