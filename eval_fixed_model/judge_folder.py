@@ -1,4 +1,5 @@
-"""A trained judge of texts as a folder: Hugging Face's where its layout is Llama's, else weights beside the scale they are of."""
+"""A trained judge as a folder: Hugging Face's where its layout is Llama's, open_clip's where its architecture is, else weights beside the
+scale they are of."""
 
 import shutil
 import uuid
@@ -12,7 +13,8 @@ from torch import nn
 from curate.errors import CeterisError
 from eval_fixed_model.models.decoders import build
 from eval_fixed_model.models.llama import LlamaModel, save
-from eval_fixed_model.scale import TextScale, load_scale
+from eval_fixed_model.models.open_clip import OpenClipJudge
+from eval_fixed_model.scale import Scale, TextScale, load_scale
 from eval_fixed_model.tasks._language_model import LanguageModel, from_folder
 from eval_fixed_model.text import language_model
 from eval_fixed_model.tokens import tokenizer_file, tokenizer_of
@@ -20,8 +22,9 @@ from eval_fixed_model.tokens import tokenizer_file, tokenizer_of
 _SCALE, _WEIGHTS = "scale.yaml", "weights.safetensors"
 
 
-def write_judge(network: nn.Module, scale: TextScale, folder: Path) -> None:
-    """Write a trained network into a new folder, by one rename. A Llama loads elsewhere unchanged; a byte model, with `open_judge` alone.
+def write_judge(network: nn.Module, scale: Scale, folder: Path) -> None:
+    """Write a trained network into a new folder, by one rename. A Llama loads in transformers, an architecture of open_clip's there
+    (`local-dir:FOLDER`), both unchanged; a byte model with `open_judge`.
 
     Raises CeterisError where the folder holds something.
     """
@@ -30,9 +33,12 @@ def write_judge(network: nn.Module, scale: TextScale, folder: Path) -> None:
     attempt = folder.absolute().parent / f".{folder.name}.{uuid.uuid4().hex}"
     attempt.mkdir(parents=True)
     try:
-        if isinstance(network, LlamaModel):
+        if isinstance(network, LlamaModel) and isinstance(scale, TextScale):
             own = None if scale.tokens.tokenizer == "bytes" else tokenizer_file(scale)
             save(network, attempt, tokenizer_of(scale).separator, own)
+        elif isinstance(network, OpenClipJudge):
+            for name, data in network.files().items():
+                (attempt / name).write_bytes(data)
         else:
             save_file({name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}, attempt / _WEIGHTS)
         record = scale.model_dump(mode="json", exclude={"name"})

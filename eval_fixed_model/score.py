@@ -26,7 +26,8 @@ class Job:
     """One training to do, small enough to send to another process.
 
     `rows` is a folder of materialised rows; `scale` a name or path; `members` the arm's uids, (n, 2) words with copies repeated, or the
-    .npy file that holds them; `out` the folder the score goes to; `device` the kind that trains, as conditions name it.
+    .npy file that holds them; `out` the folder the score goes to; `device` the kind that trains, as conditions name it;
+    `judge` where the trained network goes, if it is to be kept.
     """
 
     rows: Path
@@ -36,6 +37,7 @@ class Job:
     out: Path
     device: str = "cpu"
     split: Split = "test"
+    judge: Path | None = None
 
     @property
     def gpu(self) -> bool:
@@ -97,10 +99,11 @@ def read_training(folder: Path) -> dict[str, Any]:
     return about
 
 
-def train_and_score(job: Job) -> SeedScore:
+def train_and_score(job: Job, kept: Callable[[Any, Scale], None] | None = None) -> SeedScore:
     """Train, ask every task, write items.parquet and train.json into `job.out`; the same job gives bit-identical weights on a processor.
 
-    The folder appears whole or not at all; what an ended attempt left beside it is gone on from. One that is already there is left as it
+    The folder appears whole or not at all; what an ended attempt left beside it is gone on from. `kept` is handed
+    the trained network. One that is already there is left as it
     is, and must hold the same weights: NondeterminismError where it does not. Raises CeterisError when the arm has no row left or the
     training diverges.
     """
@@ -121,6 +124,8 @@ def train_and_score(job: Job) -> SeedScore:
     weights = loop.weights_digest(network)
     about = {"seed": job.seed, "split": job.split, "scale": scale.digest, "asked": len(uids), "weights": weights, **record}
     (part / "train.json").write_text(json.dumps({**about, "answers": answers}, indent=1), encoding="utf-8")
+    if kept:
+        kept(network, scale)
     keep.remove()
     _publish(part, about, job.out)
     return SeedScore.read(job.out, scale)

@@ -30,6 +30,9 @@ def evaluate(
     until: Annotated[
         bool, typer.Option("--until-verdict", help="train seeds until no line is `cannot tell`, at the looks that the scale fixes")
     ] = False,
+    judges: Annotated[
+        Path | None, typer.Option(help="a new folder for the trained networks, as the field's libraries open them; trains all of them")
+    ] = None,
     dry: Annotated[bool, typer.Option("--dry-run", help="train nothing; say what it would cost: parameters, FLOPs, memory, time")] = False,
     workers: Workers = None,
     ray: RayAt = None,
@@ -43,7 +46,7 @@ def evaluate(
     if until and seeds:
         raise CeterisError("the looks say how many seeds are trained", where="--seeds", fix="leave out --seeds, or --until-verdict")
     from pipelines import score_tables
-    from pipelines.training import evaluate as train_and_score
+    from pipelines.training import evaluate as train
     from pipelines.until_verdict import until_verdict
 
     at = open_run(store, run, as_json)
@@ -53,7 +56,7 @@ def evaluate(
         with show.progress() as watch:
             if until:
                 judged = until_verdict(at, scale=scale, executor=executor, progress=watch)
-            done = judged.evaluation if judged else train_and_score(at, scale=scale, seeds=seeds, executor=executor, progress=watch)
+            done = judged.evaluation if judged else train(at, scale=scale, seeds=seeds, judges=judges, executor=executor, progress=watch)
     finally:
         executor.close()
     if as_json:

@@ -16,7 +16,7 @@ from eval_fixed_model.arms import members_digest
 from eval_fixed_model.conditions import conditions, conditions_id
 from eval_fixed_model.loops import Loop, Rows, loop_of
 from eval_fixed_model.scale import Scale, load_scale, shipped
-from eval_fixed_model.score import Job, train_and_score
+from eval_fixed_model.score import Job, SeedScore, train_and_score
 from eval_fixed_model.statistics import Look
 from pipelines.arms import arms_of, chosen, training_pools
 from pipelines.evaluations import Entered, Evaluation, enter
@@ -31,13 +31,16 @@ def evaluate(
     seeds: int | None = None,
     only: Collection[str] | None = None,
     look: Look | None = None,
+    judges: Path | None = None,
     executor: Executor | None = None,
     progress: Progress = silent,
 ) -> Evaluation:
     """Train the scale's model on every arm with every seed and score it; equal arms train once, and what is scored is not trained again.
 
     `scale` and `seeds` default to the recipe's `evaluate`; `only` these arms (`arms.chosen`), where it is given; `look`, where it is one of
-    several. CeterisError for a pool that the scale cannot read, or trusted rows that occur among the evaluation items.
+    several. `judges`, where it is given, is a new folder for the trained networks, DIR/ARM/seed-N; what is scored already is trained again
+    for it, and must come out the same. CeterisError for a pool that the scale cannot read, or trusted rows that occur among the
+    evaluation items.
     """
     named, asked = scale_of(run, scale), run.facts["evaluate"] or {}
     record = load_scale(named)
@@ -45,7 +48,7 @@ def evaluate(
     own = executor or workers()
     try:
         with run.store.writer():
-            return _evaluate(run, record, named, record.seed_sequence(seeds or asked.get("seeds", 3)), only, look, own, progress)
+            return _evaluate(run, record, named, record.seed_sequence(seeds or asked.get("seeds", 3)), only, look, judges, own, progress)
     finally:
         if executor is None:
             own.close()
@@ -67,6 +70,7 @@ def _evaluate(
     seeds: tuple[int, ...],
     only: Collection[str] | None,
     look: Look | None,
+    judges: Path | None,
     executor: Executor,
     progress: Progress,
 ) -> Evaluation:
@@ -81,14 +85,16 @@ def _evaluate(
     _refuse_trusted_leaks(leaks["row"].to_numpy(), rows, _uids(training_pools(run, loop.ROLES)))
     found = arms_of(run, rows, _uids(training_pools(run, loop.ROLES, trusted=True)))
     found = found if only is None else chosen(found, only)
-    arms, jobs = {}, {}
+    arms: dict[str, Entered] = {}
+    jobs: dict[str, Job] = {}
     for name, arm in found.arms.items():
         scores = {}
         for seed in seeds:
             key = f"{folder}/{arm.digest(seed)[:16]}/seed-{seed}"
             scores[seed] = key
-            if key not in jobs and not (store.path(key) / "train.json").is_file():
-                jobs[key] = Job(place, named, _members(place, arm.members(seed)), seed, store.path(key), kind)
+            if key not in jobs and (judges or not (store.path(key) / "train.json").is_file()):
+                judge = judges / name.replace("/", "_") / f"seed-{seed}" if judges else None
+                jobs[key] = Job(place, named, _members(place, arm.members(seed)), seed, store.path(key), kind, judge=judge)
         identity = members_digest(arm.uids) if arm.size is None else digest_of(["random", arm.size, members_digest(arm.uids)])
         arms[name] = Entered(name, identity[:16], arm.kind, arm.rows, scores)
     _train(jobs, executor, progress)
@@ -134,11 +140,21 @@ def _members(place: Path, members: UInt64s) -> Path:
     return path
 
 
+def _train_one(job: Job) -> SeedScore:
+    judge = job.judge
+    if judge is None:
+        return train_and_score(job)
+    from eval_fixed_model.judge_folder import write_judge  # knows the models of both modalities
+
+    judge.parent.mkdir(parents=True, exist_ok=True)
+    return train_and_score(job, lambda network, scale: write_judge(network, scale, judge))
+
+
 def _train(jobs: dict[str, Job], executor: Executor, progress: Progress) -> None:
     todo = list(jobs.values())
     if todo:
         progress("trainings", 0, len(todo))
-    for number, (index, result) in enumerate(executor.map(train_and_score, todo)):
+    for number, (index, result) in enumerate(executor.map(_train_one, todo)):
         if isinstance(result, Crashed):
             raise CeterisError(
                 f"a training killed its worker {result.attempts} times: {result.detail}",
