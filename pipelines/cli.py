@@ -190,17 +190,20 @@ def demo(
         Path | None, typer.Argument(help="a new folder, or that of an earlier demo; else ceteris-demo, or ceteris-demo-text")
     ] = None,
     text: Annotated[bool, typer.Option("--text", help="documents instead of images with captions")] = False,
+    several: Annotated[bool, typer.Option("--thorough", help="on three pools: a verdict on the recipe, not on one subset")] = False,
     workers: Workers = None,
     ray: RayAt = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a small pool with known defects, curate it, train on every subset, and say what helped."""
     from pipelines.demo import tour
+    from pipelines.demo.thorough import thorough
 
     executor = executor_of(workers, ray)
     try:
-        at = folder or Path("ceteris-demo-text" if text else "ceteris-demo")
-        found = tour.tour(at, executor, tour.DOCUMENTS if text else tour.PICTURES, quiet=as_json)
+        at = folder or Path("ceteris-demo" + "-text" * text + "-thorough" * several)
+        made = tour.DOCUMENTS if text else tour.PICTURES
+        found = (thorough if several else tour.tour)(at, executor, made, quiet=as_json)
     finally:
         executor.close()
     if as_json:

@@ -1,6 +1,9 @@
 """Scores and verdicts as people see them."""
 
-from eval_fixed_model.statistics import Contrast
+from collections.abc import Sequence
+
+from eval_fixed_model.scale import Scale
+from eval_fixed_model.statistics import Contrast, Verdict
 from pipelines.evaluations import Evaluation
 from pipelines.show import line, table
 from pipelines.verdicts import Judged
@@ -9,7 +12,7 @@ from pipelines.verdicts import Judged
 def scores(done: Evaluation) -> None:
     """Every arm's mean over its seeds, task by task, each in its own measure."""
     tasks = list(done.scale.tasks)
-    shown = 1 if done.scale.headline.measure == "points" else 3
+    shown = _places(done.scale)
     rows = []
     for name, arm in done.arms.items():
         seeds = [done.score(name, seed) for seed in arm.scores]
@@ -26,8 +29,28 @@ def scores(done: Evaluation) -> None:
 
 def verdict(judged: Judged) -> None:
     """Who is better than what, with the interval, in the headline's measure."""
-    headline = judged.evaluation.scale.headline
-    shown = 1 if headline.measure == "points" else 3
+    scale, family = judged.evaluation.scale, judged.family
+    _contrasts(f"verdict at {scale.name}", judged.contrasts, scale, "seeds needed")
+    for candidate, control in judged.same:
+        line(f"{candidate} and {control} train on the same rows")
+    if all(len(runs.seeds) < 2 for runs in family.arms.values()):
+        line("every arm has one seed, and nothing says how much seeds differ: give --seeds 3, or more")
+    line(_noise(family, scale))
+
+
+def verdict_over_pools(found: Verdict, scale: Scale) -> None:
+    """The same of a recipe on several pools."""
+    _contrasts(f"verdict over pools at {scale.name}", found.contrasts, scale, "pools needed")
+    levels = found.levels
+    if levels and levels.within is not None and levels.between is not None:
+        shown = _places(scale) + 1
+        within, between = f"of runs within a pool {levels.within:.{shown}f}", f"of an arm's effect between pools {levels.between:.{shown}f}"
+        line(f"{levels.pools} pools of {levels.seeds:g} seeds; s.d. {within}, {between}")
+    line(_noise(found, scale))
+
+
+def _contrasts(title: str, lines: Sequence[Contrast], scale: Scale, needed: str) -> None:
+    shown = _places(scale)
     rows = [
         [
             one.candidate,
@@ -38,21 +61,29 @@ def verdict(judged: Judged) -> None:
             _number(one.detectable, shown),
             one.seeds_needed,
         ]
-        for one in judged.contrasts
+        for one in lines
     ]
-    columns = ["candidate", "against", "answer", "difference", "95% simultaneous", "detectable", "seeds needed"]
-    way = "" if headline.better == "higher" else ", lower is better"
-    table(f"verdict at {judged.evaluation.scale.name}, {headline.measure} of the headline{way}", columns, rows, right=(3, 4, 5, 6))
-    for candidate, control in judged.same:
-        line(f"{candidate} and {control} train on the same rows")
-    family = judged.family
-    spreads = "; ".join(
-        f"{kind} arms {spread.sd:.{shown + 1}f} ({spread.df} df{'' if spread.pooled else ', unequal: each its own'})"
+    columns = ["candidate", "against", "answer", "difference", "95% simultaneous", "detectable", needed]
+    way = "" if scale.headline.better == "higher" else ", lower is better"
+    table(f"{title}, {scale.headline.measure} of the headline{way}", columns, rows, right=(3, 4, 5, 6))
+
+
+def _noise(family: Verdict, scale: Scale) -> str:
+    """What the intervals rest on."""
+    shown = _places(scale) + 1
+    spreads = [
+        f"{kind} arms {spread.sd:.{shown}f} ({spread.df:g} df{'' if spread.pooled else ', unequal: each its own'}"
+        f"{', with the bank of other pools' if spread.bank and spread.bank.used else ''})"
         for kind, spread in family.spreads.items()
-    )
+    ]
     critical = "unknown" if family.critical is None else f"{family.critical:.2f}"
     size = f"{len(family.contrasts)} contrasts in the family"
-    line(f"run s.d.: {spreads}; {size}, critical value {critical}, equivalent within {family.delta:g}")
+    look = f"; look {family.look.number} of {len(family.look.schedule)}" if family.look else ""
+    return f"run s.d.: {'; '.join(spreads)}; {size}, critical value {critical}{look}, equivalent within {family.delta:g}"
+
+
+def _places(scale: Scale) -> int:
+    return 1 if scale.headline.measure == "points" else 3
 
 
 def _number(value: float | None, shown: int) -> str:
