@@ -1,6 +1,7 @@
 """Where a training is kept while it runs, so that one that was ended goes on as if nothing had happened."""
 
 import contextlib
+import errno
 import os
 import pickle
 import time
@@ -39,14 +40,20 @@ class Keep:
         return step % self.steps == 0 if self.steps else time.monotonic() - self._last >= self.seconds
 
     def write(self, belongs: str, state: dict[str, Any]) -> None:
-        """By one rename, after the content is on the disk: a reader sees the one before or this one, never a part."""
+        """By one rename, after the content is on the disk: a reader sees the one before or this one, never a part. OSError where it cannot
+        be written."""
         self.folder.mkdir(parents=True, exist_ok=True)
         attempt = self.folder / f".{FILE}.{uuid.uuid4().hex}"
-        with attempt.open("wb") as file:
-            torch.save({"belongs": belongs, **state}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        attempt.replace(self.file)
+        try:
+            with attempt.open("wb") as file:
+                torch.save({"belongs": belongs, **state}, file)
+                file.flush()
+                os.fsync(file.fileno())
+            attempt.replace(self.file)
+        except RuntimeError as error:  # torch's own word for a write that failed
+            raise OSError(errno.EIO, f"a checkpoint cannot be written ({error.__context__ or error})", str(attempt)) from error
+        finally:
+            attempt.unlink(missing_ok=True)
         self._last = time.monotonic()
 
     def read(self, belongs: str, device: str) -> dict[str, Any] | None:

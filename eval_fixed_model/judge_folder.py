@@ -47,13 +47,17 @@ def write_judge(network: nn.Module, scale: Scale, folder: Path) -> None:
         if folder.exists():
             folder.rmdir()
         attempt.rename(folder)
+    except SafetensorError as error:
+        raise CeterisError(
+            f"the weights cannot be written: {error}", where=str(attempt), fix="free space there, or name another"
+        ) from error
     finally:
         shutil.rmtree(attempt, ignore_errors=True)  # where it was renamed there is none
 
 
 def open_judge(folder: Path, device: str = "cpu") -> LanguageModel:
     """What `write_judge` wrote, or any causal model of transformers with its tokenizer. Raises CeterisError where it is neither."""
-    if (folder / "config.json").is_file() or not (folder / _WEIGHTS).is_file():
+    if (folder / "config.json").is_file() or not (folder / _SCALE).is_file():
         return from_folder(folder, device)
     scale = load_scale(folder / _SCALE)
     if not isinstance(scale, TextScale):

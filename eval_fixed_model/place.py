@@ -108,11 +108,14 @@ def kind_of(device: str) -> str:
 @contextmanager
 def device_of(kind: str) -> Iterator[str]:
     """A device of this kind for one training, for as long as it is held: "cpu", or a GPU that no other training on this machine holds.
+    CeterisError where this machine is of another kind.
 
     Where Ray or CUDA_VISIBLE_DEVICES shows a process some GPUs, it chooses among these. Waits until one is free; what a process held is
     free when the process ends, however it ends.
     """
     if kind.startswith("cpu"):
+        if kind not in ("cpu", here := kind_of("cpu")):
+            raise CeterisError(f"these scores are for {kind}, and this machine is {here}", fix="train on machines of one kind")
         yield "cpu"
         return
     seen = [one for one in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if one]

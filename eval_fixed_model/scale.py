@@ -70,7 +70,11 @@ class _Scale(Record):
     @cached_property
     def digest(self) -> str:
         """Hex SHA-256 of the record's data: comments, key order, the place of the file and what is left at its default are not in it."""
-        return digest_of(self.model_dump(mode="json", exclude_defaults=True))
+        return digest_of(self.kept())
+
+    def kept(self) -> dict[str, Any]:
+        """The record, JSON-able: a file of scales may change, and what was trained under it does not."""
+        return self.model_dump(mode="json", exclude_defaults=True)
 
     @property
     def folder(self) -> Path:
@@ -208,6 +212,13 @@ def _scale(name: str, record: dict[str, Any], path: Path) -> Scale:
             f"{key}: {first['msg']}", where=str(path), fix="see eval_fixed_model/scales/tiny.yaml for a complete scale"
         ) from error
     scale._folder = path.parent
+    return scale
+
+
+def kept_scale(record: dict[str, Any], folder: Path) -> Scale:
+    """The scale that `kept` wrote down; its file lay in `folder`."""
+    scale = _SCALE.validate_python(record)
+    scale._folder = folder
     return scale
 
 

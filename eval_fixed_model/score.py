@@ -78,7 +78,11 @@ class SeedScore:
         """The score in a finished folder, over all items but those numbered in `without`: of the end, or the mean over the scale's last
         checkpoints. Raises CeterisError where there is none."""
         about = read_training(folder)
-        files = [folder / "items.parquet", *(folder / _checkpoint(step) for step in checkpoints(scale))]
+        files = [folder / "items.parquet", *(folder / checkpoint_file(step) for step in checkpoints(scale))]
+        if gone := [file for file in files if not file.is_file()]:
+            raise CeterisError(
+                "answers of this score are gone", where=str(gone[0]), fix="move its folder away and evaluate the subset again"
+            )
         every = [task_scores(frames.from_bytes(file.read_bytes(), where=str(file)), scale, without) for file in files]
         tasks = {name: _mean([one[name] for one in every]) for name in every[0]}
         headline = float(np.mean([tasks[task].value for task in scale.headline.tasks]))
@@ -115,7 +119,7 @@ def train_and_score(job: Job, kept: Callable[[Any, Scale], None] | None = None) 
     keep = Keep(part)
 
     def visit(step: int) -> Callable[[Any], object]:
-        return lambda network: _write(part / _checkpoint(step), loop.ask(network, scale, job.split))
+        return lambda network: _write(part / checkpoint_file(step), loop.ask(network, scale, job.split))
 
     with device_of(job.device) as device, one_deterministic_thread(place := Place(device)):
         visits = {step: visit(step) for step in checkpoints(scale)}
@@ -123,7 +127,9 @@ def train_and_score(job: Job, kept: Callable[[Any, Scale], None] | None = None) 
         answers = _write(part / "items.parquet", loop.ask(network, scale, job.split))
     weights = loop.weights_digest(network)
     about = {"seed": job.seed, "split": job.split, "scale": scale.digest, "asked": len(uids), "weights": weights, **record}
-    (part / "train.json").write_text(json.dumps({**about, "answers": answers}, indent=1), encoding="utf-8")
+    before = {str(step): sha256((part / checkpoint_file(step)).read_bytes()) for step in checkpoints(scale)}
+    kept_of = {"answers": answers} | ({"answers before": before} if before else {})
+    (part / "train.json").write_text(json.dumps({**about, **kept_of}, indent=1), encoding="utf-8")
     if kept:
         kept(network, scale)
     keep.remove()
@@ -137,7 +143,8 @@ def checkpoints(scale: Scale) -> list[int]:
     return [scale.steps - back * last.every for back in range(last.count - 1, 0, -1)] if last else []
 
 
-def _checkpoint(step: int) -> str:
+def checkpoint_file(step: int) -> str:
+    """Where the answers after so many steps lie in a score's folder."""
     return f"items-{step}.parquet"
 
 

@@ -66,6 +66,8 @@ def limits(judged: Judged) -> Iterator[str]:
             f"The scores were looked at {looks} times with a growing number of seeds, without a schedule fixed beforehand in this verdict: "
             "stopping when an answer pleases makes false answers more frequent than stated."
         )
+    if family.look and any(len(arm.scores) > family.look.schedule[family.look.number - 1] for arm in done.arms.values()):
+        yield "Seeds beyond the look were trained, and are not judged: they count at the looks that were fixed, or never."
     if any(spread.df < LEAST_DF for spread in family.spreads.values()):
         yield f"Some run s.d. rests on fewer than {LEAST_DF:g} degrees of freedom: contrasts that need it are answered by `cannot tell`."
 

@@ -90,7 +90,7 @@ def compare(
     candidate: Annotated[str | None, typer.Argument(help="a subset; else every one")] = None,
     control: Annotated[str | None, typer.Argument(help="what to compare it with; else all its controls")] = None,
     run: RunName = None,
-    scale: Annotated[str | None, typer.Option(help="a scale; else the recipe's")] = None,
+    scale: Annotated[str | None, typer.Option(help="a scale; else that of the latest evaluation")] = None,
     told: Annotated[
         bool, typer.Option("--account", help="in Markdown: conditions, seeds, intervals, repeats, leaks, and what cannot be concluded")
     ] = False,

@@ -1,12 +1,13 @@
 """Evaluations as they lie in a store: which arms were trained for a run under which conditions, and where each score is."""
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from curate.digest import digest_of
-from curate.ledger import Ledger, append_head
+from curate.ledger import Ledger, append_head, check
 from curate.store import Store
-from eval_fixed_model.scale import Scale, load_scale
+from eval_fixed_model.scale import SHIPPED, Scale, kept_scale, load_scale
 from eval_fixed_model.score import SeedScore, read_training
 from eval_fixed_model.statistics import Look
 
@@ -27,7 +28,8 @@ class Entered:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was trained for one run under one set of conditions; `look`, where it was one of several."""
+    """What was trained for one run under one set of conditions; `look`, where it was one of several; `some`, where only some of the run's
+    arms were asked for."""
 
     store: Store
     run: str
@@ -40,6 +42,7 @@ class Evaluation:
     rejected: int
     trained: int = 0
     look: Look | None = None
+    some: bool = False
 
     def score(self, arm: str, seed: int, without_leaks: bool = False) -> SeedScore:
         """One training's score; with all items, or without those that occur in an arm."""
@@ -69,15 +72,21 @@ class Evaluation:
 def enter(done: Evaluation, named: str) -> None:
     """Write down which arms were trained, once per set of arms and seeds; numbered over all conditions, so that the latest is known.
 
-    Beside it a ledger of the trainings, whose head joins the store's chain.
+    Beside it a ledger of the trainings, whose head joins the store's chain; and the scale, which its file may say otherwise later. The
+    entry comes after what it needs; where an ended attempt put it and got no further, the head follows now.
     """
+    done.store.put_json(f"{done.conditions}/scale.json", {"record": done.scale.kept(), "tasks": list(done.scale.tasks)})
     arms = {name: {**asdict(arm), "scores": {str(seed): key for seed, key in arm.scores.items()}} for name, arm in done.arms.items()}
     entry: dict[str, Any] = {"run": done.run, "pool": done.pool, "scale": named, "arms": arms}
     entry |= {"contrasts": done.contrasts, "leaked": sorted(done.leaked), "rejected": done.rejected}
     entry |= {"look": asdict(done.look)} if done.look else {}
+    entry |= {"some": True} if done.some else {}
     name = f"-{digest_of(entry)[:16]}.json"
     known = _keys(done.store)
-    if any(key.startswith(f"{done.conditions}/") and key.endswith(name) for key in known):
+    if there := next((key for key in known if key.startswith(f"{done.conditions}/") and key.endswith(name)), None):
+        heads = [done.store.json(key) for key in done.store.storage.list("ledger/")]
+        if not any(head["run"] == there for head in heads):
+            append_head(done.store, there, check(done.store.storage.get(f"{there}l").decode(), where=f"{there}l"))
         return
     place = f"{done.conditions}/entries/{len(known) + 1:06d}{name}"
     facts = Ledger()
@@ -85,6 +94,7 @@ def enter(done: Evaluation, named: str) -> None:
     for arm in done.arms.values():
         for seed, key in arm.scores.items():
             facts.record("training", arm=arm.name, kind=arm.kind, score=key, **{**done.training(arm.name, seed), "seed": seed})
+    done.store.storage.delete(f"{place}l")  # of an attempt that ended before its entry
     done.store.storage.put(f"{place}l", facts.text().encode())
     done.store.put_json(place, entry)
     append_head(done.store, place, facts.head)
@@ -107,7 +117,17 @@ def entries(store: Store) -> list[Evaluation]:
         contrasts = tuple((a, b) for a, b in value["contrasts"])
         held = key.rpartition("/entries/")[0]
         leaked = frozenset(value["leaked"])
-        scale, look = load_scale(value["scale"]), value.get("look")
+        scale, look = _scale(store, held, value["scale"]), value.get("look")
         taken = Look(tuple(look["schedule"]), look["number"], look["spending"]) if look else None
-        found.append(Evaluation(store, value["run"], value["pool"], scale, held, arms, contrasts, leaked, value["rejected"], look=taken))
+        where, some = (store, value["run"], value["pool"], scale, held), value.get("some", False)
+        found.append(Evaluation(*where, arms, contrasts, leaked, value["rejected"], look=taken, some=some))
     return found
+
+
+def _scale(store: Store, held: str, named: str) -> Scale:
+    """As it was when it was trained under, whatever is at its name now."""
+    kept = store.json(f"{held}/scale.json")
+    if kept is None:  # entered before scales were kept
+        return load_scale(named)
+    tasks = {name: kept["record"]["tasks"][name] for name in kept["tasks"]}  # in their order
+    return kept_scale({**kept["record"], "tasks": tasks}, Path(named).parent if named.endswith((".yaml", ".yml")) else SHIPPED)

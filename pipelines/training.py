@@ -45,10 +45,17 @@ def evaluate(
     named, asked = scale_of(run, scale), run.facts["evaluate"] or {}
     record = load_scale(named)
     refuse_other_modality(run.pool, record)
+    if judges and judges.exists() and not (judges.is_dir() and not any(judges.iterdir())):
+        what = "the place for the trained networks is not empty"
+        raise CeterisError(what, where=str(judges), fix="name a new folder, or move this one away: all of them are trained for it")
+    judges = judges.absolute() if judges else None  # workers may stand elsewhere
     own = executor or workers()
     try:
         with run.store.writer():
             return _evaluate(run, record, named, record.seed_sequence(seeds or asked.get("seeds", 3)), only, look, judges, own, progress)
+    except OSError as error:
+        fix = "free space there, or mend what it says; what was finished is kept, and the same command goes on"
+        raise CeterisError(error.strerror or str(error), where=str(error.filename or run.store.address), fix=fix) from error
     finally:
         if executor is None:
             own.close()
@@ -100,7 +107,8 @@ def _evaluate(
     _train(jobs, executor, progress)
     leaked = frozenset(leaks["item"].to_list())
     done = Evaluation(
-        store, run.folder, run.facts["pool"], scale, folder, arms, found.contrasts, leaked, len(rows.rejected), len(jobs), look
+        *(store, run.folder, run.facts["pool"], scale, folder, arms, found.contrasts, leaked, len(rows.rejected), len(jobs), look),
+        some=only is not None,
     )
     enter(done, named)
     return done
@@ -167,7 +175,8 @@ def _train(jobs: dict[str, Job], executor: Executor, progress: Progress) -> None
 def _rows_id(run: Run, loop: Loop, scale: Scale, held: dict[str, Any]) -> str:
     trusted = [pool.id for pool in training_pools(run, loop.ROLES)]
     barred = [run.facts["nodes"][LAWFUL]["id"]] if LAWFUL in run.facts["nodes"] else []
-    return digest_of([scale.digest, run.pool.id, trusted, held["versions"], held["code"], *barred])[:16]
+    made = [held["items"]] if scale.tokens.tokenizer == "file" else []  # they hold the digest of the tokenizer's file
+    return digest_of([scale.digest, run.pool.id, trusted, held["versions"], held["code"], *made, *barred])[:16]
 
 
 def _refuse_trusted_leaks(places: "np.ndarray[Any, np.dtype[np.int64]]", rows: Rows, trained_on: UInt64s) -> None:

@@ -8,6 +8,7 @@ from curate.digest import digest_of
 from curate.errors import CeterisError
 from curate.record import Run
 from eval_fixed_model.conditions import differences
+from eval_fixed_model.scale import load_scale
 from eval_fixed_model.statistics import Answer, Bank, Contrast, Draw, Look, Verdict, bank_of, verdict
 from eval_fixed_model.statistics.bank import LEAST_POOLS
 from pipelines.arms import WHOLE
@@ -18,8 +19,8 @@ from pipelines.evaluations import Entered, Evaluation, entries
 class Judged:
     """The lines that were asked for, in the words of this run, and the verdict over the whole family that they are part of.
 
-    `names` are this run's names of the family's arms; `file` is where the verdict is kept; `same` are the pairs asked for that train on the
-    same rows, so that there is nothing to judge. With one line its numbers are attributes.
+    `names` are this run's names of the family's arms, and RUN/NAME of those it has not; `file` is where the verdict is kept; `same` are
+    the pairs asked for that train on the same rows, so that there is nothing to judge. With one line its numbers are attributes.
     """
 
     evaluation: Evaluation
@@ -98,8 +99,15 @@ def compare(
     scores, kinds = _headlines(family)
     pairs = _asked(mine, candidate, control)
     every = {(one.arms[a].id, one.arms[b].id) for one in family for a, b in one.contrasts} | {(a.id, b.id) for a, b in pairs}
-    names = {arm.id: name for one in [*family, mine] for name, arm in reversed(one.arms.items())}
-    record, look = mine.scale, mine.look or _last_look(family, mine)
+    names = {
+        arm.id: name if one.run == mine.run else f"{one.run.removeprefix('runs/')}/{name}"
+        for one in [*family, mine]
+        for name, arm in reversed(one.arms.items())
+    }
+    record, look = mine.scale, mine.look or _last_look(family, mine, pairs)
+    if look:  # seeds beyond it count when the next look is taken: to judge by them now would be one look more than was fixed
+        within = record.seed_sequence(look.schedule[look.number - 1])
+        scores = {arm: {seed: score for seed, score in of_seeds.items() if seed in within} for arm, of_seeds in scores.items()}
     found = verdict(
         scores,
         kinds,
@@ -143,9 +151,11 @@ def banks_of(mine: Evaluation) -> dict[Draw, Bank]:
     return {kind: bank_of(kind, there) for kind, there in found.items() if len(there) >= LEAST_POOLS}
 
 
-def _last_look(family: Sequence[Evaluation], mine: Evaluation) -> Look | None:
-    """The latest that was taken for this run: who has looked goes on within the schedule."""
-    taken = [one.look for one in family if one.run == mine.run and one.look is not None]
+def _last_look(family: Sequence[Evaluation], mine: Evaluation, pairs: Sequence[tuple[Entered, Entered]]) -> Look | None:
+    """The latest that was taken for this run, or in another for a candidate asked about: who has looked goes on within the schedule."""
+    asked = {arm.id for pair in pairs for arm in pair if arm.kind == "candidate"}
+    looked = [one for one in family if one.run == mine.run or asked & {arm.id for arm in one.arms.values() if arm.kind == "candidate"}]
+    taken = [one.look for one in looked if one.look is not None]
     return max(taken, key=lambda look: look.number) if taken else None
 
 
@@ -160,11 +170,20 @@ def _asked(mine: Evaluation, candidate: str | None, control: str | Sequence[str]
 
 
 def latest(run: Run, scale: str | None = None) -> Evaluation:
-    """The last evaluation of a run (at the scale named). CeterisError where there is none."""
-    every = [one for one in entries(run.store) if one.run == run.folder and scale in (None, one.scale.name)]
+    """The last evaluation of a run (at the scale named: by name, or the file it is in now), of all arms where there is one of them.
+    CeterisError where there is none."""
+    digest = load_scale(scale).digest if scale and scale.endswith((".yaml", ".yml")) else None
+    mine = [one for one in entries(run.store) if one.run == run.folder]
+    every = [one for one in mine if scale in (None, one.scale.name) or one.scale.digest == digest]
     if not every:
-        raise CeterisError("nothing was evaluated for this run", where=run.folder, fix="run `curate eval` first")
-    return every[-1]
+        there = ", ".join(dict.fromkeys(one.scale.name for one in mine))
+        at = f" at the scale {scale}" if there else ""
+        raise CeterisError(
+            f"nothing was evaluated for this run{at}",
+            where=run.folder,
+            fix="run `curate eval` first" + (f", or name one it was evaluated at: {there}" if there else ""),
+        )
+    return next((one for one in reversed(every) if not one.some), every[-1])
 
 
 def _arm(mine: Evaluation, name: str) -> Entered:

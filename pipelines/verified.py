@@ -19,7 +19,7 @@ from curate.errors import CeterisError
 from eval_fixed_model.conditions import conditions_id
 from eval_fixed_model.loops import loop_of
 from eval_fixed_model.scale import Scale, load_scale
-from eval_fixed_model.score import SeedScore
+from eval_fixed_model.score import SeedScore, checkpoint_file, checkpoints
 from pipelines.trained_rows import TrainedRows, Unfit, text_of
 
 STORE = ".ceteris"
@@ -255,6 +255,11 @@ class _Folder:
         if sha256(data) != about["answers"]:
             raise Unfit("items.parquet is not what its digest in train.json says")
         frames.from_bytes(data, where="items.parquet")
+        before = about.get("answers before", {})
+        for step in checkpoints(scale):
+            file = place / checkpoint_file(step)
+            if not file.is_file() or sha256(file.read_bytes()) != before.get(str(step)):
+                raise Unfit(f"{file.name} is not what its digest in train.json says")
         return SeedScore.read(place, scale)
 
 

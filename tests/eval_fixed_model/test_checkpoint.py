@@ -1,4 +1,5 @@
 import json
+import resource
 import signal
 from pathlib import Path
 from typing import Any
@@ -54,3 +55,19 @@ def test_nothing_but_data_is_read(tmp_path: Path) -> None:
     torch.save({"belongs": "x", "step": Path("/")}, keep.file)
     with pytest.raises(CeterisError, match="the checkpoint cannot be read"):
         keep.read("x", "cpu")
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_nothing_and_says_so(tmp_path: Path) -> None:
+    keep = Keep(tmp_path)
+    keep.write("one", {"step": 1})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handled = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, hard))  # as on a full disk, a write fails
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            keep.write("one", {"step": 2, "weights": torch.zeros(100_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handled)
+    assert keep.read("one", "cpu") == {"belongs": "one", "step": 1}
+    assert list(tmp_path.iterdir()) == [keep.file]

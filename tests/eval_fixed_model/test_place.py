@@ -58,3 +58,10 @@ def test_what_a_training_held_is_told() -> None:
 def test_a_processor_compiles_nothing() -> None:
     with pytest.raises(CeterisError, match="not compiled for a processor"):
         Place(compiled=True).wrapped(torch.nn.Linear(2, 2), Gang())
+
+
+def test_a_processor_of_another_kind_trains_nothing() -> None:
+    with device_of(kind_of("cpu")) as device:
+        assert device == "cpu"
+    with pytest.raises(CeterisError, match="these scores are for cpu-OTHER, and this machine is cpu-"), device_of("cpu-OTHER"):
+        pass

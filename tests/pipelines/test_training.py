@@ -1,9 +1,12 @@
+import resource
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from safetensors.torch import load_file
 
 from curate.digest import words_of_hex
 from curate.errors import CeterisError
@@ -11,10 +14,12 @@ from curate.executor import InProcess, Processes
 from curate.recipe import Recipe
 from curate.record import Run
 from curate.store import Store
-from pipelines import verbs
+from pipelines import training, verbs
 from pipelines.arms import training_pools
 from pipelines.evaluations import Evaluation, entries
 from pipelines.training import evaluate
+from pipelines.verdicts import compare
+from pipelines.verified import verified
 
 
 def test_every_candidate_has_its_controls(judged: Evaluation) -> None:
@@ -174,3 +179,77 @@ def test_what_only_names_a_target_is_no_arm(place: Path, tmp_path: Path, small_s
         assert (len(training_pools(run, ["image"])), training_pools(run, ["image"], trusted=True)) == (read, [])
         found = evaluate(run, scale=str(small_scale), seeds=1, executor=InProcess())
         assert {arm.kind for arm in found.arms.values()} == {"pool", "candidate", "random"}
+
+
+def test_trained_networks_are_kept_and_are_the_ones_that_were_scored(
+    scored: Evaluation, two_tasks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from eval_fixed_model.loops import loop_of
+    from eval_fixed_model.scale import load_scale
+
+    shutil.copytree(scored.store.path(""), tmp_path / "s")
+    run = Run(Store.open(tmp_path / "s"), scored.run)
+    monkeypatch.chdir(tmp_path)
+    done = evaluate(run, scale=str(two_tasks), seeds=1, only=["long"], judges=Path("judges"), executor=InProcess())
+    assert done.trained == 1  # again, though its score was there
+    (scale_file,) = (tmp_path / "judges").rglob("scale.yaml")
+    assert scale_file.parent == tmp_path / "judges" / "long" / "seed-0"
+    network = loop_of(done.scale).build(load_scale(scale_file), 1)
+    network.load_state_dict(load_file(scale_file.with_name("weights.safetensors")))
+    assert loop_of(done.scale).weights_digest(network) == done.score("long", 0).weights == scored.score("long", 0).weights
+    monkeypatch.setattr(training, "_evaluate", lambda *_: pytest.fail("trained before it looked where the networks go"))
+    with pytest.raises(CeterisError, match="place for the trained networks is not empty") as error:
+        evaluate(run, scale=str(two_tasks), seeds=1, judges=Path("judges"), executor=InProcess())
+    assert "name a new folder" in error.value.fix
+
+
+def test_a_full_disk_is_told_in_words(scored: Evaluation, two_tasks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(scored.store.path(""), tmp_path / "s")
+    run = Run(Store.open(tmp_path / "s"), scored.run)
+    shutil.rmtree(run.store.path(scored.arms["long"].scores[0]))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handled = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, hard))  # as on a full disk, a write fails
+    try:
+        with pytest.raises(CeterisError, match="File too large") as error:
+            evaluate(run, scale=str(two_tasks), seeds=2, executor=InProcess())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handled)
+    assert "goes on" in error.value.fix
+    assert evaluate(run, scale=str(two_tasks), seeds=2, executor=InProcess()).score("long", 0).weights == scored.score("long", 0).weights
+
+
+def test_an_evaluation_that_ended_between_its_parts_is_mended(scored: Evaluation, two_tasks: Path, tmp_path: Path) -> None:
+    for case in ("ledger alone", "no head"):
+        shutil.copytree(scored.store.path(""), tmp_path / case)
+        store = Store.open(tmp_path / case)
+        (entry,) = (tmp_path / case).glob("scores/*/entries/*.json")
+        (head,) = [path for path in (tmp_path / case / "ledger").glob("*.json") if entry.name in path.read_text(encoding="utf-8")]
+        head.unlink()
+        if case == "ledger alone":
+            entry.unlink()
+        evaluate(Run(store, scored.run), scale=str(two_tasks), seeds=2, executor=InProcess())
+        (found,) = verified(tmp_path / case)
+        assert found.refused == ()
+        assert {arm.name for arm in found.arms} == set(scored.arms)
+
+
+def test_scores_are_read_with_the_scale_they_were_made_under(scored: Evaluation, two_tasks: Path, tmp_path: Path) -> None:
+    """A user's scale file may change, or go, after an evaluation: a delta of today says nothing of scores of yesterday."""
+    shutil.copytree(scored.store.path(""), tmp_path / "s")
+    run = Run(Store.open(tmp_path / "s"), scored.run)
+    shutil.copytree(two_tasks.parent, tmp_path / "scale")
+    mine = tmp_path / "scale" / two_tasks.name
+    first = evaluate(run, scale=str(mine), seeds=2, executor=InProcess())
+    before = compare(first)
+    text = mine.read_text(encoding="utf-8")
+    delta = f"delta: {before.family.delta}"
+    assert delta in text
+    mine.write_text(text.replace(delta, "delta: 77.0"), encoding="utf-8")
+    after = compare(run)
+    assert (after.family, list(after.evaluation.scale.tasks)) == (before.family, list(first.scale.tasks))
+    with pytest.raises(CeterisError, match="nothing was evaluated for this run at the scale"):
+        compare(run, scale=str(mine))
+    mine.unlink()
+    assert compare(run, scale=first.scale.name).family == before.family
