@@ -13,6 +13,7 @@ from eval_fixed_model.tasks.items import items_of
 THRESHOLD = 3.5
 SIDE = 8
 CHUNK = 4096
+PAIRS = {"item": pl.UInt32, "row": pl.Int64, "distance": pl.Float32}
 
 Floats = npt.NDArray[np.float32]
 
@@ -29,24 +30,29 @@ def leaked_pairs(rows: Rows, scale: ImageTextScale, split: Split = "test") -> pl
     files are 0, and another file format or quality of the same picture a few, since the noise of both averages out inside a block.
     Shifted or cropped copies are not found. Of sets in a folder, which have one split, other splits leak nothing.
     """
-    found: list[pl.DataFrame] = [pl.DataFrame(schema={"item": pl.UInt32, "row": pl.Int64, "distance": pl.Float32})]
-    if scale.items.folder is not None and split != "test":
-        return found[0]
-    every = items_of(scale, split)
-    numbers = np.concatenate([items.numbers for items in every])
-    asked = np.concatenate(
-        [_coarse(items.images[start : start + CHUNK]) for items in every for start in range(0, len(items.images), CHUNK)]
-    )
-    for start in range(0, len(rows.images), CHUNK):
-        part = _coarse(rows.images[start : start + CHUNK])
-        # The fast distance is rounded: what it lets through is measured again.
-        row, item = np.nonzero(_squared(part, asked) <= THRESHOLD**2 + 1)
-        distance = np.sqrt(((part[row] - asked[item]) ** 2).mean(1))
-        near = distance <= THRESHOLD
-        found.append(
-            pl.DataFrame({"item": numbers[item[near]], "row": row[near] + start, "distance": distance[near]}, schema=found[0].schema)
-        )
+    found = [pl.DataFrame(schema=PAIRS)]
+    if asked := coarse_items(scale, split):
+        found += [near(rows.images[start : start + CHUNK], asked, start) for start in range(0, len(rows.images), CHUNK)]
     return pl.concat(found)
+
+
+def coarse_items(scale: ImageTextScale, split: Split = "test") -> tuple[npt.NDArray[np.int64], Floats] | None:
+    """Numbers and coarse pictures of a split's items; None where the split leaks nothing."""
+    if scale.items.folder is not None and split != "test":
+        return None
+    every = items_of(scale, split)
+    coarse = [_coarse(items.images[start : start + CHUNK]) for items in every for start in range(0, len(items.images), CHUNK)]
+    return np.concatenate([items.numbers for items in every]), np.concatenate(coarse)
+
+
+def near(images: Bytes, asked: tuple[npt.NDArray[np.int64], Floats], first: int = 0) -> pl.DataFrame:
+    """The finds among these images, the first of which is row `first`."""
+    (numbers, items), part = asked, _coarse(images)
+    # The fast distance is rounded: what it lets through is measured again.
+    row, item = np.nonzero(_squared(part, items) <= THRESHOLD**2 + 1)
+    distance = np.sqrt(((part[row] - items[item]) ** 2).mean(1))
+    close = distance <= THRESHOLD
+    return pl.DataFrame({"item": numbers[item[close]], "row": row[close] + first, "distance": distance[close]}, schema=PAIRS)
 
 
 def _coarse(images: Bytes) -> Floats:

@@ -100,7 +100,7 @@ def materialise(reads: Reads, scale: ImageTextScale, folder: Path) -> Rows:
         header(tokens, np.dtype(np.uint16), (0, context))
         for uids, frame in reads:
             texts = frame["text"].to_list()
-            made = [_one(image, text, scale.image) for image, text in zip(frame["image"].to_list(), texts, strict=True)]
+            made = [taken(image, text, scale.image) for image, text in zip(frame["image"].to_list(), texts, strict=True)]
             good = np.array([not isinstance(row, str) for row in made], bool)
             images.write(b"".join(row.tobytes() for row in made if not isinstance(row, str)))
             tokens.write(tokenise([text or "" for text, fine in zip(texts, good, strict=True) if fine], scale.tokens).tobytes())
@@ -193,7 +193,8 @@ def _number(word: str, vocabulary: int) -> int:
     return 1 + int.from_bytes(row_hash([word.encode("utf-8", "surrogatepass")])[:8], "big") % (vocabulary - 1)
 
 
-def _one(image: bytes | None, text: str | None, into: ImageRecord) -> Bytes | str:
+def taken(image: bytes | None, text: str | None, into: ImageRecord) -> Bytes | str:
+    """A row's `pixels`, or the code that says why no arm can train on it."""
     if image is None:
         return NO_IMAGE
     if text is None:

@@ -23,11 +23,12 @@ from eval_fixed_model.rows import Rows
 from eval_fixed_model.scale import ImageTextScale
 from eval_fixed_model.steps import HERE, fit
 from eval_fixed_model.stream import Stream
+from eval_fixed_model.survey import Survey
 
 
 def train(
     scale: ImageTextScale,
-    rows: Rows | Stream,
+    rows: Rows | Survey,
     members: npt.NDArray[np.int64],
     seed: int,
     progress: Callable[[int], None] | None = None,
@@ -36,14 +37,14 @@ def train(
     keep: Keep | None = None,
     visits: Mapping[int, Callable[[nn.Module], None]] | None = None,
 ) -> tuple[Any, dict[str, Any]]:
-    """Train on `members` (positions in `rows`; one listed k times is k copies), bit-identical for equal arguments on a processor; or on all
-    rows of a stream, which has an order of this seed already.
+    """Train on `members` (positions in `rows`; one listed k times is k copies), bit-identical for equal arguments on a processor. Rows of
+    a survey are read where they lie, in the blocked order.
 
     Returns the network in evaluation mode and its record: samples, distinct rows, copies, `repeats` (times shown -> rows), seconds, and
     what `steps.fit` says of loss and speed; the other arguments are its own. Raises CeterisError when the weights diverge.
     """
     began = time.perf_counter()
-    feed = rows if isinstance(rows, Stream) else Exact(scale, rows, members, seed)
+    feed = Stream(scale, rows, members, seed) if isinstance(rows, Survey) else Exact(scale, rows, members, seed)
     network = build(scale, seed)
     told = fit(scale, network, feed, contrastive(Gang.here()), seed, place=place, keep=keep, visits=visits, progress=progress)
     return network, {"samples": scale.samples_seen, **feed.shown(), **told, "seconds": round(time.perf_counter() - began, 3)}

@@ -1,8 +1,10 @@
 import io
 import json
 import tarfile
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,17 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from ruamel.yaml import YAML
 
 from curate.digest import hex_of
 from curate.errors import CeterisError, PoolError
+from curate.executor import InProcess
 from curate.pool import Pool
 from eval_fixed_model import stream as module
 from eval_fixed_model.rows import pixels, tokenise
+from eval_fixed_model.scale import load_scale
 from eval_fixed_model.stream import WINDOW, Stream
+from eval_fixed_model.survey import Survey, note_pools, survey
 from eval_fixed_model.train import train
 
 PER_BLOCK = 10
@@ -44,17 +50,39 @@ def _tars(world: Any, folder: Path) -> Pool:
     return Pool.open(folder)
 
 
-@pytest.fixture(params=[_parquet, _tars], ids=["parquet", "tars"])
-def pool(request: pytest.FixtureRequest, world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pool:
-    monkeypatch.setattr("curate.tar_reader.ROWS_PER_GROUP", PER_BLOCK)
-    make: Callable[[Any, Path], Pool] = request.param
-    return make(world, tmp_path)
+def looked_through(pool: Pool, scale_file: Path, folder: Path) -> Survey:
+    """Every row of one pool."""
+    note_pools(folder, [pool])
+    shards = ((number, pool.uids(shard)[0]) for number, shard in enumerate(pool.shards))
+    spans = ((0, number, uids, np.ones(len(uids), bool)) for number, uids in shards)
+    return survey(spans, str(scale_file), folder, InProcess(), lambda *_: None)
+
+
+@pytest.fixture(scope="session")
+def scale_file(world: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """24 batches of 40: two epochs of 400 rows, and a part of the third."""
+    record = {**world.scale.kept(), "samples_seen": 960, "batch": 40, "order": "blocked"}
+    record["items"] = {"file": str(world.scale.evaluation_file)}
+    file = tmp_path_factory.mktemp("blocked") / "blocked.yaml"
+    del record["name"]
+    with file.open("w", encoding="utf-8") as into:
+        YAML(typ="safe", pure=True).dump({"blocked": record}, into)
+    return file
 
 
 @pytest.fixture
-def scale(world: Any) -> Any:
-    """24 batches of 40: two epochs of 400 rows, and a part of the third."""
-    return world.scale.model_copy(update={"samples_seen": 960, "batch": 40, "order": "blocked"})
+def scale(scale_file: Path) -> Any:
+    return load_scale(scale_file)
+
+
+@pytest.fixture(params=[_parquet, _tars], ids=["parquet", "tars"])
+def rows(request: pytest.FixtureRequest, world: Any, scale_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Survey:
+    """Windows of eight blocks."""
+    monkeypatch.setattr("curate.tar_reader.ROWS_PER_GROUP", PER_BLOCK)
+    monkeypatch.setattr(module, "LEAST", 1)
+    make: Callable[[Any, Path], Pool] = request.param
+    (tmp_path / "pool").mkdir()
+    return looked_through(make(world, tmp_path / "pool"), scale_file, tmp_path / "rows")
 
 
 def _all(stream: Stream, first: int = 0, share: slice = slice(0, 40)) -> tuple[torch.Tensor, torch.Tensor]:
@@ -62,9 +90,10 @@ def _all(stream: Stream, first: int = 0, share: slice = slice(0, 40)) -> tuple[t
     return torch.stack(images), torch.stack(tokens)
 
 
-def test_each_epoch_shows_every_row_once_in_an_order_of_its_own(world: Any, scale: Any, pool: Pool) -> None:
+def test_each_epoch_shows_every_row_once_in_an_order_of_its_own(world: Any, scale: Any, rows: Survey) -> None:
     still = scale.model_copy(update={"augmentation": scale.augmentation.model_copy(update={"roll": 0})})
-    stream = Stream(still, pool, 0)
+    rows = replace(rows, scale_digest=still.digest)
+    stream = Stream(still, rows, np.arange(400), 0)
     images, tokens = _all(stream)
     shown = [one.tobytes() for one in np.concatenate([images.flatten(2).numpy().reshape(960, -1), tokens.numpy().reshape(960, -1)], 1)]
     every = [
@@ -82,22 +111,23 @@ def test_each_epoch_shows_every_row_once_in_an_order_of_its_own(world: Any, scal
     assert (np.diff(first) != 0).mean() > 0.7
 
 
-def test_readers_processes_and_the_step_it_begins_at_change_nothing(scale: Any, pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    images, tokens = _all(Stream(scale, pool, 3))
+def test_readers_processes_and_the_step_it_begins_at_change_nothing(scale: Any, rows: Survey) -> None:
+    members = np.repeat(np.arange(0, 400, 2), 2)
+    images, tokens = _all(Stream(scale, rows, members, 3))
     with ThreadPoolExecutor(5) as many:
-        again = _all(Stream(scale, pool, 3, executor=many))
+        again = _all(Stream(scale, rows, members[::-1], 3, executor=many))
     assert torch.equal(images, again[0])
     assert torch.equal(tokens, again[1])
-    parts = [_all(Stream(scale, pool, 3), 0, share) for share in (slice(0, 10), slice(10, 40))]
+    parts = [_all(Stream(scale, rows, members, 3), 0, share) for share in (slice(0, 10), slice(10, 40))]
     assert torch.equal(torch.cat([part[0] for part in parts], 1), images)
     assert torch.equal(torch.cat([part[1] for part in parts], 1), tokens)
     for first in (9, 23):
-        assert torch.equal(_all(Stream(scale, pool, 3), first)[0], images[first:])
-    assert not torch.equal(_all(Stream(scale, pool, 4))[0], images)
+        assert torch.equal(_all(Stream(scale, rows, members, 3), first)[0], images[first:])
+    assert not torch.equal(_all(Stream(scale, rows, members, 4))[0], images)
 
 
-def test_no_more_than_two_windows_are_held(scale: Any, pool: Pool) -> None:
-    stream = Stream(scale, pool, 0)
+def test_no_more_than_two_windows_are_held(scale: Any, rows: Survey) -> None:
+    stream = Stream(scale, rows, np.arange(400), 0)
     read: list[int] = []
     original = stream._read
     stream._read = lambda *given: read.append(len(given[1])) or original(*given)  # type: ignore[method-assign, func-returns-value]
@@ -110,20 +140,60 @@ def test_no_more_than_two_windows_are_held(scale: Any, pool: Pool) -> None:
     assert sum(read) == 40 + 40 + 16, "only the windows that are shown"
 
 
-def test_rows_that_do_not_decode_are_named_and_left_out(world: Any, scale: Any, tmp_path: Path) -> None:
+def test_an_arm_shows_its_rows_and_its_copies_apart(world: Any, scale: Any, rows: Survey) -> None:
+    still = scale.model_copy(update={"augmentation": scale.augmentation.model_copy(update={"roll": 0})})
+    rows = replace(rows, scale_digest=still.digest)
+    members = np.concatenate([np.arange(0, 400, 5), np.arange(0, 400, 10), np.arange(0, 400, 10)])
+    stream = Stream(still, rows, members, 0)
+    images, tokens = _all(stream)
+    shown = [one.tobytes() for one in np.concatenate([images.flatten(2).numpy().reshape(960, -1), tokens.numpy().reshape(960, -1)], 1)]
+    places = {uid: place for place, uid in enumerate(hex_of(world.uids))}
+    own = [places[uid] for uid in hex_of(rows.uids[members])]
+    content = {
+        np.concatenate([pixels(world.images[row], 16).reshape(-1), tokenise(world.texts[row : row + 1], scale.tokens)[0]])
+        .astype(np.int64)
+        .tobytes(): row
+        for row in own
+    }
+    seen = [content[one] for one in shown]
+    assert sorted(seen[:160]) == sorted(seen[160:320]) == sorted(own)
+    assert stream.shown() == {"rows": 80, "copies": 160, "repeats": {"6": 40, "18": 40}}
+    assert Counter(Counter(seen).values()) == {6: 40, 18: 40}
+    less = Stream(still, rows, members[:-60], 0)
+    told = {int(times): count for times, count in less.shown()["repeats"].items()}
+    assert (sum(told.values()), sum(times * count for times, count in told.items())) == (80, 960)
+    after = [seen.index(row, seen.index(row) + 1) - seen.index(row) for row in set(own) if own.count(row) == 3]
+    assert np.median(after) > 20, "copies are shown in visits of their own"
+
+
+def test_a_sparse_arm_has_as_many_rows_in_a_window(scale: Any, rows: Survey, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LEAST", 30)
+    stream = Stream(scale, rows, np.arange(0, 400, 10), 0)
+    assert [len(visits) for _, visits, _ in stream._windows(0, 40)] == [30, 10]
+
+
+def test_rows_that_do_not_decode_leave_with_a_code(world: Any, scale_file: Path, tmp_path: Path) -> None:
     broken = world._replace(images=[b"no image" if row == 7 else image for row, image in enumerate(world.images)])
-    pool = _parquet(broken, tmp_path)
-    with pytest.raises(PoolError, match=f"row {hex_of(world.uids[7:8])[0]}: a row cannot be trained on"):
-        _all(Stream(scale, pool, 0))
-    stream = Stream(scale, pool, 0, without=world.uids[7:8])
-    _all(stream)
-    assert stream.rows == 399
-    assert stream.digest != Stream(scale, pool, 0).digest
-    with pytest.raises(CeterisError, match="a pool without rows"):
-        Stream(scale, pool, 0, without=world.uids)
+    (tmp_path / "pool").mkdir()
+    pool = _parquet(broken, tmp_path / "pool")
+    rows = looked_through(pool, scale_file, tmp_path / "rows")
+    assert rows.rejected.rows() == [(hex_of(world.uids[7:8])[0], "undecodable_image")]
+    assert len(rows.indices(world.uids)) == len(rows.uids) == 399
+    assert [rows.starts[1], rows.starts[2]] == [9, 19]
+    stream = Stream(load_scale(scale_file), rows, rows.indices(world.uids[:20]), 0)
+    assert stream.epoch == 19
+    pl.read_parquet(pool.root / "0.parquet").with_columns(image=pl.lit(b"no image")).write_parquet(
+        pool.root / "0.parquet", row_group_size=PER_BLOCK
+    )
+    with pytest.raises(PoolError, match="a row cannot be trained on: UnidentifiedImageError"):
+        _all(stream)
+    with pytest.raises(CeterisError, match="an arm without rows"):
+        Stream(load_scale(scale_file), rows, np.arange(0), 0)
+    with pytest.raises(CeterisError, match="looked through for another scale"):
+        Stream(world.scale, rows, np.arange(1), 0)
 
 
-def test_a_stream_trains_as_rows_do(world: Any, scale: Any, pool: Pool) -> None:
-    _, record = train(scale, Stream(scale, pool, 0), np.arange(0), 0)
+def test_a_stream_trains_as_rows_do(scale: Any, rows: Survey) -> None:
+    _, record = train(scale, rows, np.arange(400), 0)
     assert (record["rows"], record["samples"]) == (400, 960)
     assert record["loss"][-1] < record["loss"][0] - 0.5
