@@ -5,7 +5,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from curate.digest import UInt64s
+from curate.digest import UInt64s, sha256
 
 Indices = npt.NDArray[np.int64]
 
@@ -19,6 +19,13 @@ def header(file: BinaryIO, dtype: np.dtype[np.generic], shape: tuple[int, ...]) 
 def has_twice(uids: UInt64s) -> bool:
     """Whether some uid of (n, 2) words comes more than once."""
     return len(np.unique(_keys(uids))) != len(uids)
+
+
+def digest(uids: UInt64s, copies: npt.NDArray[np.integer]) -> str:
+    """Hex SHA-256 of rows with their copies, whatever their order."""
+    keys = _keys(uids)
+    sorting = np.argsort(keys, kind="stable")
+    return sha256(keys[sorting].tobytes() + copies[sorting].astype("<i8").tobytes())
 
 
 class Positions:

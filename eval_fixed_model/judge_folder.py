@@ -65,6 +65,6 @@ def open_judge(folder: Path, device: str = "cpu") -> LanguageModel:
     network = build(scale, scale.seeds.first)
     try:
         network.load_state_dict(load_file(folder / _WEIGHTS))
-    except (SafetensorError, RuntimeError) as error:
+    except (SafetensorError, RuntimeError, FileNotFoundError) as error:
         raise CeterisError(f"the weights are not of this scale's model: {error}", where=str(folder), fix="write the judge again") from error
     return language_model(network.to(device).eval(), scale)

@@ -48,6 +48,11 @@ class ByteNgrams(Record):
     words: Annotated[int, Field(ge=0, le=2)]
     rows: PositiveInt
 
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        _heads_fit(self.width, self.heads)
+        return self
+
 
 class Llama(Record):
     """A decoder in Llama's layout: widths of the residual stream and of the feed-forward part, layers, heads, heads of keys and values."""
@@ -59,6 +64,19 @@ class Llama(Record):
     heads: PositiveInt
     key_value_heads: PositiveInt
     tied: bool
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        _heads_fit(self.width, self.heads)
+        if self.heads % self.key_value_heads:
+            raise ValueError(f"{self.heads} heads cannot share {self.key_value_heads} heads of keys and values evenly")
+        return self
+
+
+def _heads_fit(width: int, heads: int) -> None:
+    """ValueError where a head has no even number of the width's numbers, which rotary positions turn in pairs."""
+    if width % (2 * heads):
+        raise ValueError(f"width {width} does not give each of {heads} heads an even number")
 
 
 class Image(Record):
@@ -78,6 +96,16 @@ class Tokens(Record):
     vocabulary: Annotated[int, Field(ge=2)]
     context: PositiveInt
     file: str | None = None
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if (self.tokenizer == "file") != (self.file is not None):
+            raise ValueError("`file` belongs to the tokenizer `file`")
+        if self.tokenizer == "bytes" and self.vocabulary < 257:
+            raise ValueError(f"a vocabulary of {self.vocabulary} does not hold 256 bytes and a separator")
+        if self.tokenizer == "hashed-words" and self.vocabulary > 1 << 16:
+            raise ValueError(f"hashed words are kept in 16 bits, which do not hold a vocabulary of {self.vocabulary}")
+        return self
 
 
 class Optimiser(Record):

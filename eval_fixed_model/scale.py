@@ -50,6 +50,7 @@ class _Scale(Record):
     seeds: Seeds
     items: Items
     tasks: dict[str, Task]
+    tokens: Tokens
     headline: Headline
     analysis: Literal["unpaired", "paired"]
     last_checkpoints: LastCheckpoints | None = None
@@ -61,6 +62,15 @@ class _Scale(Record):
         unknown = sorted(set(self.headline.tasks) - set(self.tasks))
         if unknown:
             raise ValueError(f"the headline names unknown tasks: {', '.join(unknown)}")
+        return self
+
+    def _sound(self, steps: int, tokenizers: tuple[str, ...]) -> Self:
+        """ValueError for a tokenizer that is not the modality's, and for checkpoints from before the first step."""
+        named, last = self.tokens.tokenizer, self.last_checkpoints
+        if named not in tokenizers:
+            raise ValueError(f"the tokenizer {named} is for the other modality; this one has {' and '.join(tokenizers)}")
+        if last and (last.count - 1) * last.every >= steps:
+            raise ValueError(f"{last.count} checkpoints {last.every} steps apart do not lie in {steps} steps")
         return self
 
     def __hash__(self) -> int:
@@ -123,7 +133,6 @@ class ImageTextScale(_Scale):
     modality: Literal["image-text"]
     model: Annotated[TinyConvBag | OpenClip, Field(discriminator="name")]
     image: Image
-    tokens: Tokens
     samples_seen: PositiveInt
     augmentation: Augmentation
     perturbed: Perturbed | None = None
@@ -132,7 +141,7 @@ class ImageTextScale(_Scale):
     def _whole_steps(self) -> Self:
         if self.samples_seen % self.batch:
             raise ValueError(f"samples_seen {self.samples_seen} is not a multiple of batch {self.batch}")
-        return self
+        return self._sound(self.steps, ("hashed-words", "clip"))
 
     @property
     def steps(self) -> int:
@@ -145,7 +154,6 @@ class TextScale(_Scale):
 
     modality: Literal["text"]
     model: Annotated[ByteNgrams | Llama, Field(discriminator="name")]
-    tokens: Tokens
     tokens_seen: PositiveInt
 
     @model_validator(mode="after")
@@ -153,7 +161,14 @@ class TextScale(_Scale):
         step = self.batch * self.tokens.context
         if self.tokens_seen % step:
             raise ValueError(f"tokens_seen {self.tokens_seen} is not a multiple of the {step} tokens of a batch")
-        return self
+        if self.order != "exact":
+            raise ValueError("documents are packed in exact order")
+        for name, task in self.tasks.items():
+            if task.kind == "short_answer" and task.most_tokens >= self.tokens.context:
+                raise ValueError(
+                    f"task {name}: {task.most_tokens} tokens of an answer leave no room for a question in {self.tokens.context}"
+                )
+        return self._sound(self.steps, ("bytes", "file"))
 
     @property
     def steps(self) -> int:

@@ -67,6 +67,10 @@ def ask(network: Any, scale: TextScale, split: Split) -> pl.DataFrame:
 
 
 def items_digest(scale: TextScale) -> str:
-    """Hex SHA-256 of what is asked; where the scale's tokenizer is a file, of that, too, since nothing else holds it equal."""
+    """Hex SHA-256 of what is asked; where the scale's tokenizer is a file, of that, too, since nothing else holds it equal.
+
+    CeterisError, before anything is trained, where the test split's items are not what the scale's tasks ask.
+    """
+    text_items.items_of(scale, "test")
     asked = text_items.items_digest(scale)
     return asked if scale.tokens.tokenizer == "bytes" else digest_of([asked, tokenizer_of(scale).digest])

@@ -119,10 +119,8 @@ def tokenizer_of(scale: TextScale) -> Tokenizer:
 
 
 def tokenizer_file(scale: TextScale) -> Path:
-    """Where the tokenizer.json lies. Raises CeterisError where the scale names none, or it is at neither place."""
-    name = scale.tokens.file
-    if scale.tokens.tokenizer != "file" or name is None:
-        raise CeterisError(f"scale {scale.name}: {scale.tokens.tokenizer} is no tokenizer of documents", fix="use `bytes` or `file`")
+    """Where the tokenizer.json lies. Raises CeterisError where it is at neither place."""
+    name = str(scale.tokens.file)
     places = [scale.folder / name, Path.cwd() / name]
     for place in places:
         if place.is_file():

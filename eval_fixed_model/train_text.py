@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from curate.allocation import keep as keep_memory
-from curate.digest import digest_of, hex_of
 from curate.errors import CeterisError
+from eval_fixed_model.arrays import digest
 from eval_fixed_model.checkpoint import Keep
 from eval_fixed_model.documents import Documents
 from eval_fixed_model.gradients import Batch, Objective
@@ -68,7 +68,7 @@ class Sequences:
     def digest(self) -> str:
         """Of the rows; the order follows from them and the seed."""
         packed = self._packed
-        return digest_of(sorted(zip(hex_of(packed.documents.uids[packed.distinct]), packed.multiplicity.tolist(), strict=True)))
+        return digest(packed.documents.uids[packed.distinct], packed.multiplicity)
 
     def batches(self, first: int, share: slice) -> Iterator[Batch]:
         """Tokens (n, context + 1)."""

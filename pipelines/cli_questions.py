@@ -31,6 +31,8 @@ def ask(
     """Ask one trained network your own tasks: multiple choice, short answers, bits per byte of texts."""
     if (tasks is None) == (not harness):
         raise CeterisError("name one: a file of tasks, or tasks of the harness", fix="curate ask JUDGE TASKS.yaml")
+    if not harness and (shots is not None or limit is not None):
+        raise CeterisError("--shots and --limit are the harness's", fix="write `shots` and `examples` into the file of tasks")
     if harness:
         _harness(judge, harness, shots, limit, device, as_json)
         return

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from curate.errors import CeterisError
@@ -55,7 +56,9 @@ class LlamaModel(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Nothing is known of what stands before the first."""
-        logits: Tensor = self.decoder(input_ids=tokens, use_cache=False).logits
+        # Without a mask, transformers looks at numbers (are documents packed?); on `meta`, where FLOPs are counted, there are none.
+        seen = torch.ones(1, 1, tokens.shape[1], tokens.shape[1], dtype=torch.bool, device="meta") if tokens.is_meta else None
+        logits: Tensor = self.decoder(input_ids=tokens, attention_mask=seen, use_cache=False).logits
         return logits
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eval_fixed_model.arrays import Positions, has_twice, header
+from eval_fixed_model.arrays import Positions, digest, has_twice, header
 
 
 def test_an_array_grows_under_one_header(tmp_path: Path) -> None:
@@ -26,3 +26,10 @@ def test_a_uid_that_comes_twice_is_seen() -> None:
     uids = np.array([[1, 2], [2, 1], [1, 3]], np.uint64)
     assert not has_twice(uids)
     assert has_twice(uids[[0, 1, 2, 1]])
+
+
+def test_a_digest_is_of_the_rows_and_their_copies_in_any_order() -> None:
+    uids, copies = np.array([[1, 2], [2, 1], [1, 3]], np.uint64), np.array([1, 2, 1])
+    whole = digest(uids, copies)
+    assert digest(uids[::-1], copies[::-1]) == whole
+    assert len({whole, digest(uids, np.array([2, 1, 1])), digest(uids[:2], copies[:2])}) == 3

@@ -6,6 +6,8 @@ import torch
 from curate.errors import CeterisError
 from eval_fixed_model.judge_folder import open_judge, write_judge
 from eval_fixed_model.models.decoders import build
+from eval_fixed_model.models.judges import build as build_pairs
+from eval_fixed_model.scale import ImageTextScale, load_scale
 from eval_fixed_model.text import language_model
 from tests.eval_fixed_model.texts import small_scale
 
@@ -42,3 +44,20 @@ def test_what_is_there_stays_and_what_is_damaged_is_refused(tmp_path: Path) -> N
         open_judge(tmp_path / "judge")
     with pytest.raises(CeterisError, match="no Hugging Face model lies here"):
         open_judge(tmp_path)
+    (tmp_path / "judge" / "weights.safetensors").unlink()
+    with pytest.raises(CeterisError, match="not of this scale's model"):
+        open_judge(tmp_path / "judge")
+
+
+def test_a_judge_of_pictures_is_not_asked_texts(tmp_path: Path) -> None:
+    config = {
+        "embed_dim": 8,
+        "vision_cfg": {"layers": 1, "width": 16, "head_width": 8, "patch_size": 16},
+        "text_cfg": {"width": 16, "heads": 2, "layers": 1},
+    }
+    shipped = load_scale("datacomp-debug").model_dump(mode="json")
+    model = {"name": "open_clip", "architecture": "tiny", "config": config, "temperature_most": 100}
+    scale = ImageTextScale.model_validate({**shipped, "model": model, "image": {**shipped["image"], "resolution": 32}})
+    write_judge(build_pairs(scale, 0), scale, tmp_path / "judge")
+    with pytest.raises(CeterisError, match="this judge is not of texts"):
+        open_judge(tmp_path / "judge")

@@ -7,12 +7,15 @@ import pytest
 from curate.errors import CeterisError
 from eval_fixed_model.scale import SHIPPED, load_scale
 from eval_fixed_model.tasks.items import items_of
+from tests.eval_fixed_model.texts import small_scale
 
 # The frozen record of each shipped scale. A change here says that scores of before and after are not comparable: add a scale instead.
 GOLDEN = {
     "tiny-image-text": "65e4928826b69ba9a8c2aae758d4b3705506b8e3a2dfd1d08f33bbb3641493f6",
     "tiny-text": "bf51fe0ae7b340f866a50cf2ed38698008fab5d57cc9723c31421a3756ecff4a",
 }
+
+LLAMA = {"name": "llama", "width": 32, "inner": 64, "layers": 1, "heads": 2, "key_value_heads": 1, "tied": False}
 
 
 @pytest.mark.parametrize("name", GOLDEN)
@@ -52,6 +55,8 @@ def test_every_number_counts(tmp_path: Path, write_scale: Callable[..., Path], c
         ({"tasks__colour__classes": ["red", "red"]}, "named twice"),
         ({"tasks__retrieval": {"kind": "smell"}}, r"small\.tasks\.retrieval"),
         ({"items": {}}, "name a file or a folder"),
+        ({"tokens__tokenizer": "bytes"}, "the tokenizer bytes is for the other modality"),
+        ({"tokens__vocabulary": 1 << 17}, "kept in 16 bits"),
     ],
 )
 def test_what_is_no_scale_is_refused(tmp_path: Path, write_scale: Callable[..., Path], change: dict[str, object], message: str) -> None:
@@ -59,6 +64,25 @@ def test_what_is_no_scale_is_refused(tmp_path: Path, write_scale: Callable[..., 
     with pytest.raises(CeterisError, match=message) as caught:
         load_scale(file)
     assert str(file) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"order": "blocked"}, "packed in exact order"),
+        ({"tokens__tokenizer": "clip"}, "the tokenizer clip is for the other modality"),
+        ({"tokens__vocabulary": 256}, "does not hold 256 bytes and a separator"),
+        ({"tokens__file": "none.json"}, "`file` belongs to"),
+        ({"model__heads": 3}, "width 16 does not give each of 3 heads"),
+        ({"model": {**LLAMA, "heads": 3}}, "width 32 does not give each of 3 heads"),
+        ({"model": {**LLAMA, "heads": 4, "key_value_heads": 3}}, "4 heads cannot share 3"),
+        ({"last_checkpoints": {"count": 3, "every": 10}}, "3 checkpoints 10 steps apart do not lie in 20 steps"),
+        ({"tasks__cloze": {"kind": "short_answer", "most_tokens": 32}}, "leave no room for a question in 32"),
+    ],
+)
+def test_what_could_not_be_trained_or_asked_is_no_scale_of_texts(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        small_scale(**change)
 
 
 def test_a_scale_cannot_be_changed_in_place() -> None:

@@ -6,9 +6,11 @@ import pytest
 from ruamel.yaml import YAML
 
 from curate.digest import hex_of
+from curate.errors import CeterisError
 from eval_fixed_model import text
 from eval_fixed_model.conditions import conditions, differences
 from eval_fixed_model.loops import loop_of
+from eval_fixed_model.records import MultipleChoice
 from eval_fixed_model.scale import TextScale
 from eval_fixed_model.score import Job, train_and_score
 from eval_fixed_model.tasks.text_items import COLUMNS
@@ -85,3 +87,10 @@ def test_another_tokenizer_is_another_condition(tmp_path: Path) -> None:
     assert not {"transformers", "tokenizers"} & set(conditions(_with_items(tmp_path, small_scale()))["versions"])
     (tmp_path / "small.json").write_text((tmp_path / "small.json").read_text(encoding="utf-8") + "\n", encoding="utf-8")
     assert differences(before, conditions(scale))[0].startswith("items:")
+
+
+def test_items_that_the_scale_does_not_ask_are_refused_before_training(tmp_path: Path) -> None:
+    scale = _with_items(tmp_path, small_scale())
+    asked = scale.model_copy(update={"tasks": {**scale.tasks, "cloze": MultipleChoice(kind="multiple_choice", choices=3)}})
+    with pytest.raises(CeterisError, match="has not 3 choices"):
+        conditions(asked)

@@ -41,8 +41,6 @@ def test_every_tokenizer_file_has_a_digest_of_its_own(tmp_path: Path) -> None:
 def test_what_is_no_tokenizer_of_documents_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CeterisError, match="needs the tokenizer gone"):
         tokenizer_of(small_scale(tmp_path, tokens__tokenizer="file", tokens__file="gone.json"))
-    with pytest.raises(CeterisError, match="clip is no tokenizer of documents"):
-        tokenizer_of(small_scale(tokens__tokenizer="clip"))
     file = tokenizer_file(tmp_path)
     with pytest.raises(CeterisError, match="300 tokens, and the scale has 299"):
         FileTokenizer(file, 299)

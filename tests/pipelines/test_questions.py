@@ -61,6 +61,7 @@ def test_the_command_line_says_what_the_verb_says(judge: Path, tasks: Path, app:
     assert all(word in shown.stdout for word in ("sums", "bits_per_byte", "s1", "no interval"))
     for wrong in (["ask", str(judge)], ["ask", str(judge), str(tasks), "--harness", "arc_easy"]):
         assert "name one" in str(CliRunner().invoke(app, wrong).exception)
+    assert "the harness's" in str(CliRunner().invoke(app, ["ask", str(judge), str(tasks), "--limit", "3"]).exception)
 
 
 def test_own_tasks_become_the_items_of_a_scale(tasks: Path, tmp_path: Path, app: typer.Typer) -> None:

@@ -5,10 +5,13 @@ import pytest
 import torch
 
 from curate.errors import CeterisError
+from eval_fixed_model.cost import cost_of
+from eval_fixed_model.meter import flops_a_row
 from eval_fixed_model.models.decoders import build
 from eval_fixed_model.models.llama import save
 from eval_fixed_model.steps import weights_digest
 from eval_fixed_model.tokens import ByteTokenizer, tokenizer_file, tokenizer_of
+from eval_fixed_model.train_text import next_token
 from tests.eval_fixed_model.texts import file_scale, sentences, small_scale
 
 transformers = pytest.importorskip("transformers")
@@ -83,3 +86,8 @@ def test_without_transformers_the_error_names_the_extra(monkeypatch: pytest.Monk
     monkeypatch.setitem(__import__("sys").modules, "transformers", None)
     with pytest.raises(CeterisError, match=r"pip install 'ceteris\[text\]'"):
         build(small_scale(model=LLAMA), 0)
+
+
+def test_a_trainings_record_has_the_flops_that_the_formula_says() -> None:
+    scale = small_scale(model={**LLAMA, "tied": False, "key_value_heads": 1})
+    assert flops_a_row(build(scale, 0).train(), (torch.zeros(4, 33, dtype=torch.int64),), next_token(0.0)) == 3 * cost_of(scale).forward
