@@ -10,8 +10,8 @@ import torch
 from open_clip import ClipLoss
 from torch import Tensor, nn
 
-from curate.digest import digest_of, hex_of
 from curate.errors import CeterisError
+from eval_fixed_model.arrays import digest
 from eval_fixed_model.augmentation import augmented
 from eval_fixed_model.checkpoint import Keep
 from eval_fixed_model.gang import Gang
@@ -59,6 +59,11 @@ class Exact:
             raise CeterisError(
                 f"the rows were materialised for another scale than {scale.name}", fix="materialise them again for this scale"
             )
+        if scale.order != "exact":
+            raise CeterisError(
+                f"scale {scale.name} shows rows in {scale.order} order, which is not that of rows all at hand",
+                fix="give a survey of them, or a scale with `order: exact`",
+            )
         self._scale, self._rows = scale, rows
         self._distinct, self._copies = np.unique(members, return_counts=True)
         self._order = batches(rows.uids[self._distinct], self._copies, seed, scale.samples_seen, scale.batch)
@@ -66,7 +71,7 @@ class Exact:
     @property
     def digest(self) -> str:
         """Of the rows; the order follows from them and the seed."""
-        return digest_of(sorted(zip(hex_of(self._rows.uids[self._distinct]), self._copies.tolist(), strict=True)))
+        return digest(self._rows.uids[self._distinct], self._copies)
 
     def batches(self, first: int, share: slice) -> Iterator[Batch]:
         """Images (n, 3, r, r) uint8, augmented as their draws say, and tokens (n, context)."""

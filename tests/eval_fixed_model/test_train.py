@@ -47,3 +47,10 @@ def test_training_starts_from_the_seeds_weights(world, rows_folder: Path) -> Non
 def test_rows_of_another_scale_are_refused(rows_folder: Path) -> None:
     with pytest.raises(CeterisError, match="materialised for another scale"):
         train(load_scale("tiny-image-text"), Rows.open(rows_folder), np.arange(10), 0)
+
+
+def test_rows_all_at_hand_are_not_shown_as_if_in_blocks(world, rows_folder: Path) -> None:
+    scale, rows = world.scale.model_copy(update={"order": "blocked"}), Rows.open(rows_folder)
+    rows = Rows(scale.digest, rows.images, rows.tokens, rows.uids, rows.rejected)
+    with pytest.raises(CeterisError, match="in blocked order"):
+        train(scale, rows, np.arange(10), 0)
