@@ -290,6 +290,9 @@ def _rate(outcomes: Floats, apart: list[Floats]) -> Rate:
             0.0, float(np.var([each.mean() for each in apart], ddof=1)) - float(np.mean([each.var() / len(each) for each in apart]))
         )
     n = share * (1 - share) / variance if variance > 0 else float(len(outcomes))
+    if n == 0:  # none of these, or all; of other banks some
+        near = 0.5 / (len(outcomes) + 1)
+        n = min(float(len(outcomes)), near * (1 - near) / variance)
     middle = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
     half = Z / (1 + Z**2 / n) * math.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
     return Rate(share, max(0.0, middle - half), min(1.0, middle + half))

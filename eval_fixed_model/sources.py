@@ -1,6 +1,7 @@
 """Which files of the room a loop reaches: their sources are among the conditions of its scores."""
 
 import ast
+from functools import lru_cache
 from pathlib import Path
 
 from curate.digest import sha256
@@ -9,7 +10,19 @@ ROOM = Path(__file__).parent
 
 
 def code(entry: str, room: Path = ROOM) -> dict[str, str]:
-    """Module -> SHA-256 of its source (line ends normalised), for `entry` and everything inside the room that it imports, however deep."""
+    """Module -> SHA-256 of its source (line ends normalised), for `entry` and everything inside the room that it imports, however deep.
+
+    This room's is read once per process, as the code that runs in it is.
+    """
+    return dict(_own(entry)) if room == ROOM else _read(entry, room)
+
+
+@lru_cache(maxsize=16)
+def _own(entry: str) -> dict[str, str]:
+    return _read(entry, ROOM)
+
+
+def _read(entry: str, room: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     waiting = [entry]
     while waiting:

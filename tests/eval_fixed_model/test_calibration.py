@@ -5,7 +5,7 @@ import pytest
 
 from curate.errors import CeterisError
 from eval_fixed_model import calibration
-from eval_fixed_model.calibration import Calibration, Drawn, Runs, Shape, calibrate
+from eval_fixed_model.calibration import Calibration, Drawn, Runs, Shape, _rate, calibrate
 from eval_fixed_model.statistics import Analysis, noise
 
 
@@ -95,3 +95,10 @@ def test_a_bank_that_is_too_small_says_what_it_lacks() -> None:
         calibrate(Runs({"a": {0: 1.0, 1: 2.0}}, {"a": "fixed"}), Shape(1, 3), 1.0)
     with pytest.raises(CeterisError, match="too few degrees of freedom"):
         calibrate(Drawn(), Shape(1, 2), 1.0)
+
+
+def test_a_share_of_none_has_an_interval_though_other_banks_have_some() -> None:
+    none = _rate(np.zeros(40), [np.zeros(100), np.zeros(100), np.full(100, 0.5)])
+    assert (none.share, none.low) == (0, 0)
+    assert none.high > _rate(np.zeros(40), []).high
+    assert _rate(np.ones(40), [np.ones(100), np.ones(100), np.full(100, 0.5)]).low == pytest.approx(1 - none.high)

@@ -83,7 +83,7 @@ def test_a_changed_line_changes_the_digest_of_its_file_alone(tmp_path: Path) -> 
 
 
 # What reads scores, or chooses what is trained, and is no part of making one.
-APART = {"calibration", "conditions", "arms", "ratings", "transfer", "cost", "harness", "tasks.local_tasks"}
+APART = {"calibration", "conditions", "arms", "ratings", "transfer", "cost", "harness", "judge_folder", "tasks.local_tasks"}
 
 
 def test_every_file_of_the_room_is_reached_or_known_to_be_apart() -> None:

@@ -253,3 +253,14 @@ def test_scores_are_read_with_the_scale_they_were_made_under(scored: Evaluation,
         compare(run, scale=str(mine))
     mine.unlink()
     assert compare(run, scale=first.scale.name).family == before.family
+
+
+def test_rows_of_another_tokenizer_are_other_rows(scored: Evaluation) -> None:
+    from eval_fixed_model.loops import loop_of
+    from eval_fixed_model.scale import load_scale
+
+    scale, held = load_scale("tiny-text"), {"versions": {}, "code": {}}
+    brought = scale.model_copy(update={"tokens": scale.tokens.model_copy(update={"tokenizer": "file", "file": "tokenizer.json"})})
+    for one, differ in ((scale, False), (brought, True)):  # a file's content is in the digest of the items alone
+        ids = {training._rows_id(Run(scored.store, scored.run), loop_of(one), one, {**held, "items": items}) for items in ("a", "b")}
+        assert (len(ids) == 2) == differ
