@@ -5,6 +5,7 @@ import shutil
 import uuid
 from pathlib import Path
 
+import torch
 from ruamel.yaml import YAML
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -56,7 +57,14 @@ def write_judge(network: nn.Module, scale: Scale, folder: Path) -> None:
 
 
 def open_judge(folder: Path, device: str = "cpu") -> LanguageModel:
-    """What `write_judge` wrote, or any causal model of transformers with its tokenizer. Raises CeterisError where it is neither."""
+    """What `write_judge` wrote, or any causal model of transformers with its tokenizer. Raises CeterisError where it is neither, and
+    for a device that is not here."""
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise CeterisError(
+            f"there is no device {device} here: {error}", where=str(folder), fix="leave it out, or name one that is"
+        ) from error
     if (folder / "config.json").is_file() or not (folder / _SCALE).is_file():
         return from_folder(folder, device)
     scale = load_scale(folder / _SCALE)

@@ -7,7 +7,7 @@ import re
 import struct
 import warnings
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from eval_fixed_model.scale import ImageTextScale
 Bytes = npt.NDArray[np.uint8]
 TokenNumbers = npt.NDArray[np.uint16]
 
+_ROWS = 1 << 10
 NO_IMAGE, NO_TEXT, UNDECODABLE = "no_image", "no_text", "undecodable_image"
 # What Pillow's readers raise on damaged files; tests feed them damage to see that this is all.
 _UNDECODABLE = (
@@ -88,7 +89,8 @@ def materialise(reads: Reads, scale: ImageTextScale, folder: Path) -> Rows:
     """Decode every row once and write images.npy, tokens.npy, uids.npy and rejected.parquet into `folder`; rows.json is written last.
 
     `reads` yields uids (n, 2) and frames of `image` (encoded) and `text`. Rows without image or text, or with an image that does
-    not decode, are rejected with a code. Raises PoolError when a uid comes twice. Memory: one batch, and 16 bytes a row.
+    not decode, are rejected with a code. Raises PoolError when a uid comes twice. Memory: what one read brings, the pixels of `_ROWS`
+    rows, and 16 bytes a row.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "rows.json").unlink(missing_ok=True)
@@ -98,7 +100,7 @@ def materialise(reads: Reads, scale: ImageTextScale, folder: Path) -> Rows:
     with (folder / "images.npy").open("wb") as images, (folder / "tokens.npy").open("wb") as tokens:
         header(images, np.dtype(np.uint8), (0, 3, resolution, resolution))
         header(tokens, np.dtype(np.uint16), (0, context))
-        for uids, frame in reads:
+        for uids, frame in _parts(reads):
             texts = frame["text"].to_list()
             made = [taken(image, text, scale.image) for image, text in zip(frame["image"].to_list(), texts, strict=True)]
             good = np.array([not isinstance(row, str) for row in made], bool)
@@ -118,6 +120,13 @@ def materialise(reads: Reads, scale: ImageTextScale, folder: Path) -> Rows:
     (folder / "rows.json.new").write_text(json.dumps({"rows": len(every), "scale": scale.digest}), encoding="utf-8")
     (folder / "rows.json.new").replace(folder / "rows.json")
     return Rows.open(folder)
+
+
+def _parts(reads: Reads) -> Iterator[tuple[UInt64s, pl.DataFrame]]:
+    """The same rows, `_ROWS` at most at a time: decoded, a row group may be many times as large as it is in the pool."""
+    for uids, frame in reads:
+        for start in range(0, len(frame), _ROWS):
+            yield uids[start : start + _ROWS], frame[start : start + _ROWS]
 
 
 def pixels(encoded: bytes, resolution: int, resize: Resize = "squash-bicubic") -> Bytes:

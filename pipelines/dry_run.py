@@ -12,7 +12,7 @@ import polars as pl
 from curate.digest import UInt64s
 from curate.errors import CeterisError
 from curate.record import Run
-from eval_fixed_model.cost import ROOM, Cost, Device, Fit, cost_of, devices, fit, seconds, seconds_here
+from eval_fixed_model.cost import MEASURED_BELOW, ROOM, Cost, Device, Fit, cost_of, devices, fit, seconds, seconds_here
 from eval_fixed_model.loops import loop_of
 from eval_fixed_model.records import Llama
 from eval_fixed_model.scale import ImageTextScale, Scale, TextScale, load_scale, shipped
@@ -104,7 +104,7 @@ def _gpu(cost: Cost, device: Device) -> On:
 
 
 def _unfit(cost: Cost, on: Sequence[On]) -> list[str]:
-    if not cost.bfloat16:
+    if not cost.bfloat16 or cost.training / cost.steps <= MEASURED_BELOW:  # the processor does
         return []
     here = [each for each in on if each.fit and each.here]
     if not here:

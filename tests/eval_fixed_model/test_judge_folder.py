@@ -61,3 +61,5 @@ def test_a_judge_of_pictures_is_not_asked_texts(tmp_path: Path) -> None:
     write_judge(build_pairs(scale, 0), scale, tmp_path / "judge")
     with pytest.raises(CeterisError, match="this judge is not of texts"):
         open_judge(tmp_path / "judge")
+    with pytest.raises(CeterisError, match="no device abacus here"):
+        open_judge(tmp_path / "judge", "abacus")

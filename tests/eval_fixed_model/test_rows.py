@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 
 from curate.digest import hex_of
 from curate.errors import CeterisError, PoolError
+from eval_fixed_model import rows
 from eval_fixed_model.arms import random_members
 from eval_fixed_model.rows import Rows, materialise, pixels, tokenise
 from eval_fixed_model.scale import load_scale
@@ -36,8 +37,12 @@ def test_rows_come_back_as_they_were_read(world, rows_folder: Path) -> None:
     assert rows.rejected.is_empty()
 
 
-def test_batches_of_reading_change_nothing(world, rows_folder: Path, tmp_path: Path) -> None:
-    reads = (_read(world.uids[i : i + 7], world.images[i : i + 7], world.texts[i : i + 7]) for i in range(0, 400, 7))
+@pytest.mark.parametrize(("read", "decoded"), [(7, 1024), (400, 3)])
+def test_batches_of_reading_change_nothing(
+    world, rows_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: int, decoded: int
+) -> None:
+    monkeypatch.setattr(rows, "_ROWS", decoded)
+    reads = (_read(world.uids[i : i + read], world.images[i : i + read], world.texts[i : i + read]) for i in range(0, 400, read))
     materialise(reads, world.scale, tmp_path / "rows")
     for name in ("images.npy", "tokens.npy", "uids.npy"):
         assert (tmp_path / "rows" / name).read_bytes() == (rows_folder / name).read_bytes()

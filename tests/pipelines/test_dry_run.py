@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from curate.errors import CeterisError
 from curate.executor import InProcess
@@ -45,8 +46,13 @@ def test_what_is_missing_is_named_and_goes_when_it_is_brought(tmp_path: Path, mo
     assert [text for text in dry_run("dclm-400m-1x").missing if "tokenizer" in text or "items" in text] == []
 
 
-def test_nothing_is_missing_of_a_scale_that_is_whole() -> None:
+def test_nothing_is_missing_of_a_scale_that_is_whole(tmp_path: Path) -> None:
     assert dry_run("tiny-image-text").missing == ()
+    small = load_scale("tiny-text")
+    record = {**small.model_dump(mode="json", exclude={"name"}), "precision": "bfloat16", "items": {"file": str(small.evaluation_file)}}
+    with (tmp_path / "small.yaml").open("w", encoding="utf-8") as file:
+        YAML(typ="safe", pure=True).dump({"small": record}, file)
+    assert dry_run(str(tmp_path / "small.yaml")).missing == ()  # the processor trains it in seconds
 
 
 def test_every_difference_from_the_original_is_printed(large: DryRun, capsys: pytest.CaptureFixture[str]) -> None:
