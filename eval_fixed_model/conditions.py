@@ -14,10 +14,11 @@ SCORING = "eval_fixed_model.score"
 Conditions = Mapping[str, Any]
 
 
-def conditions(scale: Scale, device: str | None = None) -> dict[str, Any]:
+def conditions(scale: Scale, device: str | None = None, processes: int = 1, micro: int | None = None) -> dict[str, Any]:
     """What is held equal: the scale's digest, the source digest of every file of the room that scoring and the modality's loop reach, the
     evaluation items, the first seed's initial weights, library versions, the device kind and the determinism flags. `device` is the
-    kind that trains; the processor of this machine unless it is given."""
+    kind that trains; the processor of this machine unless it is given. `processes` that share a batch, and `micro` rows that each of them
+    computes at once, change the order of sums as threads do: they are among the flags where a batch is not one process's in one piece."""
     import torch
 
     from eval_fixed_model.place import kind_of
@@ -26,6 +27,7 @@ def conditions(scale: Scale, device: str | None = None) -> dict[str, Any]:
     loop = loop_of(scale)
     with one_deterministic_thread():
         determinism = {"threads": torch.get_num_threads(), "deterministic algorithms": torch.are_deterministic_algorithms_enabled()}
+    determinism |= ({"processes": processes} if processes > 1 else {}) | ({"rows at once": micro} if micro else {})
     first = scale.seed_sequence(1)[0]
     return {
         "scale": scale.digest,

@@ -1,6 +1,7 @@
 """The processes of one training: which of them this one is, its share of every batch, and how they are started on one machine."""
 
 import datetime
+import os
 import pickle
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,8 @@ from torch import Tensor
 from torch.multiprocessing.spawn import ProcessException, start_processes
 
 from curate.errors import CeterisError
+from curate.threads import SHARE
+from curate.threads import share as threads
 
 PATIENCE = datetime.timedelta(minutes=30)
 """How long a process waits for the others; after that it ends with an error, and what started it starts all of them again."""
@@ -88,6 +91,7 @@ def joined(rank: int, size: int, meet: Path, device: str | None = None) -> Itera
 
 
 def _member(rank: int, function: Callable[[Any], Any], task: Any, size: int, meet: Path, devices: tuple[str, ...]) -> None:
+    os.environ[SHARE] = str(max(1, threads() // size))
     try:
         with joined(rank, size, meet, devices[rank] if devices else None):
             result = function(task)

@@ -111,17 +111,38 @@ def device_of(kind: str) -> Iterator[str]:
     CeterisError where this machine is of another kind.
 
     Where Ray or CUDA_VISIBLE_DEVICES shows a process some GPUs, it chooses among these. Waits until one is free; what a process held is
-    free when the process ends, however it ends.
+    free when the process ends, however it ends. In a gang it is the one that the process was given (CUDA's current one).
     """
     if kind.startswith("cpu"):
         if kind not in ("cpu", here := kind_of("cpu")):
             raise CeterisError(f"these scores are for {kind}, and this machine is {here}", fix="train on machines of one kind")
         yield "cpu"
         return
+    if Gang.here().size > 1:
+        yield f"cuda:{torch.cuda.current_device()}"
+        return
     seen = [one for one in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if one]
     numbers = [number for number in range(torch.cuda.device_count()) if kind_of(f"cuda:{number}") == kind]
     with held([seen[number] if seen else str(number) for number in numbers], Path(tempfile.gettempdir())) as place:
         yield f"cuda:{numbers[place]}"
+
+
+@contextmanager
+def devices_of(kind: str, count: int) -> Iterator[list[str]]:
+    """So many of them for the processes of one training; none where processors train. CeterisError where this machine has fewer.
+
+    One gang collects at a time, since two that each hold a part of what is there would wait for each other.
+    """
+    if kind.startswith("cpu"):
+        yield []
+        return
+    here = sum(kind_of(f"cuda:{number}") == kind for number in range(torch.cuda.device_count()))
+    if here < count:
+        raise CeterisError(f"{count} processes want a GPU each, and {here} are here", fix="start as many, or join a cluster: --ray ADDRESS")
+    with contextlib.ExitStack() as devices:
+        with held(["gang"], Path(tempfile.gettempdir())):
+            found = [devices.enter_context(device_of(kind)) for _ in range(count)]
+        yield found
 
 
 @contextmanager

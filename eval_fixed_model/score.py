@@ -14,7 +14,7 @@ from curate import frames
 from curate.digest import UInt64s, sha256
 from curate.errors import CeterisError, NondeterminismError
 from eval_fixed_model.checkpoint import Keep
-from eval_fixed_model.loops import Split, loop_of
+from eval_fixed_model.loops import Loop, Rows, Split, loop_of
 from eval_fixed_model.place import Place, device_of
 from eval_fixed_model.scale import Scale, load_scale
 from eval_fixed_model.steps import one_deterministic_thread
@@ -25,9 +25,10 @@ from eval_fixed_model.tasks.metrics import main_metric, measures
 class Job:
     """One training to do, small enough to send to another process.
 
-    `rows` is a folder of materialised rows; `scale` a name or path; `members` the arm's uids, (n, 2) words with copies repeated, or the
-    .npy file that holds them; `out` the folder the score goes to; `device` the kind that trains, as conditions name it;
-    `judge` where the trained network goes, if it is to be kept.
+    `rows` is a folder of materialised or surveyed rows; `scale` a name or path; `members` the arm's uids, (n, 2) words with copies
+    repeated, or the .npy file that holds them; `out` the folder the score goes to; `device` the kind that trains, as conditions name it;
+    `judge` where the trained network goes, if it is to be kept; `processes` how many share each batch, and `micro` how many rows each of
+    them computes at once (None: all of its share).
     """
 
     rows: Path
@@ -38,6 +39,8 @@ class Job:
     device: str = "cpu"
     split: Split = "test"
     judge: Path | None = None
+    processes: int = 1
+    micro: int | None = None
 
     @property
     def gpu(self) -> bool:
@@ -111,17 +114,13 @@ def train_and_score(job: Job, kept: Callable[[Any, Scale], None] | None = None) 
     is, and must hold the same weights: NondeterminismError where it does not. Raises CeterisError when the arm has no row left or the
     training diverges.
     """
-    scale = load_scale(job.scale)
-    loop = loop_of(scale)
-    rows = loop.open_rows(job.rows)
-    uids = np.load(job.members, allow_pickle=False) if isinstance(job.members, Path) else job.members
-    part = job.out.parent / f".{job.out.name}.part"
-    keep = Keep(part)
+    scale, loop, rows, uids = _opened(job)
+    keep = Keep(part := _part(job))
 
     def visit(step: int) -> Callable[[Any], object]:
         return lambda network: _write(part / checkpoint_file(step), loop.ask(network, scale, job.split))
 
-    with device_of(job.device) as device, one_deterministic_thread(place := Place(device)):
+    with device_of(job.device) as device, one_deterministic_thread(place := Place(device, job.micro)):
         visits = {step: visit(step) for step in checkpoints(scale)}
         network, record = loop.train(scale, rows, rows.indices(uids), job.seed, place=place, keep=keep, visits=visits)
         answers = _write(part / "items.parquet", loop.ask(network, scale, job.split))
@@ -135,6 +134,23 @@ def train_and_score(job: Job, kept: Callable[[Any, Scale], None] | None = None) 
     keep.remove()
     _publish(part, about, job.out)
     return SeedScore.read(job.out, scale)
+
+
+def take_part(job: Job) -> None:
+    """What the other processes of a gang do whose first one does `train_and_score`: compute their share of every batch."""
+    scale, loop, rows, uids = _opened(job)
+    with device_of(job.device) as device, one_deterministic_thread(place := Place(device, job.micro)):
+        loop.train(scale, rows, rows.indices(uids), job.seed, place=place, keep=Keep(_part(job)))
+
+
+def _opened(job: Job) -> tuple[Scale, Loop, Rows, UInt64s]:
+    scale = load_scale(job.scale)
+    loop = loop_of(scale)
+    return scale, loop, loop.open_rows(job.rows), np.load(job.members, allow_pickle=False) if isinstance(job.members, Path) else job.members
+
+
+def _part(job: Job) -> Path:
+    return job.out.parent / f".{job.out.name}.part"
 
 
 def checkpoints(scale: Scale) -> list[int]:

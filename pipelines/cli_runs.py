@@ -5,7 +5,7 @@ What imports torch is imported by the verbs that need it.
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, Any, get_args
 
 import polars as pl
 import typer
@@ -33,6 +33,10 @@ def evaluate(
     judges: Annotated[
         Path | None, typer.Option(help="a new folder for the trained networks, as the field's libraries open them; trains all of them")
     ] = None,
+    processes: Annotated[int, typer.Option(min=1, help="that share the batches of each training, a GPU each; a condition of scores")] = 1,
+    micro: Annotated[
+        int | None, typer.Option(min=1, help="rows that a process computes at once, a condition, too; else what a GPU's memory holds")
+    ] = None,
     dry: Annotated[bool, typer.Option("--dry-run", help="train nothing; say what it would cost: parameters, FLOPs, memory, time")] = False,
     workers: Workers = None,
     ray: RayAt = None,
@@ -52,11 +56,16 @@ def evaluate(
     at = open_run(store, run, as_json)
     executor = executor_of(workers, ray)
     judged = None
+    how: dict[str, Any] = {"processes": processes, "micro": micro}
     try:
         with show.progress() as watch:
             if until:
-                judged = until_verdict(at, scale=scale, executor=executor, progress=watch)
-            done = judged.evaluation if judged else train(at, scale=scale, seeds=seeds, judges=judges, executor=executor, progress=watch)
+                judged = until_verdict(at, scale=scale, executor=executor, progress=watch, **how)
+            done = (
+                judged.evaluation
+                if judged
+                else train(at, scale=scale, seeds=seeds, judges=judges, executor=executor, progress=watch, **how)
+            )
     finally:
         executor.close()
     if as_json:

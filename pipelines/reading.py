@@ -1,19 +1,21 @@
 """The rows that a comparison may train on, as the instrument reads them: the pool's, then those that models were trained on."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from curate.digest import UInt64s
 from curate.errors import CeterisError
+from curate.executor import Executor
 from curate.pieces import read_uids
 from curate.plan import LAWFUL
 from curate.pool import Pool
 from curate.record import Run
-from eval_fixed_model.loops import loop_of
+from eval_fixed_model.loops import Rows, loop_of
 from eval_fixed_model.scale import Scale, shipped
+from eval_fixed_model.survey import Spans, in_place, note_pools, survey
 from pipelines.arms import places_of, training_pools
 from pipelines.verbs import Progress
 
@@ -23,34 +25,51 @@ FETCH = (
 )
 
 
+def rows_of(run: Run, scale: Scale, named: str, place: Path, executor: Executor, progress: Progress) -> Rows:
+    """The rows as the scale's loop trains on them: made in the folder `place`, once; or looked through, and read where they lie."""
+    loop = loop_of(scale)
+    finished = (place / "rows.json").is_file()
+    if not in_place(scale):
+        return loop.open_rows(place) if finished else loop.materialise(reads(run, loop.ROLES, progress), scale, place)
+    note_pools(place, [run.pool, *training_pools(run, loop.ROLES)])
+    return loop.open_rows(place) if finished else survey(_spans(run, loop.ROLES), named, place, executor, progress)
+
+
 def reads(run: Run, roles: Sequence[str], progress: Progress) -> Iterator[tuple[UInt64s, pl.DataFrame]]:
     """Every row of the pool but the restricted, then the trusted rows that are not among them, group by group: uids and their roles."""
+    pools, done, total = [run.pool, *training_pools(run, roles)], 0, run.pool.rows
+    for number, part, uids, wanted in _spans(run, roles):
+        pool, start = pools[number], 0
+        for height in pool.shards[part].groups:
+            frame = pool.read(pool.shards[part], roles=list(roles), start=start, stop=start + height).frame
+            own = slice(start, start + height)
+            start += height
+            yield uids[own][wanted[own]], frame.filter(wanted[own])
+            if number == 0:
+                done += height
+                progress("reading rows", done, total)
+
+
+def _spans(run: Run, roles: Sequence[str]) -> Spans:
+    """Every shard of the pool, then those that models were trained on: of the rows all but the restricted and those that came before."""
     done, total = 0, run.pool.rows
     lawful = run.codes(LAWFUL) == 0 if LAWFUL in run.facts["nodes"] else np.ones(total, bool)
-    for number, shard in enumerate(run.unchanged.shards):
-        for uids, frame in _groups(run.pool, shard, read_uids(run.store, run.facts["pool"], number), roles):
-            wanted = lawful[done : done + len(uids)]
-            done += len(uids)
-            yield uids[wanted], frame.filter(wanted)
-            progress("reading rows", done, total)
-    shards = [(pool, shard) for pool in training_pools(run, roles) for shard in pool.shards]
-    every = np.concatenate([np.zeros((0, 2), np.uint64), *[pool.uids(shard)[0] for pool, shard in shards]])
+    for part, shard in enumerate(run.unchanged.shards):
+        yield 0, part, read_uids(run.store, run.facts["pool"], part), lawful[done : done + shard.rows]
+        done += shard.rows
+    shards = [
+        (number, part, pool.uids(shard)[0])
+        for number, pool in enumerate(training_pools(run, roles), 1)
+        for part, shard in enumerate(pool.shards)
+    ]
+    every = np.concatenate([np.zeros((0, 2), np.uint64), *[uids for _, _, uids in shards]])
     fresh = np.zeros(len(every), bool)
     fresh[np.unique(every, axis=0, return_index=True)[1]] = True
     fresh[places_of(every, run.uids())] = False
     start = 0
-    for pool, shard in shards:
-        for uids, frame in _groups(pool, shard, every[start : start + shard.rows], roles):
-            new = fresh[start : start + len(uids)]
-            start += len(uids)
-            yield uids[new], frame.filter(new)
-
-
-def _groups(pool: Pool, shard: Any, uids: UInt64s, roles: Sequence[str]) -> Iterator[tuple[UInt64s, pl.DataFrame]]:
-    start = 0
-    for height in shard.groups:
-        yield uids[start : start + height], pool.read(shard, roles=list(roles), start=start, stop=start + height).frame
-        start += height
+    for number, part, uids in shards:
+        yield number, part, uids, fresh[start : start + len(uids)]
+        start += len(uids)
 
 
 def refuse_other_modality(pool: Pool, scale: Scale) -> None:

@@ -1,6 +1,7 @@
 """Training and scoring: every arm of a run, with every seed, on the fixed model."""
 
 from collections.abc import Collection
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,16 @@ from curate.pool import Pool
 from curate.record import Run
 from eval_fixed_model.arms import members_digest
 from eval_fixed_model.conditions import conditions, conditions_id
+from eval_fixed_model.gang import Gang
 from eval_fixed_model.loops import Loop, Rows, loop_of
 from eval_fixed_model.scale import Scale, load_scale, shipped
-from eval_fixed_model.score import Job, SeedScore, train_and_score
+from eval_fixed_model.score import Job, SeedScore, take_part, train_and_score
 from eval_fixed_model.statistics import Look
+from eval_fixed_model.survey import in_place
 from pipelines.arms import arms_of, chosen, training_pools
 from pipelines.evaluations import Entered, Evaluation, enter
-from pipelines.reading import reads, refuse_other_modality
+from pipelines.gangs import Sharing, results, sharing
+from pipelines.reading import refuse_other_modality, rows_of
 from pipelines.verbs import Progress, silent, workers
 
 
@@ -32,6 +36,8 @@ def evaluate(
     only: Collection[str] | None = None,
     look: Look | None = None,
     judges: Path | None = None,
+    processes: int = 1,
+    micro: int | None = None,
     executor: Executor | None = None,
     progress: Progress = silent,
 ) -> Evaluation:
@@ -39,8 +45,10 @@ def evaluate(
 
     `scale` and `seeds` default to the recipe's `evaluate`; `only` these arms (`arms.chosen`), where it is given; `look`, where it is one of
     several. `judges`, where it is given, is a new folder for the trained networks, DIR/ARM/seed-N; what is scored already is trained again
-    for it, and must come out the same. CeterisError for a pool that the scale cannot read, or trusted rows that occur among the
-    evaluation items.
+    for it, and must come out the same. `processes` share the batches of each training, and each computes at most `micro` rows at once;
+    both are conditions of the scores, since they change the order of sums.
+
+    CeterisError for a pool that the scale cannot read, or trusted rows that occur among the evaluation items.
     """
     named, asked = scale_of(run, scale), run.facts["evaluate"] or {}
     record = load_scale(named)
@@ -49,10 +57,12 @@ def evaluate(
         what = "the place for the trained networks is not empty"
         raise CeterisError(what, where=str(judges), fix="name a new folder, or move this one away: all of them are trained for it")
     judges = judges.absolute() if judges else None  # workers may stand elsewhere
+    how = sharing(record, kind_for(record), processes, micro)
     own = executor or workers()
     try:
         with run.store.writer():
-            return _evaluate(run, record, named, record.seed_sequence(seeds or asked.get("seeds", 3)), only, look, judges, own, progress)
+            sequence = record.seed_sequence(seeds or asked.get("seeds", 3))
+            return _evaluate(run, record, named, sequence, only, look, judges, how, own, progress)
     except OSError as error:
         fix = "free space there, or mend what it says; what was finished is kept, and the same command goes on"
         raise CeterisError(error.strerror or str(error), where=str(error.filename or run.store.address), fix=fix) from error
@@ -78,16 +88,16 @@ def _evaluate(
     only: Collection[str] | None,
     look: Look | None,
     judges: Path | None,
+    how: Sharing,
     executor: Executor,
     progress: Progress,
 ) -> Evaluation:
-    kind = kind_for(scale)
-    store, held = run.store, conditions(scale, kind)
+    store, held = run.store, conditions(scale, **asdict(how))
     folder = f"scores/{conditions_id(held)}"
     store.put_json(f"{folder}/conditions.json", held)
     loop = loop_of(scale)
     place = store.path(f"rows/{scale.name}-{_rows_id(run, loop, scale, held)}")
-    rows = loop.open_rows(place) if (place / "rows.json").is_file() else loop.materialise(reads(run, loop.ROLES, progress), scale, place)
+    rows = rows_of(run, scale, named, place, executor, progress)
     leaks = loop.leaked_pairs(rows, scale)
     _refuse_trusted_leaks(leaks["row"].to_numpy(), rows, _uids(training_pools(run, loop.ROLES)))
     found = arms_of(run, rows, _uids(training_pools(run, loop.ROLES, trusted=True)))
@@ -101,9 +111,11 @@ def _evaluate(
             scores[seed] = key
             if key not in jobs and (judges or not (store.path(key) / "train.json").is_file()):
                 judge = judges / name.replace("/", "_") / f"seed-{seed}" if judges else None
-                jobs[key] = Job(place, named, _members(place, arm.members(seed)), seed, store.path(key), kind, judge=judge)
+                jobs[key] = Job(place, named, _members(place, arm.members(seed)), seed, store.path(key), judge=judge, **asdict(how))
         identity = members_digest(arm.uids) if arm.size is None else digest_of(["random", arm.size, members_digest(arm.uids)])
         arms[name] = Entered(name, identity[:16], arm.kind, arm.rows, scores)
+    if jobs and in_place(scale):
+        run.pool.refuse_changes(store.path("pools/files.json"))
     _train(jobs, executor, progress)
     leaked = frozenset(leaks["item"].to_list())
     done = Evaluation(
@@ -148,7 +160,11 @@ def _members(place: Path, members: UInt64s) -> Path:
     return path
 
 
-def _train_one(job: Job) -> SeedScore:
+def _train_one(job: Job) -> SeedScore | None:
+    """The score; of a gang's other processes, which have none, nothing."""
+    if Gang.here().rank:
+        take_part(job)
+        return None
     judge = job.judge
     if judge is None:
         return train_and_score(job)
@@ -162,7 +178,7 @@ def _train(jobs: dict[str, Job], executor: Executor, progress: Progress) -> None
     todo = list(jobs.values())
     if todo:
         progress("trainings", 0, len(todo))
-    for number, (index, result) in enumerate(executor.map(_train_one, todo)):
+    for number, (index, result) in enumerate(results(_train_one, todo, executor)):
         if isinstance(result, Crashed):
             raise CeterisError(
                 f"a training killed its worker {result.attempts} times: {result.detail}",

@@ -1,5 +1,7 @@
 """Training seed after seed until the verdict is known, at looks that were fixed beforehand."""
 
+from typing import Any
+
 from curate.executor import Executor
 from curate.record import Run
 from eval_fixed_model.scale import load_scale
@@ -9,12 +11,15 @@ from pipelines.verbs import Progress, silent
 from pipelines.verdicts import Judged, compare
 
 
-def until_verdict(run: Run, *, scale: str | None = None, executor: Executor | None = None, progress: Progress = silent) -> Judged:
+def until_verdict(
+    run: Run, *, scale: str | None = None, executor: Executor | None = None, progress: Progress = silent, **how: Any
+) -> Judged:
     """Evaluate and compare at each look of the scale's schedule (`seeds.looks`); the first verdict in which no line is "cannot tell",
-    or the last. The looks spend the 5% between them, so its intervals hold although it stopped when it pleased."""
+    or the last. The looks spend the 5% between them, so its intervals hold although it stopped when it pleased.
+    `how` as `evaluate` says."""
     schedule = load_scale(scale_of(run, scale)).seeds.looks
     for number, seeds in enumerate(schedule, 1):
-        done = evaluate(run, scale=scale, seeds=seeds, look=Look(schedule, number), executor=executor, progress=progress)
+        done = evaluate(run, scale=scale, seeds=seeds, look=Look(schedule, number), executor=executor, progress=progress, **how)
         judged = compare(done)
         if all(line.answer != "cannot tell" for line in judged.contrasts):
             break
