@@ -1,6 +1,6 @@
 """What an image-text task asks: the items of one task, whatever they were read from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
@@ -49,6 +49,13 @@ class Decoded:
             return pixels(data, self.image.resolution, self.image.resize)
         except ValueError as error:
             raise CeterisError(f"picture {number} does not decode: {error}", where=self.where, fix="fetch the set again") from error
+
+
+def owners_of(captions: Sequence[Sequence[str]], where: str) -> npt.NDArray[np.int64]:
+    """The picture of each caption. CeterisError where there is no picture, or one without captions, of which nothing could be right."""
+    if bare := [number for number, own in enumerate(captions) if not own] or ([] if captions else [0]):
+        raise CeterisError(f"picture {bare[0]} has no caption", where=where, fix="fetch the set again")
+    return np.repeat(np.arange(len(captions)), [len(own) for own in captions])
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from curate.errors import CeterisError
 from eval_fixed_model.records import Classification, Image, Retrieval
-from eval_fixed_model.tasks.picture_items import Decoded, Items
+from eval_fixed_model.tasks.picture_items import Decoded, Items, owners_of
 
 
 class _Cell(NamedTuple):
@@ -39,12 +39,12 @@ def items(name: str, task: Classification | Retrieval, folder: Path, image: Imag
         for group in range(table.num_row_groups):
             read = table.read_row_group(group, columns=list(columns)).to_pylist()
             rows += [(_Cell(file, group, number, 0), row) for number, row in enumerate(read)]
-    return _cues(name, task, rows, image, start) if task.metric == "jaccard" else _captions(name, rows, image, start)
+    return _cues(name, task, rows, image, start) if task.metric == "jaccard" else _captions(name, rows, image, start, str(folder))
 
 
-def _captions(name: str, rows: list[tuple[_Cell, dict[str, Any]]], image: Image, start: int) -> Items:
-    said = [[row["caption"]] if isinstance(row["caption"], str) else list(row["caption"]) for _, row in rows]
-    owners = np.repeat(np.arange(len(rows)), [len(texts) for texts in said])
+def _captions(name: str, rows: list[tuple[_Cell, dict[str, Any]]], image: Image, start: int, where: str) -> Items:
+    said = [[row["caption"]] if isinstance(row["caption"], str) else list(row["caption"] or ()) for _, row in rows]
+    owners = owners_of(said, where)
     numbers = np.arange(start, start + len(rows), dtype=np.uint32)
     pictures = _pictures([cell for cell, _ in rows], "image", image)
     return Items(name, numbers, pictures, tuple(text for texts in said for text in texts), np.empty(0, np.int64), owners=owners)

@@ -26,7 +26,7 @@ from eval_fixed_model.loops import Split
 from eval_fixed_model.records import Classification, Retrieval
 from eval_fixed_model.scale import ImageTextScale
 from eval_fixed_model.tasks import set_tables
-from eval_fixed_model.tasks.picture_items import Decoded, Items
+from eval_fixed_model.tasks.picture_items import Decoded, Items, owners_of
 
 PLACE = "CETERIS_ITEMS"
 _IMAGES = ("webp", "png", "jpg", "jpeg")
@@ -163,7 +163,7 @@ def _classification(name: str, task: Classification, folder: Path, scale: ImageT
 def _retrieval(name: str, folder: Path, scale: ImageTextScale, start: int) -> Items:
     samples = _samples(folder, "retrieval")
     captions = [_part(sample, "txt", folder).read().decode("utf-8").splitlines() for sample in samples]
-    owners = np.repeat(np.arange(len(samples)), [len(lines) for lines in captions])
+    owners = owners_of(captions, str(folder))
     texts = tuple(line for lines in captions for line in lines)
     numbers = np.arange(start, start + len(samples), dtype=np.uint32)
     return Items(name, numbers, _pictures(samples, folder, scale), texts, np.empty(0, np.int64), owners=owners)

@@ -260,6 +260,22 @@ def test_broken_sets_are_refused(sets: Sets, tmp_path: Path, monkeypatch: pytest
         items_of(one.model_copy(update={"name": "another"}), "test")
 
 
+def test_a_picture_without_captions_is_refused(sets: Sets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PLACE, str(tmp_path))
+    _set(
+        tmp_path / "wds_captions_test",
+        [{"png": sets.images[0], "txt": b"one"}, {"png": sets.images[1], "txt": b""}],
+        dataset_type="retrieval",
+    )
+    (tmp_path / "flickr").mkdir()
+    table = pa.table({"image": pa.array([{"bytes": image} for image in sets.images[:2]]), "caption": [["one"], None]})
+    pq.write_table(table, tmp_path / "flickr" / "0.parquet")
+    for name in ("captions", "table"):
+        one = sets.scale.model_copy(update={"tasks": {name: sets.scale.tasks[name]}})
+        with pytest.raises(CeterisError, match="picture 1 has no caption"):
+            items_of(one, "test")
+
+
 @pytest.fixture
 def datacomp(world, write_scale, tmp_path: Path) -> ImageTextScale:
     """The small world's judge, asked DataComp's tasks."""
