@@ -105,6 +105,12 @@ def _keys(store: Store) -> list[str]:
     return sorted(found, key=lambda key: key.rpartition("/")[2])
 
 
+def look_of(entry: dict[str, Any]) -> Look | None:
+    """The look that an entry was made for."""
+    look = entry.get("look")
+    return Look(tuple(look["schedule"]), look["number"], look["spending"]) if look else None
+
+
 def entries(store: Store) -> list[Evaluation]:
     """Every evaluation in a store, oldest first."""
     found = []
@@ -117,8 +123,7 @@ def entries(store: Store) -> list[Evaluation]:
         contrasts = tuple((a, b) for a, b in value["contrasts"])
         held = key.rpartition("/entries/")[0]
         leaked = frozenset(value["leaked"])
-        scale, look = _scale(store, held, value["scale"]), value.get("look")
-        taken = Look(tuple(look["schedule"]), look["number"], look["spending"]) if look else None
+        scale, taken = _scale(store, held, value["scale"]), look_of(value)
         where, some = (store, value["run"], value["pool"], scale, held), value.get("some", False)
         found.append(Evaluation(*where, arms, contrasts, leaked, value["rejected"], look=taken, some=some))
     return found

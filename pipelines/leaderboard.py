@@ -1,7 +1,7 @@
 """One offline table of many stores: every score verified first, unequal conditions never ranked together, what does not verify named."""
 
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from eval_fixed_model.conditions import differences
 from eval_fixed_model.loops import MODULES
 from eval_fixed_model.scale import Scale
 from eval_fixed_model.sources import code
-from eval_fixed_model.statistics import Answer, Draw, Verdict, verdict
+from eval_fixed_model.statistics import Answer, Draw, Look, Verdict, verdict
 from eval_fixed_model.statistics.records import CONFIDENCE
+from pipelines.verdicts import within
 from pipelines.verified import Refused, Verified, VerifiedArm, verified
 
 SCORING = "eval_fixed_model.score"
@@ -98,7 +99,7 @@ def leaderboard(places: Sequence[Path]) -> Leaderboard:
                 scale.headline.measure,
                 scale.headline.better,
                 scale.comparable,
-                tuple(_lines(arms, {pair for same in held for pair in same.contrasts}, scale)),
+                tuple(_lines(arms, {pair for same in held for pair in same.contrasts}, _looks(held), scale)),
                 than,
                 tuple(differences(earlier.held, held[0].held)) if than else (),
                 tuple(_notes(held[0], scale)),
@@ -142,8 +143,19 @@ def _merged(arms: Iterable[VerifiedArm]) -> tuple[list[tuple[VerifiedArm, tuple[
     return [one for key, one in merged.items() if key not in unequal], list(unequal.values())
 
 
+def _looks(held: Sequence[Verified]) -> dict[tuple[str, str], Look]:
+    """The last look at each candidate, in whichever store."""
+    found: dict[tuple[str, str], Look] = {}
+    for one in held:
+        found |= {key: max(found.get(key, look), look, key=lambda each: each.number) for key, look in one.looks.items()}
+    return found
+
+
 def _lines(
-    arms: list[tuple[VerifiedArm, tuple[str, ...], tuple[str, ...]]], contrasts: set[tuple[str, str, str]], scale: Scale
+    arms: list[tuple[VerifiedArm, tuple[str, ...], tuple[str, ...]]],
+    contrasts: set[tuple[str, str, str]],
+    looks: Mapping[tuple[str, str], Look],
+    scale: Scale,
 ) -> list[Line]:
     sign = 1 if scale.headline.better == "higher" else -1
     lines: list[Line] = []
@@ -154,6 +166,12 @@ def _lines(
         kinds: dict[str, Draw] = {name: "random" if arm.kind == "random" else "fixed" for name, arm in here.items()}
         judged = verdict(scores, kinds, pairs, scale.headline.delta, better=scale.headline.better, analysis=scale.analysis, plan=False)
         answers = {(one.candidate, here[one.control].kind): one.answer for one in judged.contrasts}
+        for look in dict.fromkeys(looks[pool, name] for name in here if (pool, name) in looks):  # who looked is judged as at the last look
+            taken = within(scores, scale, look)
+            then = verdict(taken, kinds, pairs, scale.headline.delta, better=judged.better, analysis=scale.analysis, look=look, plan=False)
+            answers |= {
+                (one.candidate, here[one.control].kind): one.answer for one in then.contrasts if looks.get((pool, one.candidate)) == look
+            }
         for arm, runs, where in arms:
             if arm.pool != pool:
                 continue

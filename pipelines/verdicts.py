@@ -8,7 +8,7 @@ from curate.digest import digest_of
 from curate.errors import CeterisError
 from curate.record import Run
 from eval_fixed_model.conditions import differences
-from eval_fixed_model.scale import load_scale
+from eval_fixed_model.scale import Scale, load_scale
 from eval_fixed_model.statistics import Answer, Bank, Contrast, Draw, Look, Verdict, bank_of, verdict
 from eval_fixed_model.statistics.bank import LEAST_POOLS
 from pipelines.arms import WHOLE
@@ -105,9 +105,7 @@ def compare(
         for name, arm in reversed(one.arms.items())
     }
     record, look = mine.scale, mine.look or _last_look(family, mine, pairs)
-    if look:  # seeds beyond it count when the next look is taken: to judge by them now would be one look more than was fixed
-        within = record.seed_sequence(look.schedule[look.number - 1])
-        scores = {arm: {seed: score for seed, score in of_seeds.items() if seed in within} for arm, of_seeds in scores.items()}
+    scores = within(scores, record, look) if look else scores
     found = verdict(
         scores,
         kinds,
@@ -125,6 +123,12 @@ def compare(
     key = f"{mine.run}/verdict-{digest_of(found.to_json())[:12]}.json"
     mine.store.put_json(key, found.to_json())
     return Judged(mine, found, names, tuple(lines), key, tuple((a.name, b.name) for a, b in pairs if a.id == b.id))
+
+
+def within(scores: dict[str, dict[int, float]], scale: Scale, look: Look) -> dict[str, dict[int, float]]:
+    """The scores that a look judges: seeds beyond it count when the next is taken, for by them now it would be one more than was fixed."""
+    seeds = scale.seed_sequence(look.schedule[look.number - 1])
+    return {arm: {seed: score for seed, score in of_seeds.items() if seed in seeds} for arm, of_seeds in scores.items()}
 
 
 def _headlines(evaluations: Sequence[Evaluation]) -> tuple[dict[str, dict[int, float]], dict[str, Draw]]:

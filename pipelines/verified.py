@@ -20,6 +20,8 @@ from eval_fixed_model.conditions import conditions_id
 from eval_fixed_model.loops import loop_of
 from eval_fixed_model.scale import Scale, load_scale
 from eval_fixed_model.score import SeedScore, checkpoint_file, checkpoints
+from eval_fixed_model.statistics import Look
+from pipelines.evaluations import look_of
 from pipelines.trained_rows import TrainedRows, Unfit, text_of
 
 STORE = ".ceteris"
@@ -53,7 +55,8 @@ class VerifiedArm:
 
 @dataclass(frozen=True)
 class Verified:
-    """What a folder holds, under one set of conditions: arms, contrasts as (pool, candidate's id, control's id), and what was refused."""
+    """What a folder holds, under one set of conditions: arms, contrasts as (pool, candidate's id, control's id), and what was refused;
+    and the last look that was taken at a candidate, by (pool, its id)."""
 
     held: dict[str, Any]
     id: str
@@ -61,6 +64,7 @@ class Verified:
     arms: tuple[VerifiedArm, ...]
     contrasts: frozenset[tuple[str, str, str]]
     refused: tuple[Refused, ...]
+    looks: dict[tuple[str, str], Look] = field(default_factory=dict)
 
 
 def verified(place: Path) -> list[Verified]:
@@ -127,6 +131,7 @@ class _Folder:
     def verified(self) -> Verified:
         arms: dict[str, VerifiedArm] = {}
         contrasts: set[tuple[str, str, str]] = set()
+        looks: dict[tuple[str, str], Look] = {}
         held: dict[str, Any] = {}
         scale: Scale | None = None
         try:
@@ -149,6 +154,9 @@ class _Folder:
                 arms |= {f"{entry['run']}/{arm.name}/{file.name}": arm for arm in found}
                 ids = {name: arm["id"] for name, arm in entry["arms"].items()}
                 contrasts |= {(entry["pool"], ids[a], ids[b]) for a, b in entry["contrasts"]}
+                if look := look_of(entry):
+                    looked = [(entry["pool"], arm["id"]) for arm in entry["arms"].values() if arm["kind"] == "candidate"]
+                    looks |= {key: max(looks.get(key, look), look, key=lambda one: one.number) for key in looked}
             if not any(one.arm == "" for one in self.refused):
                 for file in sorted(self.folder.glob("*/seed-*/train.json")):
                     if "/".join(("scores", *file.parts[-4:-1])) not in listed:
@@ -157,7 +165,9 @@ class _Folder:
                         )
         except CeterisError as error:
             self._refuse(self.folder, "", error)
-        return Verified(held, self.folder.name, scale, tuple(arms.values()), frozenset(contrasts), tuple(dict.fromkeys(self.refused)))
+        return Verified(
+            held, self.folder.name, scale, tuple(arms.values()), frozenset(contrasts), tuple(dict.fromkeys(self.refused)), looks
+        )
 
     def _known(self) -> set[str]:
         """The entries under these conditions that the store's chain has heads of."""

@@ -14,7 +14,8 @@ from curate.recipe import Recipe
 from curate.record import Run
 from curate.store import Store
 from eval_fixed_model.scale import load_scale
-from pipelines import verbs
+from eval_fixed_model.statistics import Look, Verdict, verdict
+from pipelines import leaderboard, verbs
 from pipelines.account import limits
 from pipelines.evaluations import Evaluation, entries
 from pipelines.training import evaluate
@@ -42,7 +43,9 @@ def run(scored: Evaluation, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return Run(Store.open(place), scored.run)
 
 
-def test_it_stops_at_the_first_look_that_settles_every_line_and_stays_there(run: Run, scale: str, place: Path) -> None:
+def test_it_stops_at_the_first_look_that_settles_every_line_and_stays_there(
+    run: Run, scale: str, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = until_verdict(run, scale=scale, executor=InProcess())
     assert {line.answer for line in found.contrasts} == {"equivalent"}
     assert found.family.look is not None
@@ -58,6 +61,20 @@ def test_it_stops_at_the_first_look_that_settles_every_line_and_stays_there(run:
         later = compare(done)
         assert (later.family, later.contrasts) == (found.family, found.contrasts)
         assert "Seeds beyond the look were trained, and are not judged" in " ".join(limits(later))
+
+    # Nor on a leaderboard, which has one line for the subset: its means are of all seeds, its answers those of the look.
+    judged: list[tuple[Look | None, int]] = []
+
+    def noted(scores: Any, *given: Any, look: Look | None = None, **more: Any) -> Verdict:
+        judged.append((look, max(len(of_seeds) for of_seeds in scores.values())))
+        return verdict(scores, *given, look=look, **more)
+
+    monkeypatch.setattr(leaderboard, "verdict", noted)
+    (group,) = [one for one in leaderboard.leaderboard([run.store.path("")]).groups if one.scale == "looks"]
+    assert [(line.seeds, line.against_pool, line.against_random) for line in group.lines if line.subset == "long"] == [
+        (6, "equivalent", "equivalent")
+    ]
+    assert (found.evaluation.look, 5) in judged
 
     # Nor is the same subset under another recipe, whose own contrasts join the family.
     text = (place / "stages.yaml").read_text(encoding="utf-8").replace("subsets: [long]", "subsets: [long, unique]")
