@@ -7,11 +7,15 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from ruamel.yaml import YAML
 
+from curate.digest import sha256
 from curate.errors import CeterisError, NondeterminismError
 from eval_fixed_model.rows import Rows
+from eval_fixed_model.scale import load_scale
 from eval_fixed_model.score import Job, SeedScore, task_scores, train_and_score
 from eval_fixed_model.tasks.answers import ANSWERS
+from tests.eval_fixed_model.trainings import Asked
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +114,36 @@ def _answers(rows: list[tuple[int, str, str, bool, float]]) -> pl.DataFrame:
         for item, task, way, right, nats in rows
     ]
     return pl.DataFrame(made, schema=ANSWERS)
+
+
+def test_a_score_over_the_last_checkpoints_is_their_mean_also_where_it_was_ended_between_them(
+    world, ten_steps: Asked, tmp_path: Path
+) -> None:
+    record = YAML(typ="safe", pure=True).load(ten_steps.scale.read_text(encoding="utf-8"))["ten"]
+    with (tmp_path / "last.yaml").open("w", encoding="utf-8") as file:
+        YAML(typ="safe", pure=True).dump({"last": record | {"last_checkpoints": {"count": 3, "every": 2}}}, file)
+    scale = load_scale(tmp_path / "last.yaml")
+    world._replace(scale=scale).materialised(tmp_path / "rows")
+    job = Job(tmp_path / "rows", str(tmp_path / "last.yaml"), world.uids, 0, tmp_path / "seed-0")
+    score = train_and_score(job)
+    files = ["items-6.parquet", "items-8.parquet", "items.parquet"]
+    assert sorted(path.name for path in job.out.glob("*.parquet")) == files
+    each = [task_scores(pl.read_parquet(job.out / name), scale) for name in files]
+    for task in scale.tasks:
+        assert score.tasks[task].value == pytest.approx(np.mean([one[task].value for one in each]))
+    assert len({(job.out / name).read_bytes() for name in files}) == 3
+    said = json.loads((job.out / "train.json").read_text(encoding="utf-8"))["answers before"]
+    assert said == {step: sha256((job.out / f"items-{step}.parquet").read_bytes()) for step in ("6", "8")}
+    # An attempt that ended leaves answers behind, also such as are not whole.
+    part = tmp_path / ".again.part"
+    part.mkdir()
+    (part / "items-6.parquet").write_bytes(b"not whole")
+    (part / "items-8.tmp").write_bytes(b"not whole")
+    again = train_and_score(replace(job, out=tmp_path / "again"))
+    assert (again.tasks, again.weights) == (score.tasks, score.weights)
+    (job.out / "items-8.parquet").unlink()
+    with pytest.raises(CeterisError, match="answers of this score are gone"):
+        SeedScore.read(job.out, scale)
 
 
 def test_leaked_items_are_left_out_as_questions(world) -> None:
