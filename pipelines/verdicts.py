@@ -152,6 +152,8 @@ def banks_of(mine: Evaluation) -> dict[Draw, Bank]:
         for arm, of_seeds in scores.items():
             if len(of_seeds) > 1:
                 found[kinds[arm]].setdefault(pool, {})[arm] = list(of_seeds.values())
+    for kind, there in found.items():  # a pool whose few runs came out equal, as scores of few items may, says nothing
+        found[kind] = {pool: arms for pool, arms in there.items() if any(len(set(runs)) > 1 for runs in arms.values())}
     return {kind: bank_of(kind, there) for kind, there in found.items() if len(there) >= LEAST_POOLS}
 
 

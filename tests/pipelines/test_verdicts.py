@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,8 @@ from curate.recipe import Recipe
 from curate.record import Run
 from curate.store import Store
 from eval_fixed_model.conditions import conditions, conditions_id
-from eval_fixed_model.statistics import Verdict, verdict
-from pipelines import training, verbs
+from eval_fixed_model.statistics import Verdict, bank_of, verdict
+from pipelines import training, verbs, verdicts
 from pipelines.evaluations import Evaluation
 from pipelines.training import evaluate
 from pipelines.verdicts import compare
@@ -79,3 +80,12 @@ def test_a_run_without_scores_says_what_to_do(place: Path, tmp_path: Path) -> No
     )
     with pytest.raises(CeterisError, match="nothing was evaluated"):
         compare(run)
+
+
+def test_other_pools_lend_their_noise_and_one_without_any_is_left_out(judged: Evaluation, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = {"a": [1.0, 2.0, 4.0], "b": [3.0, 1.0, 2.5], "c": [0.0, 2.0, 1.0], "equal": [5.0, 5.0], judged.pool: [9.0, 1.0]}
+    others = [replace(judged, pool=pool) for pool in runs] + [replace(judged, pool="elsewhere", conditions="scores/other")]
+    headlines = {pool: ({"arm": dict(enumerate(of_pool))}, {"arm": "fixed"}) for pool, of_pool in runs.items()}
+    monkeypatch.setattr(verdicts, "entries", lambda _: others)
+    monkeypatch.setattr(verdicts, "_headlines", lambda some: headlines[some[0].pool])
+    assert verdicts.banks_of(judged) == {"fixed": bank_of("fixed", {pool: {"arm": runs[pool]} for pool in "abc"})}
