@@ -1,5 +1,6 @@
 """Training and scoring: every arm of a run, with every seed, on the fixed model."""
 
+import shutil
 from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
@@ -104,19 +105,25 @@ def _evaluate(
     found = found if only is None else chosen(found, only)
     arms: dict[str, Entered] = {}
     jobs: dict[str, Job] = {}
+    kept: dict[str, list[Path]] = {}
     for name, arm in found.arms.items():
         scores = {}
         for seed in seeds:
             key = f"{folder}/{arm.digest(seed)[:16]}/seed-{seed}"
             scores[seed] = key
+            judge = judges / name.replace("/", "_") / f"seed-{seed}" if judges else None
+            if judge:
+                kept.setdefault(key, []).append(judge)
             if key not in jobs and (judges or not (store.path(key) / "train.json").is_file()):
-                judge = judges / name.replace("/", "_") / f"seed-{seed}" if judges else None
                 jobs[key] = Job(place, named, _members(place, arm.members(seed)), seed, store.path(key), judge=judge, **asdict(how))
         identity = members_digest(arm.uids) if arm.size is None else digest_of(["random", arm.size, members_digest(arm.uids)])
         arms[name] = Entered(name, identity[:16], arm.kind, arm.rows, scores)
     if jobs and in_place(scale):
         run.pool.refuse_changes(store.path("pools/files.json"))
     _train(jobs, executor, progress)
+    for trained, *alike in kept.values():  # equal arms are one training
+        for other in alike:
+            shutil.copytree(trained, other)
     leaked = frozenset(leaks["item"].to_list())
     done = Evaluation(
         *(store, run.folder, run.facts["pool"], scale, folder, arms, found.contrasts, leaked, len(rows.rejected), len(jobs), look),

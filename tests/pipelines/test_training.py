@@ -203,6 +203,15 @@ def test_trained_networks_are_kept_and_are_the_ones_that_were_scored(
     assert "name a new folder" in error.value.fix
 
 
+def test_arms_of_equal_rows_are_trained_once_and_each_has_its_network(place: Path, two_tasks: Path, tmp_path: Path) -> None:
+    recipe = Recipe.parse('{stages: {all: {keep: "text_length.words >= 0 or text_length.words < 0"}}, subsets: [all]}', base=tmp_path)
+    run = verbs.run(recipe, place / "shards", store=tmp_path / "s", executor=InProcess())
+    done = evaluate(run, scale=str(two_tasks), seeds=1, only=["all", "whole pool"], judges=tmp_path / "judges", executor=InProcess())
+    assert len({arm.rows for arm in done.arms.values()}) == done.trained == 1
+    assert len(done.arms) == 2
+    assert {file.parts[-3] for file in (tmp_path / "judges").rglob("weights.safetensors")} == set(done.arms)
+
+
 def test_a_full_disk_is_told_in_words(scored: Evaluation, two_tasks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(scored.store.path(""), tmp_path / "s")
     run = Run(Store.open(tmp_path / "s"), scored.run)
