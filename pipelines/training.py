@@ -73,12 +73,12 @@ def evaluate(
 
 
 def scale_of(run: Run, given: str | None) -> str:
-    """The scale given, else the recipe's. CeterisError where there is none."""
+    """The scale given, else the recipe's; a file by its whole path, since others read it elsewhere. CeterisError where there is none."""
     named: str | None = given or (run.facts["evaluate"] or {}).get("scale")
     if named is None:
         fix = f"give --scale, or add `evaluate: {{scale: ..., seeds: 3}}` to the recipe; the scales are: {', '.join(shipped())}"
         raise CeterisError("the recipe names no scale", where=run.folder, fix=fix)
-    return named
+    return str(Path(named).absolute()) if named.endswith((".yaml", ".yml")) else named
 
 
 def _evaluate(

@@ -244,13 +244,18 @@ def test_an_evaluation_that_ended_between_its_parts_is_mended(scored: Evaluation
         assert {arm.name for arm in found.arms} == set(scored.arms)
 
 
-def test_scores_are_read_with_the_scale_they_were_made_under(scored: Evaluation, two_tasks: Path, tmp_path: Path) -> None:
+def test_scores_are_read_with_the_scale_they_were_made_under(
+    scored: Evaluation, two_tasks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A user's scale file may change, or go, after an evaluation: a delta of today says nothing of scores of yesterday."""
     shutil.copytree(scored.store.path(""), tmp_path / "s")
     run = Run(Store.open(tmp_path / "s"), scored.run)
     shutil.copytree(two_tasks.parent, tmp_path / "scale")
     mine = tmp_path / "scale" / two_tasks.name
-    first = evaluate(run, scale=str(mine), seeds=2, executor=InProcess())
+    monkeypatch.chdir(mine.parent)
+    first = evaluate(run, scale=mine.name, seeds=2, executor=InProcess())
+    monkeypatch.chdir(tmp_path)
+    assert run.store.json(next(key for key in run.store.storage.list("scores/") if "/entries/000002" in key))["scale"] == str(mine)
     before = compare(first)
     text = mine.read_text(encoding="utf-8")
     delta = f"delta: {before.family.delta}"
