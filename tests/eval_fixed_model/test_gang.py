@@ -6,11 +6,8 @@ import pytest
 import torch
 
 from curate.errors import CeterisError
-from curate.executor import Ray
 from eval_fixed_model.gang import Gang, together
-from eval_fixed_model.steps import fit
-from eval_fixed_model.train import Exact, contrastive
-from tests.eval_fixed_model.trainings import Asked, of_a_gang, pairs_by_ray, tiny_vit
+from tests.eval_fixed_model.trainings import Asked, of_a_gang
 
 
 def test_a_batch_is_shared_without_rest() -> None:
@@ -40,12 +37,3 @@ def agree(alone: dict[str, Any], gang: dict[str, Any]) -> None:
 
 def test_two_processes_train_what_one_does(ten_steps: Asked, ended_and_joined: Path) -> None:
     agree(of_a_gang(ten_steps), torch.load(ended_and_joined / "found.pt", weights_only=False))
-
-
-@pytest.mark.ray
-def test_ray_train_joins_them_too(ten_steps: Asked, ray_of_two: Ray, tmp_path: Path) -> None:
-    scale, rows = ten_steps.opened()
-    alone = fit(scale, tiny_vit(), Exact(scale, rows, np.arange(150), 0), contrastive(Gang()), 0)
-    found = ray_of_two.together(pairs_by_ray, ten_steps, 2, tmp_path)
-    assert found["loss"] == pytest.approx(alone["loss"], abs=1e-4)
-    assert found["processes"] == 2

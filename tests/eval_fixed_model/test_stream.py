@@ -2,7 +2,7 @@ import io
 import json
 import tarfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +19,10 @@ from curate.errors import CeterisError, PoolError
 from curate.executor import InProcess
 from curate.pool import Pool
 from eval_fixed_model import stream as module
+from eval_fixed_model.checkpoint import Keep
 from eval_fixed_model.rows import pixels, tokenise
 from eval_fixed_model.scale import load_scale
+from eval_fixed_model.steps import weights_digest
 from eval_fixed_model.stream import WINDOW, Stream
 from eval_fixed_model.survey import Survey, note_pools, survey
 from eval_fixed_model.train import train
@@ -50,12 +52,12 @@ def _tars(world: Any, folder: Path) -> Pool:
     return Pool.open(folder)
 
 
-def looked_through(pool: Pool, scale_file: Path, folder: Path) -> Survey:
+def looked_through(pool: Pool, scale_file: Path, folder: Path, executor: InProcess | None = None) -> Survey:
     """Every row of one pool."""
     note_pools(folder, [pool])
     shards = ((number, pool.uids(shard)[0]) for number, shard in enumerate(pool.shards))
     spans = ((0, number, uids, np.ones(len(uids), bool)) for number, uids in shards)
-    return survey(spans, str(scale_file), folder, InProcess(), lambda *_: None)
+    return survey(spans, str(scale_file), folder, executor or InProcess(), lambda *_: None)
 
 
 @pytest.fixture(scope="session")
@@ -197,3 +199,64 @@ def test_a_stream_trains_as_rows_do(scale: Any, rows: Survey) -> None:
     _, record = train(scale, rows, np.arange(400), 0)
     assert (record["rows"], record["samples"]) == (400, 960)
     assert record["loss"][-1] < record["loss"][0] - 0.5
+
+
+def test_an_ended_training_goes_on_to_the_same_weights(scale: Any, rows: Survey, tmp_path: Path) -> None:
+    members = np.repeat(np.arange(0, 400, 3), 2)
+    whole, _ = train(scale, rows, members, 0)
+
+    def end(_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(scale, rows, members, 0, keep=Keep(tmp_path, steps=5), visits={13: end})
+    after, record = train(scale, rows, members, 0, keep=Keep(tmp_path, steps=5))
+    assert record["resumed at"] == 10
+    assert weights_digest(after) == weights_digest(whole)
+    with pytest.raises(CeterisError, match="of another training"):
+        train(scale, rows, members[1:], 0, keep=Keep(tmp_path))
+
+
+class _Ends(InProcess):
+    """Counts what it is given, and ends after the first answers."""
+
+    def __init__(self, after: int) -> None:
+        self.after, self.asked = after, 0
+
+    def map(self, function: Callable[[Any], Any], tasks: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+        self.asked = len(tasks)
+        for number, found in enumerate(super().map(function, tasks)):
+            if number == self.after:
+                raise KeyboardInterrupt
+            yield found
+
+
+def test_an_ended_look_goes_on(world: Any, scale_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eval_fixed_model.survey.PIECE", 50)
+    (tmp_path / "pool").mkdir()
+    pool, (first, second, third) = _parquet(world, tmp_path / "pool"), (_Ends(3), _Ends(99), _Ends(99))
+    with pytest.raises(KeyboardInterrupt):
+        looked_through(pool, scale_file, tmp_path / "rows", first)
+    with pytest.raises(CeterisError, match="not looked through to the end"):
+        Survey.open(tmp_path / "rows")
+    found = looked_through(pool, scale_file, tmp_path / "rows", second)
+    at_once = looked_through(pool, scale_file, tmp_path / "again", third)
+    assert (first.asked, second.asked, third.asked) == (8, 5, 8)
+    assert found.uids.tolist() == at_once.uids.tolist() == world.uids.tolist()
+    assert found.numbers.tolist() == [*range(200), *range(200)]
+    assert (found.blocks, found.leaks.rows()) == (at_once.blocks, at_once.leaks.rows())
+
+
+def test_rows_that_are_not_wanted_are_not_looked_at(world: Any, scale_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "pool").mkdir()
+    broken = world._replace(images=[b"no image" if row == 7 else image for row, image in enumerate(world.images)])
+    pool = _parquet(broken, tmp_path / "pool")
+    note_pools(tmp_path / "rows", [pool])
+    wanted = np.arange(200) % 10 != 7
+    spans = [(0, number, pool.uids(shard)[0], wanted) for number, shard in enumerate(pool.shards)]
+    rows = survey(spans, str(scale_file), tmp_path / "rows", InProcess(), lambda *_: None)
+    assert rows.rejected.is_empty()
+    assert rows.uids.tolist() == world.uids[np.tile(wanted, 2)].tolist()
+    note_pools(tmp_path / "twice", [pool])
+    with pytest.raises(PoolError, match="a uid was read twice"):
+        survey([*spans, spans[0]], str(scale_file), tmp_path / "twice", InProcess(), lambda *_: None)

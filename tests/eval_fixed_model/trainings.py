@@ -125,13 +125,6 @@ def of_a_gang(asked: Asked) -> dict[str, Any]:
     return found
 
 
-def pairs_by_ray(asked: Asked) -> dict[str, Any]:
-    """The record of a training on pairs by the gang that Ray Train has made."""
-    scale, rows = asked.opened()
-    feed = Exact(scale, rows, np.arange(150), 0)
-    return fit(scale, tiny_vit(), feed, contrastive(Gang.here()), 0, place=Place(micro=asked.micro))
-
-
 def killed(asked: Asked, folder: Path) -> list[list[str]]:
     """One training, ended by SIGKILL at two steps and while it writes a checkpoint, and begun again each time: what it says last."""
     scale, rows = asked.opened()
