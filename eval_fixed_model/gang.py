@@ -4,6 +4,7 @@ import datetime
 import os
 import pickle
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -92,6 +93,7 @@ def joined(rank: int, size: int, meet: Path, device: str | None = None) -> Itera
 
 def _member(rank: int, function: Callable[[Any], Any], task: Any, size: int, meet: Path, devices: tuple[str, ...]) -> None:
     os.environ[SHARE] = str(max(1, threads() // size))
+    warnings.filterwarnings("ignore", r"torch\.distributed\.nn", FutureWarning)  # that open_clip's loss calls it, once a process
     try:
         with joined(rank, size, meet, devices[rank] if devices else None):
             result = function(task)

@@ -130,3 +130,15 @@ def ended_and_joined(ten_steps: Asked, world: World, rows_folder: Path, tmp_path
     arguments = [folder, world.scale_file, rows_folder, ten_steps.scale, ten_steps.rows]
     subprocess.run([sys.executable, "-m", "tests.eval_fixed_model.trainings", *map(str, arguments)], check=True, cwd=ROOT, timeout=600)
     return folder
+
+
+@pytest.fixture(scope="session")
+def scale_file(world: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """24 batches of 40: two epochs of 400 rows, and a part of the third."""
+    record = {**world.scale.kept(), "samples_seen": 960, "batch": 40, "order": "blocked"}
+    record["items"] = {"file": str(world.scale.evaluation_file)}
+    file = tmp_path_factory.mktemp("blocked") / "blocked.yaml"
+    del record["name"]
+    with file.open("w", encoding="utf-8") as into:
+        YAML(typ="safe", pure=True).dump({"blocked": record}, into)
+    return file

@@ -1,8 +1,5 @@
-import io
-import json
-import tarfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +9,9 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from ruamel.yaml import YAML
 
 from curate.digest import hex_of
 from curate.errors import CeterisError, PoolError
-from curate.executor import InProcess
 from curate.pool import Pool
 from eval_fixed_model import stream as module
 from eval_fixed_model.checkpoint import Keep
@@ -24,52 +19,9 @@ from eval_fixed_model.rows import pixels, tokenise
 from eval_fixed_model.scale import load_scale
 from eval_fixed_model.steps import weights_digest
 from eval_fixed_model.stream import WINDOW, Stream
-from eval_fixed_model.survey import Survey, note_pools, survey
+from eval_fixed_model.survey import Survey
 from eval_fixed_model.train import train
-
-PER_BLOCK = 10
-
-
-def _parquet(world: Any, folder: Path) -> Pool:
-    """400 rows in two files of 20 blocks each."""
-    frame = pl.DataFrame({"uid": hex_of(world.uids), "image": world.images, "text": world.texts})
-    for number in range(2):
-        frame.slice(200 * number, 200).write_parquet(folder / f"{number}.parquet", row_group_size=PER_BLOCK)
-    return Pool.open(folder)
-
-
-def _tars(world: Any, folder: Path) -> Pool:
-    """The same rows in the tars that an export writes: key, image, text, and the uid in the json."""
-    for number in range(4):
-        with tarfile.open(folder / f"{number:05d}.tar", "w", format=tarfile.USTAR_FORMAT) as archive:
-            for row in range(100 * number, 100 * number + 100):
-                uid = hex_of(world.uids[row : row + 1])[0]
-                parts = {"png": world.images[row], "json": json.dumps({"uid": uid}).encode(), "txt": world.texts[row].encode()}
-                for ending, data in parts.items():
-                    info = tarfile.TarInfo(f"{uid}.{ending}")
-                    info.size = len(data)
-                    archive.addfile(info, io.BytesIO(data))
-    return Pool.open(folder)
-
-
-def looked_through(pool: Pool, scale_file: Path, folder: Path, executor: InProcess | None = None) -> Survey:
-    """Every row of one pool."""
-    note_pools(folder, [pool])
-    shards = ((number, pool.uids(shard)[0]) for number, shard in enumerate(pool.shards))
-    spans = ((0, number, uids, np.ones(len(uids), bool)) for number, uids in shards)
-    return survey(spans, str(scale_file), folder, executor or InProcess(), lambda *_: None)
-
-
-@pytest.fixture(scope="session")
-def scale_file(world: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """24 batches of 40: two epochs of 400 rows, and a part of the third."""
-    record = {**world.scale.kept(), "samples_seen": 960, "batch": 40, "order": "blocked"}
-    record["items"] = {"file": str(world.scale.evaluation_file)}
-    file = tmp_path_factory.mktemp("blocked") / "blocked.yaml"
-    del record["name"]
-    with file.open("w", encoding="utf-8") as into:
-        YAML(typ="safe", pure=True).dump({"blocked": record}, into)
-    return file
+from tests.eval_fixed_model.lying import PER_BLOCK, looked_through, parquet, tars
 
 
 @pytest.fixture
@@ -77,7 +29,7 @@ def scale(scale_file: Path) -> Any:
     return load_scale(scale_file)
 
 
-@pytest.fixture(params=[_parquet, _tars], ids=["parquet", "tars"])
+@pytest.fixture(params=[parquet, tars], ids=["parquet", "tars"])
 def rows(request: pytest.FixtureRequest, world: Any, scale_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Survey:
     """Windows of eight blocks."""
     monkeypatch.setattr("curate.tar_reader.ROWS_PER_GROUP", PER_BLOCK)
@@ -177,7 +129,7 @@ def test_a_sparse_arm_has_as_many_rows_in_a_window(scale: Any, rows: Survey, mon
 def test_rows_that_do_not_decode_leave_with_a_code(world: Any, scale_file: Path, tmp_path: Path) -> None:
     broken = world._replace(images=[b"no image" if row == 7 else image for row, image in enumerate(world.images)])
     (tmp_path / "pool").mkdir()
-    pool = _parquet(broken, tmp_path / "pool")
+    pool = parquet(broken, tmp_path / "pool")
     rows = looked_through(pool, scale_file, tmp_path / "rows")
     assert rows.rejected.rows() == [(hex_of(world.uids[7:8])[0], "undecodable_image")]
     assert len(rows.indices(world.uids)) == len(rows.uids) == 399
@@ -215,48 +167,3 @@ def test_an_ended_training_goes_on_to_the_same_weights(scale: Any, rows: Survey,
     assert weights_digest(after) == weights_digest(whole)
     with pytest.raises(CeterisError, match="of another training"):
         train(scale, rows, members[1:], 0, keep=Keep(tmp_path))
-
-
-class _Ends(InProcess):
-    """Counts what it is given, and ends after the first answers."""
-
-    def __init__(self, after: int) -> None:
-        self.after, self.asked = after, 0
-
-    def map(self, function: Callable[[Any], Any], tasks: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-        self.asked = len(tasks)
-        for number, found in enumerate(super().map(function, tasks)):
-            if number == self.after:
-                raise KeyboardInterrupt
-            yield found
-
-
-def test_an_ended_look_goes_on(world: Any, scale_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eval_fixed_model.survey.PIECE", 50)
-    (tmp_path / "pool").mkdir()
-    pool, (first, second, third) = _parquet(world, tmp_path / "pool"), (_Ends(3), _Ends(99), _Ends(99))
-    with pytest.raises(KeyboardInterrupt):
-        looked_through(pool, scale_file, tmp_path / "rows", first)
-    with pytest.raises(CeterisError, match="not looked through to the end"):
-        Survey.open(tmp_path / "rows")
-    found = looked_through(pool, scale_file, tmp_path / "rows", second)
-    at_once = looked_through(pool, scale_file, tmp_path / "again", third)
-    assert (first.asked, second.asked, third.asked) == (8, 5, 8)
-    assert found.uids.tolist() == at_once.uids.tolist() == world.uids.tolist()
-    assert found.numbers.tolist() == [*range(200), *range(200)]
-    assert (found.blocks, found.leaks.rows()) == (at_once.blocks, at_once.leaks.rows())
-
-
-def test_rows_that_are_not_wanted_are_not_looked_at(world: Any, scale_file: Path, tmp_path: Path) -> None:
-    (tmp_path / "pool").mkdir()
-    broken = world._replace(images=[b"no image" if row == 7 else image for row, image in enumerate(world.images)])
-    pool = _parquet(broken, tmp_path / "pool")
-    note_pools(tmp_path / "rows", [pool])
-    wanted = np.arange(200) % 10 != 7
-    spans = [(0, number, pool.uids(shard)[0], wanted) for number, shard in enumerate(pool.shards)]
-    rows = survey(spans, str(scale_file), tmp_path / "rows", InProcess(), lambda *_: None)
-    assert rows.rejected.is_empty()
-    assert rows.uids.tolist() == world.uids[np.tile(wanted, 2)].tolist()
-    note_pools(tmp_path / "twice", [pool])
-    with pytest.raises(PoolError, match="a uid was read twice"):
-        survey([*spans, spans[0]], str(scale_file), tmp_path / "twice", InProcess(), lambda *_: None)
