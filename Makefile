@@ -13,7 +13,7 @@ demo: .venv/ready  ## Curate the embedded pool, train on every subset, say what 
 	$(BIN)/curate demo
 
 test: .venv/ready  ## Everything: laws, mirrors of each room, ruff, mypy, import contracts
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: .venv/ready  ## What is quick: formatting, lint, types, import contracts
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
