@@ -109,7 +109,7 @@ def survey(spans: Spans, named: str, folder: Path, executor: Executor, progress:
 
     Rows without image or text, or with an image that does not decode, are rejected with a code; pictures are held against the scale's
     evaluation items on the way. What an ended attempt found of a piece is not looked for again. Raises PoolError when a uid comes twice.
-    Memory here: 17 bytes a row; in a worker a piece's encoded images.
+    Memory here: 17 bytes a row; in a worker a piece's encoded images, and 768 bytes an item.
     """
     scale = of_modality(load_scale(named), ImageTextScale)
     (folder / _PARTS).mkdir(parents=True, exist_ok=True)

@@ -198,7 +198,8 @@ def _train(jobs: dict[str, Job], executor: Executor, progress: Progress) -> None
 def _rows_id(run: Run, loop: Loop, scale: Scale, held: dict[str, Any]) -> str:
     trusted = [pool.id for pool in training_pools(run, loop.ROLES)]
     barred = [run.facts["nodes"][LAWFUL]["id"]] if LAWFUL in run.facts["nodes"] else []
-    made = [held["items"]] if scale.tokens.tokenizer == "file" else []  # they hold the digest of the tokenizer's file
+    # What is asked holds the digest of a tokenizer's file; a survey keeps which of it the pool shows.
+    made = [held["items"]] if scale.tokens.tokenizer == "file" or in_place(scale) else []
     return digest_of([scale.digest, run.pool.id, trusted, held["versions"], held["code"], *made, *barred])[:16]
 
 

@@ -12,10 +12,11 @@ from curate.record import Run
 from eval_fixed_model.conditions import differences
 from eval_fixed_model.cost import Device, cost_of
 from eval_fixed_model.leaks import leaked_pairs
+from eval_fixed_model.loops import loop_of
 from eval_fixed_model.rows import materialise
 from eval_fixed_model.scale import ImageTextScale, load_scale
 from eval_fixed_model.survey import Survey
-from pipelines import gangs, reading, verbs
+from pipelines import gangs, reading, training, verbs
 from pipelines.evaluations import Evaluation
 from pipelines.training import evaluate
 
@@ -98,6 +99,15 @@ def test_again_nothing_is_looked_at_or_trained(
     assert evaluate(selected, scale=str(blocked), seeds=1, executor=InProcess()).trained == 0
     judged = evaluate(selected, scale=str(blocked), seeds=1, only=["best"], judges=tmp_path / "judges", executor=InProcess())
     assert judged.trained == 1, "the same weights, else it would be refused"
+
+
+def test_other_items_are_looked_for_again(done: Evaluation, selected: Run, blocked: Path, two_tasks: Path) -> None:
+    held = done.store.json(f"{done.conditions}/conditions.json")
+    other = held | {"items": "0" * 64}
+    for file, again in ((blocked, True), (two_tasks, False)):
+        scale = load_scale(file)
+        names = [training._rows_id(selected, loop_of(scale), scale, each) for each in (held, other)]
+        assert (names[0] != names[1]) == again, "pictures are held against items each time, where they are at hand"
 
 
 def test_two_processes_in_pieces_train_what_one_does(done: Evaluation, selected: Run, blocked: Path) -> None:
