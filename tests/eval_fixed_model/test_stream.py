@@ -158,9 +158,9 @@ def test_an_ended_training_goes_on_to_the_same_weights(scale: Any, rows: Survey,
     whole, _ = train(scale, rows, members, 0)
 
     def end(_: Any) -> None:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt("ended")
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="ended"):
         train(scale, rows, members, 0, keep=Keep(tmp_path, steps=5), visits={13: end})
     after, record = train(scale, rows, members, 0, keep=Keep(tmp_path, steps=5))
     assert record["resumed at"] == 10

@@ -21,7 +21,7 @@ class _Ends(InProcess):
         self.asked = len(tasks)
         for number, found in enumerate(super().map(function, tasks)):
             if number == self.after:
-                raise KeyboardInterrupt
+                raise KeyboardInterrupt("ended")
             yield found
 
 
@@ -29,7 +29,7 @@ def test_an_ended_look_goes_on(world: Any, scale_file: Path, tmp_path: Path, mon
     monkeypatch.setattr("eval_fixed_model.survey.PIECE", 50)
     (tmp_path / "pool").mkdir()
     pool, (first, second, third) = parquet(world, tmp_path / "pool"), (_Ends(3), _Ends(99), _Ends(99))
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="ended"):
         looked_through(pool, scale_file, tmp_path / "rows", first)
     with pytest.raises(CeterisError, match="not looked through to the end"):
         Survey.open(tmp_path / "rows")
