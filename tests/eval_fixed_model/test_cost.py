@@ -23,8 +23,9 @@ def _decoder(layers: int, key_value_heads: int = 2) -> TextScale:
     model = Llama(name="llama", width=WIDTH, inner=INNER, layers=layers, heads=2, key_value_heads=key_value_heads, tied=False)
     tokens = scale.tokens.model_copy(update={"vocabulary": WORDS, "context": CONTEXT})
     optimiser = scale.optimiser.model_copy(update={"z_loss": 0.0})
+    tasks = {name: scale.tasks[name] for name in scale.headline.tasks}
     return TextScale.model_validate(
-        {**scale.model_dump(), "model": model, "tokens": tokens, "optimiser": optimiser, "tokens_seen": 512 * CONTEXT}
+        {**scale.model_dump(), "tasks": tasks, "model": model, "tokens": tokens, "optimiser": optimiser, "tokens_seen": 512 * CONTEXT}
     )
 
 

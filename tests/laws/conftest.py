@@ -15,6 +15,7 @@ from curate.run import Outcome, run
 from curate.store import Store
 from pipelines.catalog import catalogue
 from pipelines.demo.make_pool import make_pool
+from pipelines.demo.text.make_pool import make_pool as make_documents
 
 RECIPES = Path(__file__).parents[2] / "pipelines" / "recipes"
 TEXT_RECIPE = """
@@ -48,6 +49,14 @@ def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo's pool with 420 rows in 3 shards."""
     folder = tmp_path_factory.mktemp("demo")
     make_pool(folder, rows=420, seed=0, shards=3)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def documents_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The text demo's pool with 400 rows in 3 shards."""
+    folder = tmp_path_factory.mktemp("documents")
+    make_documents(folder, rows=400, seed=0, shards=3)
     return folder
 
 
@@ -116,12 +125,16 @@ def shipped(path: Path, folder: Path) -> Recipe:
 
 
 @pytest.fixture(scope="session", params=["texts", *sorted(path.name for path in RECIPES.glob("*.yaml") if path.stem not in ALIKE)])
-def case(request: pytest.FixtureRequest, demo_folder: Path, text_folder: Path, metadata_folder: Path) -> tuple[Recipe, Pool]:
+def case(
+    request: pytest.FixtureRequest, demo_folder: Path, documents_folder: Path, text_folder: Path, metadata_folder: Path
+) -> tuple[Recipe, Pool]:
     """Every recipe that is shipped, but for some ALIKE others, and one over texts that uses every rule and combination."""
     if request.param == "texts":
         return Recipe.parse(TEXT_RECIPE, where="texts"), Pool.open(text_folder)
     if request.param.startswith(("datacomp", "metaclip")):
         return published(RECIPES / request.param, metadata_folder), Pool.open(metadata_folder / "shards")
+    if request.param == "demo-text.yaml":
+        return shipped(RECIPES / request.param, documents_folder), Pool.open(documents_folder / "shards")
     recipe = shipped(RECIPES / request.param, demo_folder)
     return recipe, Pool.open(demo_folder / "shards" if recipe.pool else text_folder)  # text recipes name no pool
 

@@ -59,7 +59,7 @@ def test_the_latest_evaluation_is_judged_whatever_its_conditions_are_called(
     held = conditions(judged.scale)
     others = ({**held, "versions": {**held["versions"], "torch": f"other {n}"}} for n in range(1000))
     before = next(other for other in others if f"scores/{conditions_id(other)}" < judged.conditions)
-    monkeypatch.setattr(training, "conditions", lambda *_: before)
+    monkeypatch.setattr(training, "conditions", lambda *_, **_how: before)
     run = Run(Store.open(tmp_path / "s"), judged.run)
     later = evaluate(run, scale=str(small_scale), seeds=2, executor=InProcess())
     assert later.conditions < judged.conditions
