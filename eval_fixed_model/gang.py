@@ -65,7 +65,8 @@ def together(function: Callable[[Any], Any], task: Any, size: int, folder: Path,
     """`function(task)` in `size` fresh processes of this machine that form a gang; what the first of them returns.
 
     They meet at a file in `folder`, over NCCL where `devices` are GPUs (process i sees number i as its current one) and Gloo where none is
-    given. When one fails the others are ended; its CeterisError is raised here, anything else as torch's ProcessRaisedException.
+    given. What they hand back is pickled in a folder that only this user reads. When one fails the others are ended; its CeterisError is
+    raised here, anything else as torch's ProcessRaisedException.
     """
     with tempfile.TemporaryDirectory(dir=folder, prefix=".gang-") as place:
         meet = Path(place)

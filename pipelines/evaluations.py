@@ -117,7 +117,7 @@ def entries(store: Store) -> list[Evaluation]:
     for key in _keys(store):
         value = store.json(key)
         arms = {
-            name: Entered(**{**arm, "scores": {int(seed): place for seed, place in arm["scores"].items()}})
+            name: Entered(**{**arm, "scores": dict(sorted((int(seed), place) for seed, place in arm["scores"].items()))})
             for name, arm in value["arms"].items()
         }
         contrasts = tuple((a, b) for a, b in value["contrasts"])

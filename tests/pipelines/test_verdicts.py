@@ -1,3 +1,4 @@
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from curate.store import Store
 from eval_fixed_model.conditions import conditions, conditions_id
 from eval_fixed_model.statistics import Verdict, bank_of, verdict
 from pipelines import training, verbs, verdicts
-from pipelines.evaluations import Evaluation
+from pipelines.evaluations import Evaluation, entries
 from pipelines.training import evaluate
 from pipelines.verdicts import compare
 
@@ -89,3 +90,13 @@ def test_other_pools_lend_their_noise_and_one_without_any_is_left_out(judged: Ev
     monkeypatch.setattr(verdicts, "entries", lambda _: others)
     monkeypatch.setattr(verdicts, "_headlines", lambda some: headlines[some[0].pool])
     assert verdicts.banks_of(judged) == {"fixed": bank_of("fixed", {pool: {"arm": runs[pool]} for pool in "abc"})}
+
+
+def test_seeds_come_back_in_their_order(judged: Evaluation, tmp_path: Path) -> None:
+    shutil.copytree(judged.store.path(""), tmp_path / "s")
+    store = Store.open(tmp_path / "s")
+    key = next(key for key in store.storage.list(f"{judged.conditions}/entries/") if key.endswith(".json"))
+    entry = store.json(key)
+    entry["arms"]["best"]["scores"] = {str(seed): "x" for seed in range(12)}
+    store.path(key).write_text(json.dumps(entry, sort_keys=True), encoding="utf-8")
+    assert list(entries(store)[0].arms["best"].scores) == list(range(12))
