@@ -22,7 +22,7 @@ from curate.digest import short, words_of_hex
 from curate.grouping import keep_one
 from curate.model import Made, digest_of_model, pack, shelve
 from eval_fixed_model.arms import members_digest, random_members
-from eval_fixed_model.rows import Rows, materialise
+from eval_fixed_model.rows.images import Rows, materialise
 from eval_fixed_model.scale import load_scale
 from eval_fixed_model.score import Job, SeedScore, train_and_score
 from filters.clip_score import clip_score

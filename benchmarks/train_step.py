@@ -29,16 +29,16 @@ from torch import Tensor, nn
 
 from benchmarks._machine import machine
 from curate.digest import words_of
-from eval_fixed_model.augmentation import augmented
-from eval_fixed_model.gang import Gang
-from eval_fixed_model.meter import Meter, flops_a_row
 from eval_fixed_model.models.judges import build
-from eval_fixed_model.order import batches
-from eval_fixed_model.place import Place
-from eval_fixed_model.rows import Rows
+from eval_fixed_model.rows.augmentation import augmented
+from eval_fixed_model.rows.images import Rows
+from eval_fixed_model.rows.order import batches
 from eval_fixed_model.scale import ImageTextScale, load_scale
-from eval_fixed_model.steps import fit, learning_rate, one_deterministic_thread, optimiser_of, weights_digest
-from eval_fixed_model.train import contrastive, train
+from eval_fixed_model.training.gang import Gang
+from eval_fixed_model.training.images import contrastive, train
+from eval_fixed_model.training.meter import Meter, flops_a_row
+from eval_fixed_model.training.place import Place
+from eval_fixed_model.training.steps import fit, learning_rate, one_deterministic_thread, optimiser_of, weights_digest
 
 RING = 4  # batches that a GPU is shown again and again
 WARM = 5  # steps that are not counted

@@ -23,13 +23,13 @@ from torch import Tensor
 
 from benchmarks._machine import machine
 from curate.digest import words_of
-from eval_fixed_model.documents import Documents, materialise
 from eval_fixed_model.models.decoders import build
-from eval_fixed_model.packing import Packed
+from eval_fixed_model.rows.documents import Documents, materialise
+from eval_fixed_model.rows.packing import Packed
+from eval_fixed_model.rows.tokens import tokenizer_of
 from eval_fixed_model.scale import TextScale, load_scale
-from eval_fixed_model.steps import learning_rate, one_deterministic_thread, optimiser_of, weights_digest
-from eval_fixed_model.tokens import tokenizer_of
-from eval_fixed_model.train_text import train
+from eval_fixed_model.training.steps import learning_rate, one_deterministic_thread, optimiser_of, weights_digest
+from eval_fixed_model.training.texts import train
 
 
 def main() -> None:

@@ -21,8 +21,8 @@ def conditions(scale: Scale, device: str | None = None, processes: int = 1, micr
     computes at once, change the order of sums as threads do: they are among the flags where a batch is not one process's in one piece."""
     import torch
 
-    from eval_fixed_model.place import kind_of
-    from eval_fixed_model.steps import one_deterministic_thread
+    from eval_fixed_model.training.place import kind_of
+    from eval_fixed_model.training.steps import one_deterministic_thread
 
     loop = loop_of(scale)
     with one_deterministic_thread():

@@ -146,7 +146,7 @@ def devices() -> list[Device]:
     """The kinds of GPU that are here, then those of `REFERENCES` that are not."""
     import torch
 
-    from eval_fixed_model.place import peak_of
+    from eval_fixed_model.training.place import peak_of
 
     found = [torch.cuda.get_device_properties(number) for number in range(torch.cuda.device_count())]
     kinds = {each.name: each.total_memory for each in found}
@@ -180,7 +180,7 @@ def _fastest(act: Callable[[], Any]) -> float:
 
 def _step(scale: Scale, network: Any) -> Callable[[], None]:
     """One optimiser step on empty examples, as a function."""
-    from eval_fixed_model.steps import optimiser_of
+    from eval_fixed_model.training.steps import optimiser_of
 
     optimiser, shown = optimiser_of(network, scale), _examples(scale, scale.batch)
 

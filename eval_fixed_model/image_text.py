@@ -5,19 +5,19 @@ from pathlib import Path
 import polars as pl
 
 from curate.errors import CeterisError
-from eval_fixed_model import leaks
+from eval_fixed_model.leaks import images as leaks
 from eval_fixed_model.loops import Split
 from eval_fixed_model.models.judges import build
 from eval_fixed_model.records import Classification
-from eval_fixed_model.rows import Rows, materialise
+from eval_fixed_model.rows.images import Rows, materialise
+from eval_fixed_model.rows.survey import Survey
 from eval_fixed_model.scale import ImageTextScale
-from eval_fixed_model.steps import weights_digest
-from eval_fixed_model.survey import Survey
 from eval_fixed_model.tasks.classification import classify
 from eval_fixed_model.tasks.features import Judge
 from eval_fixed_model.tasks.items import items_digest, items_of
 from eval_fixed_model.tasks.retrieval import retrieve
-from eval_fixed_model.train import train
+from eval_fixed_model.training.images import train
+from eval_fixed_model.training.steps import weights_digest
 
 ROLES = ("image", "text")
 

@@ -15,10 +15,10 @@ from curate.errors import CeterisError
 from eval_fixed_model.models.decoders import build
 from eval_fixed_model.models.llama import LlamaModel, save
 from eval_fixed_model.models.open_clip import OpenClipJudge
+from eval_fixed_model.rows.tokens import tokenizer_file, tokenizer_of
 from eval_fixed_model.scale import Scale, TextScale, load_scale
 from eval_fixed_model.tasks._language_model import LanguageModel, from_folder
 from eval_fixed_model.text import language_model
-from eval_fixed_model.tokens import tokenizer_file, tokenizer_of
 
 _SCALE, _WEIGHTS = "scale.yaml", "weights.safetensors"
 

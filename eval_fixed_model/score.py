@@ -13,12 +13,12 @@ import polars as pl
 from curate import frames
 from curate.digest import UInt64s, sha256
 from curate.errors import CeterisError, NondeterminismError
-from eval_fixed_model.checkpoint import Keep
 from eval_fixed_model.loops import Loop, Rows, Split, loop_of
-from eval_fixed_model.place import Place, device_of
 from eval_fixed_model.scale import Scale, load_scale
-from eval_fixed_model.steps import one_deterministic_thread
 from eval_fixed_model.tasks.metrics import main_metric, measures
+from eval_fixed_model.training.checkpoint import Keep
+from eval_fixed_model.training.place import Place, device_of
+from eval_fixed_model.training.steps import one_deterministic_thread
 
 
 @dataclass(frozen=True, eq=False)

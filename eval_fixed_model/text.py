@@ -6,23 +6,22 @@ from typing import Any
 import polars as pl
 
 from curate.digest import digest_of
-from eval_fixed_model import train_text
-from eval_fixed_model.documents import Documents, materialise
-from eval_fixed_model.leaks_text import leaked_pairs
+from eval_fixed_model.leaks.texts import leaked_pairs
 from eval_fixed_model.loops import Split
 from eval_fixed_model.models.decoders import build
 from eval_fixed_model.models.llama import LlamaModel
 from eval_fixed_model.records import Llama
+from eval_fixed_model.rows.documents import Documents, materialise
+from eval_fixed_model.rows.tokens import FileTokenizer, tokenizer_of
 from eval_fixed_model.scale import TextScale
-from eval_fixed_model.steps import weights_digest
 from eval_fixed_model.tasks import text_items
 from eval_fixed_model.tasks._language_model import Bytes, LanguageModel
 from eval_fixed_model.tasks.text_scoring import ask_scale
-from eval_fixed_model.tokens import FileTokenizer, tokenizer_of
+from eval_fixed_model.training.steps import weights_digest
+from eval_fixed_model.training.texts import train
 
 ROLES = ("text",)
 open_rows = Documents.open
-train = train_text.train
 
 __all__ = ["ROLES", "ask", "build", "items_digest", "leaked_pairs", "libraries", "materialise", "open_rows", "train", "weights_digest"]
 

@@ -11,9 +11,9 @@ from curate.errors import CeterisError
 from curate.executor import Executor
 from curate.plan import POOL
 from curate.record import Run
-from eval_fixed_model.calibration import Calibration, Runs, Shape, calibrate
 from eval_fixed_model.scale import load_scale
 from eval_fixed_model.statistics import Analysis, Draw
+from eval_fixed_model.statistics.calibration import Calibration, Runs, Shape, calibrate
 from pipelines.arms import RANDOM, WHOLE
 from pipelines.evaluations import Evaluation
 from pipelines.training import evaluate, scale_of

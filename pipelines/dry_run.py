@@ -118,7 +118,7 @@ def _missing(scale: Scale) -> list[str]:
     if isinstance(scale.model, Llama) and find_spec("transformers") is None:
         lacks.append("the package transformers")
     if isinstance(scale, TextScale) and scale.tokens.tokenizer == "file":
-        from eval_fixed_model.tokens import tokenizer_file
+        from eval_fixed_model.rows.tokens import tokenizer_file
 
         try:
             tokenizer_file(scale)

@@ -12,10 +12,10 @@ from torch.multiprocessing.spawn import ProcessExitedException
 from curate.errors import CeterisError
 from curate.executor import ATTEMPTS, Crashed, Executor, Ray
 from eval_fixed_model.cost import Device, cost_of, fit
-from eval_fixed_model.gang import Gang, together
-from eval_fixed_model.place import devices_of, kind_of
 from eval_fixed_model.scale import Scale
 from eval_fixed_model.score import Job
+from eval_fixed_model.training.gang import Gang, together
+from eval_fixed_model.training.place import devices_of, kind_of
 
 
 @dataclass(frozen=True)

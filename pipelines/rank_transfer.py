@@ -9,7 +9,7 @@ import numpy as np
 from curate.errors import CeterisError, nearest
 from curate.store import Store
 from eval_fixed_model.statistics import Draw, verdict
-from eval_fixed_model.transfer import Transfer, transfer
+from eval_fixed_model.statistics.transfer import Transfer, transfer
 from pipelines.evaluations import Evaluation, entries
 from pipelines.standings import trained_on
 

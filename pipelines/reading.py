@@ -14,8 +14,8 @@ from curate.plan import LAWFUL
 from curate.pool import Pool
 from curate.record import Run
 from eval_fixed_model.loops import Rows, loop_of
+from eval_fixed_model.rows.survey import Spans, in_place, note_pools, survey
 from eval_fixed_model.scale import Scale, shipped
-from eval_fixed_model.survey import Spans, in_place, note_pools, survey
 from pipelines.arms import places_of, training_pools
 from pipelines.verbs import Progress
 

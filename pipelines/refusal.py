@@ -10,9 +10,9 @@ from curate.errors import PoolError
 from curate.plan import Plan
 from curate.pool import Pool
 from curate.store import Store
-from eval_fixed_model.leaks import leaked_pairs
+from eval_fixed_model.leaks.images import leaked_pairs
 from eval_fixed_model.loops import Split
-from eval_fixed_model.rows import Bytes, Rows, pixels
+from eval_fixed_model.rows.images import Bytes, Rows, pixels
 from eval_fixed_model.scale import ImageTextScale, load_scale
 
 SPLITS: tuple[Split, ...] = ("validation", "test")
@@ -20,7 +20,7 @@ SPLITS: tuple[Split, ...] = ("validation", "test")
 
 def refuse_evaluation_images(plan: Plan, store: Store) -> None:
     """PoolError if a model that the store lacks would be trained on evaluation pictures of the recipe's scale: equal files, equal pixels,
-    and re-encoded copies (`eval_fixed_model.leaks`), of either split; it says how many and names the first rows."""
+    and re-encoded copies (`eval_fixed_model.leaks.images`), of either split; it says how many and names the first rows."""
     evaluate = plan.recipe.evaluate
     missing = [one for one in plan.models.values() if one.rows and store.json(f"{one.folder}/model.json") is None]
     pools = {pool.id: (one.name, pool) for one in missing for pool in one.rows if "image" in pool.roles}

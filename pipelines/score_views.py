@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from eval_fixed_model.calibration import Rate
-from eval_fixed_model.transfer import LEAST, Estimate
+from eval_fixed_model.statistics.calibration import Rate
+from eval_fixed_model.statistics.transfer import LEAST, Estimate
 from pipelines import leaderboard as boards
 from pipelines.calibrate import Calibrated
 from pipelines.costs import ArmCost

@@ -9,8 +9,8 @@ import polars as pl
 from curate import frames
 from curate.errors import CeterisError
 from curate.record import Run
-from eval_fixed_model.ratings import Matches, Rating, Win, ratings, win_matrix
 from eval_fixed_model.statistics import Draw
+from eval_fixed_model.statistics.ratings import Matches, Rating, Win, ratings, win_matrix
 from pipelines.evaluations import Entered, Evaluation, entries
 from pipelines.verdicts import latest
 

@@ -16,12 +16,12 @@ from curate.pool import Pool
 from curate.record import Run
 from eval_fixed_model.arms import members_digest
 from eval_fixed_model.conditions import conditions, conditions_id
-from eval_fixed_model.gang import Gang
 from eval_fixed_model.loops import Loop, Rows, loop_of
+from eval_fixed_model.rows.survey import in_place
 from eval_fixed_model.scale import Scale, load_scale, shipped
 from eval_fixed_model.score import Job, SeedScore, take_part, train_and_score
 from eval_fixed_model.statistics import Look
-from eval_fixed_model.survey import in_place
+from eval_fixed_model.training.gang import Gang
 from pipelines.arms import arms_of, chosen, training_pools
 from pipelines.evaluations import Entered, Evaluation, enter
 from pipelines.gangs import Sharing, results, sharing
@@ -140,7 +140,7 @@ def kind_for(scale: Scale) -> str:
     """
     import torch
 
-    from eval_fixed_model.place import kind_of
+    from eval_fixed_model.training.place import kind_of
 
     if scale.precision != "bfloat16" or not torch.cuda.is_available():
         return kind_of("cpu")

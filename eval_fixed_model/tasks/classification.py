@@ -9,7 +9,7 @@ from open_clip import build_zero_shot_classifier
 from torch import Tensor
 
 from eval_fixed_model.records import Classification, Tokens
-from eval_fixed_model.rows import tokenise
+from eval_fixed_model.rows.images import tokenise
 from eval_fixed_model.scale import ImageTextScale
 from eval_fixed_model.tasks import perturbed
 from eval_fixed_model.tasks.features import TEXTS, Judge, answers, image_features, parts, token_tensor

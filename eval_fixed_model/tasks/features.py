@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from eval_fixed_model.records import Tokens
-from eval_fixed_model.rows import TokenNumbers, tokenise
+from eval_fixed_model.rows.images import TokenNumbers, tokenise
 from eval_fixed_model.tasks.answers import ANSWERS
 from eval_fixed_model.tasks.picture_items import Items, Pictures
 

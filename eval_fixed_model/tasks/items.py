@@ -9,7 +9,7 @@ from curate.digest import row_hash, sha256
 from curate.errors import CeterisError
 from eval_fixed_model.loops import Split
 from eval_fixed_model.records import Classification
-from eval_fixed_model.rows import pixels
+from eval_fixed_model.rows.images import pixels
 from eval_fixed_model.scale import ImageTextScale
 from eval_fixed_model.tasks import webdataset_items
 from eval_fixed_model.tasks.picture_items import Items

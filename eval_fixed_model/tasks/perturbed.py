@@ -13,7 +13,7 @@ from PIL import Image, ImageFilter
 
 from curate.digest import row_hash
 from eval_fixed_model.records import Perturbed
-from eval_fixed_model.rows import Bytes
+from eval_fixed_model.rows.images import Bytes
 from eval_fixed_model.scale import ImageTextScale
 
 NOISE, CONTRAST, QUALITY = 0.08, 0.3, 25

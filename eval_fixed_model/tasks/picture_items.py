@@ -11,7 +11,7 @@ import numpy.typing as npt
 from curate.errors import CeterisError
 from curate.threads import share
 from eval_fixed_model.records import Image
-from eval_fixed_model.rows import Bytes, pixels
+from eval_fixed_model.rows.images import Bytes, pixels
 
 
 class Pictures(Protocol):

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from ruamel.yaml import YAML
 
 from curate.digest import UInt64s, words_of
-from eval_fixed_model.rows import Rows, materialise
+from eval_fixed_model.rows.images import Rows, materialise
 from eval_fixed_model.scale import Scale, load_scale
 from tests.eval_fixed_model.trainings import Asked
 

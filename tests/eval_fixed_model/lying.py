@@ -12,7 +12,7 @@ import polars as pl
 from curate.digest import hex_of
 from curate.executor import InProcess
 from curate.pool import Pool
-from eval_fixed_model.survey import Survey, note_pools, survey
+from eval_fixed_model.rows.survey import Survey, note_pools, survey
 
 PER_BLOCK = 10
 

@@ -22,9 +22,9 @@ def test_equal_conditions_have_no_differences(world, held: dict) -> None:
 
 def test_each_part_that_differs_is_named(held: dict) -> None:
     other = {**held, "versions": {**held["versions"], "torch": "2.11.0"}, "device": "cuda-9.0", "code": {**held["code"]}}
-    del other["code"]["eval_fixed_model.order"]
+    del other["code"]["eval_fixed_model.rows.order"]
     named = differences(held, other)
-    assert [line.split(":")[0] for line in named] == ["code eval_fixed_model.order", "device", "versions torch"]
+    assert [line.split(":")[0] for line in named] == ["code eval_fixed_model.rows.order", "device", "versions torch"]
     assert named[0].endswith(", absent")
     assert named[1].endswith(", cuda-9.0")
     assert named[2].endswith(", 2.11.0")
@@ -39,11 +39,11 @@ def test_another_scale_differs_in_scale_items_and_weights(held: dict) -> None:
 def test_the_code_is_what_the_loop_reaches(held: dict) -> None:
     reached = set(held["code"])
     loop = {
-        "order",
-        "rows",
+        "rows.order",
+        "rows.images",
         "scale",
         "score",
-        "train",
+        "training.images",
         "models",
         "models.tiny_conv_bag",
         "tasks.items",
@@ -58,7 +58,16 @@ def test_the_code_is_what_the_loop_reaches(held: dict) -> None:
 
 def test_one_modalitys_code_is_no_condition_of_the_other() -> None:
     image, text = (code(MODULES[modality]) for modality in ("image-text", "text"))
-    own = {"train", "rows", "models.judges", "models.tiny_conv_bag", "train_text", "documents", "packing", "models.decoders"}
+    own = {
+        "training.images",
+        "rows.images",
+        "models.judges",
+        "models.tiny_conv_bag",
+        "training.texts",
+        "rows.documents",
+        "rows.packing",
+        "models.decoders",
+    }
     assert {name.removeprefix("eval_fixed_model.") for name in set(image) & set(text)}.isdisjoint(own)
     assert own <= {name.removeprefix("eval_fixed_model.") for name in set(image) | set(text)}
 

@@ -9,9 +9,9 @@ import torch
 from eval_fixed_model import cost
 from eval_fixed_model.cost import Device, cost_of, fit, seconds, seconds_here
 from eval_fixed_model.image_text import build
-from eval_fixed_model.place import peak_of
 from eval_fixed_model.records import Llama
 from eval_fixed_model.scale import ImageTextScale, TextScale, load_scale, of_modality
+from eval_fixed_model.training.place import peak_of
 
 GB = 10**9
 WIDTH, INNER, CONTEXT, WORDS = 64, 160, 32, 300

@@ -6,7 +6,7 @@ import pytest
 
 from eval_fixed_model.cost import cost_of
 from eval_fixed_model.scale import ImageTextScale, TextScale, load_scale, of_modality, shipped
-from eval_fixed_model.steps import learning_rate
+from eval_fixed_model.training.steps import learning_rate
 
 GOLDEN = {
     "datacomp-debug": "169afeb76fa4fe76868efa3d520c47dcbddf94e61fdcf6dcfffbd8c4e4d15b5b",

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from curate.digest import sha256
 from curate.errors import CeterisError, NondeterminismError
-from eval_fixed_model.rows import Rows
+from eval_fixed_model.rows.images import Rows
 from eval_fixed_model.scale import load_scale
 from eval_fixed_model.score import Job, SeedScore, task_scores, train_and_score
 from eval_fixed_model.tasks.answers import ANSWERS

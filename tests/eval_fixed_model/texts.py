@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from curate.digest import UInt64s, words_of
-from eval_fixed_model.documents import Documents, materialise
+from eval_fixed_model.rows.documents import Documents, materialise
 from eval_fixed_model.scale import TextScale, load_scale
 
 WORDS = ("the", "cat", "sat", "on", "mat", "and", "then", "one", "dog", "ate", "that", "hat", "while", "nobody", "was", "there", "to")

@@ -15,15 +15,15 @@ from open_clip.model import CLIP
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from eval_fixed_model.checkpoint import Keep
-from eval_fixed_model.gang import Gang, joined
-from eval_fixed_model.gradients import Batch, Objective, accumulate
 from eval_fixed_model.models.byte_ngrams import ByteNgramModel
-from eval_fixed_model.place import Place
-from eval_fixed_model.rows import Rows
+from eval_fixed_model.rows.images import Rows
 from eval_fixed_model.scale import ImageTextScale, TextScale, load_scale
-from eval_fixed_model.steps import fit, weights_digest
-from eval_fixed_model.train import Exact, contrastive, train
+from eval_fixed_model.training.checkpoint import Keep
+from eval_fixed_model.training.gang import Gang, joined
+from eval_fixed_model.training.gradients import Batch, Objective, accumulate
+from eval_fixed_model.training.images import Exact, contrastive, train
+from eval_fixed_model.training.place import Place
+from eval_fixed_model.training.steps import fit, weights_digest
 
 
 class TinyViT(nn.Module):

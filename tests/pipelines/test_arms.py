@@ -13,7 +13,7 @@ from curate.recipe import Recipe
 from curate.record import Run
 from curate.run import run as select
 from curate.store import Store
-from eval_fixed_model.rows import Rows
+from eval_fixed_model.rows.images import Rows
 from pipelines.arms import Arms, arms_of
 from pipelines.catalog import catalogue
 

@@ -11,11 +11,11 @@ from curate.recipe import Recipe
 from curate.record import Run
 from eval_fixed_model.conditions import differences
 from eval_fixed_model.cost import Device, cost_of
-from eval_fixed_model.leaks import leaked_pairs
+from eval_fixed_model.leaks.images import leaked_pairs
 from eval_fixed_model.loops import loop_of
-from eval_fixed_model.rows import materialise
+from eval_fixed_model.rows.images import materialise
+from eval_fixed_model.rows.survey import Survey
 from eval_fixed_model.scale import ImageTextScale, load_scale
-from eval_fixed_model.survey import Survey
 from pipelines import gangs, reading, training, verbs
 from pipelines.evaluations import Evaluation
 from pipelines.training import evaluate

@@ -14,10 +14,10 @@ from curate.errors import CeterisError
 from curate.executor import InProcess
 from curate.record import Run
 from curate.store import Store
-from eval_fixed_model import calibration
-from eval_fixed_model.calibration import Shape
 from eval_fixed_model.scale import load_scale
 from eval_fixed_model.score import Job
+from eval_fixed_model.statistics import calibration
+from eval_fixed_model.statistics.calibration import Shape
 from eval_fixed_model.tasks.answers import ANSWERS
 from pipelines import calibrate, training
 from pipelines.calibrate import calibrate_verdicts

@@ -11,8 +11,8 @@ from curate.executor import InProcess
 from curate.recipe import Recipe
 from curate.record import Run
 from eval_fixed_model.cost import Device
-from eval_fixed_model.place import peak_of
 from eval_fixed_model.scale import load_scale
+from eval_fixed_model.training.place import peak_of
 from pipelines import verbs
 from pipelines.dry_run import DryRun, dry_run, markdown, print_dry_run, scales_table
 from pipelines.evaluations import Evaluation

@@ -1,7 +1,7 @@
 import pytest
 
-from eval_fixed_model.ratings import Rating, Win
-from eval_fixed_model.transfer import transfer
+from eval_fixed_model.statistics.ratings import Rating, Win
+from eval_fixed_model.statistics.transfer import transfer
 from pipelines import score_views
 from pipelines.rank_transfer import RankTransfer
 from pipelines.standings import Standings

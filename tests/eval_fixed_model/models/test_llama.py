@@ -6,12 +6,12 @@ import torch
 
 from curate.errors import CeterisError
 from eval_fixed_model.cost import cost_of
-from eval_fixed_model.meter import flops_a_row
 from eval_fixed_model.models.decoders import build
 from eval_fixed_model.models.llama import save
-from eval_fixed_model.steps import weights_digest
-from eval_fixed_model.tokens import ByteTokenizer, tokenizer_file, tokenizer_of
-from eval_fixed_model.train_text import next_token
+from eval_fixed_model.rows.tokens import ByteTokenizer, tokenizer_file, tokenizer_of
+from eval_fixed_model.training.meter import flops_a_row
+from eval_fixed_model.training.steps import weights_digest
+from eval_fixed_model.training.texts import next_token
 from tests.eval_fixed_model.texts import file_scale, sentences, small_scale
 
 transformers = pytest.importorskip("transformers")

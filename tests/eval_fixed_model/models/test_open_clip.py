@@ -12,9 +12,9 @@ from PIL import Image
 from curate.errors import CeterisError
 from eval_fixed_model.models.judges import build
 from eval_fixed_model.records import OpenClip
-from eval_fixed_model.rows import materialise, pixels, tokenise
+from eval_fixed_model.rows.images import materialise, pixels, tokenise
 from eval_fixed_model.scale import ImageTextScale, load_scale
-from eval_fixed_model.train import train
+from eval_fixed_model.training.images import train
 
 CONFIG = {
     "embed_dim": 32,

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from eval_fixed_model.rows import tokenise
+from eval_fixed_model.rows.images import tokenise
 from eval_fixed_model.scale import load_scale
 from eval_fixed_model.tasks.classification import classify
 from eval_fixed_model.tasks.items import Items

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from eval_fixed_model.models.judges import build
 from eval_fixed_model.models.open_clip import OpenClipJudge
-from eval_fixed_model.rows import tokenise
+from eval_fixed_model.rows.images import tokenise
 from eval_fixed_model.scale import ImageTextScale
 from eval_fixed_model.tasks.classification import classify
 from eval_fixed_model.tasks.items import items_of, read_items

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eval_fixed_model.rows import tokenise
+from eval_fixed_model.rows.images import tokenise
 from eval_fixed_model.scale import load_scale
 from eval_fixed_model.tasks.items import Items
 from eval_fixed_model.tasks.retrieval import retrieve

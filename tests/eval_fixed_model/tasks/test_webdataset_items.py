@@ -17,7 +17,7 @@ from open_clip import build_zero_shot_classifier
 from curate.errors import CeterisError
 from eval_fixed_model.image_text import ask, build
 from eval_fixed_model.records import Classification
-from eval_fixed_model.rows import pixels, tokenise
+from eval_fixed_model.rows.images import pixels, tokenise
 from eval_fixed_model.scale import SHIPPED, ImageTextScale, load_scale
 from eval_fixed_model.score import task_scores
 from eval_fixed_model.tasks.items import items_digest, items_of

@@ -1,0 +1,1 @@
+"""Evaluation items that a pool contains."""

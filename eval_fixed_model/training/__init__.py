@@ -1,0 +1,1 @@
+"""One training: its steps, gradients, processes and checkpoints, and the loop of each modality."""
