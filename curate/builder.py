@@ -19,6 +19,7 @@ from curate.plan import LAWFUL, POOL, Fed, Groups, Lawful, Measure, Reference, T
 from curate.pool import Pool
 from curate.recipe import Part as Spec
 from curate.recipe import Recipe, Stage
+from curate.revoked import NOTHING, Revoked
 from curate.rule import OnePer, Rule
 from curate.signal import Signal
 from curate.store import named
@@ -35,9 +36,11 @@ class Builder:
         weights: Mapping[str, str],
         cache: Path | None,
         root: "Builder | None" = None,
+        refused: Revoked = NOTHING,
     ) -> None:
-        """`root` resolves for the pool that is selected from, where `pool` is another one: models are its."""
+        """`root` resolves for the pool that is selected from, where `pool` is another one: models are its. `refused`: rows taken down."""
         self.recipe, self.pool, self.catalogue, self.weights, self.cache, self.root = recipe, pool, catalogue, weights, cache, root or self
+        self.refused = refused
         self.measures: dict[str, Measure] = {}
         self.groups: dict[str, Groups] = {}
         self.models: dict[str, Training] = {}
@@ -47,7 +50,7 @@ class Builder:
 
     def beside(self, pool: Pool) -> "Builder":
         """The same names on another pool."""
-        return Builder(self.recipe, pool, self.catalogue, self.weights, self.cache, self.root)
+        return Builder(self.recipe, pool, self.catalogue, self.weights, self.cache, self.root, self.refused)
 
     @contextmanager
     def _on(self, pool: Pool) -> Iterator[None]:
@@ -114,6 +117,8 @@ class Builder:
                 fed[-1] = replace(fed[-1], lawful=lawful, measures={**fed[-1].measures, **barring})
                 barred.append([lawful.canonical(), *(one.fingerprint for one in barring.values())])
         asked = [*([identities] if references else []), *([barred] if barred else [])]
+        gone = [self.refused.identity(pool) for pool in (*([over] if over else []), *rows)]
+        asked += [["revoked", gone]] if any(gone) else []
         identity = digest_of([made.name, made.version, how, [pool.id for pool in rows], *([over.id] if over else []), *asked])
         return Training(name, spec.kind, made, parameters, rows, identity, over, tuple(fed))
 
@@ -319,6 +324,8 @@ class Builder:
             if stage in self.references:
                 reference = self.references[stage]
                 how["against"] = reference.pool.id
+                if gone := self.refused.identity(reference.pool):
+                    how["revoked"] = gone
                 if reference.lawful is not None:
                     names = {parted(column)[0] for column in reference.lawful.columns} - {POOL}
                     how["restricted"] = [reference.lawful.canonical(), {name: reference.measures[name].fingerprint for name in names}]

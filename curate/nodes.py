@@ -6,13 +6,18 @@ from typing import Any
 
 from curate.balance import Balance
 from curate.digest import digest_of
-from curate.plan import IN, RESTRICTED, Lawful, Node, Outside, Reason
+from curate.plan import IN, POOL, RESTRICTED, REVOKED, Lawful, Node, Outside, Reason, TakenDown
 from curate.repetition import Repeat, SoftCap
 from curate.rule import Expr, Rule
 
 
 def node_of(
-    salt: Any, name: str, combinator: str, parents: tuple[str, ...], rule: Rule | Outside | Lawful | None, nodes: Mapping[str, Node]
+    salt: Any,
+    name: str,
+    combinator: str,
+    parents: tuple[str, ...],
+    rule: Rule | Outside | Lawful | TakenDown | None,
+    nodes: Mapping[str, Node],
 ) -> Node:
     """A node whose parents are in `nodes`: its reasons are theirs, each once, and its own.
 
@@ -33,7 +38,14 @@ def node_of(
     return Node(name, identity, combinator, parents, rule, tuple(reasons), tuple(inherits), repeats)
 
 
-def _own(name: str, combinator: str, parents: Sequence[str], rule: Rule | Outside | Lawful | None) -> list[Reason]:
+def without_revoked(pool: str, identity: str, whole: Node) -> Node:
+    """The pool of this id without the rows that the store refuses; `identity` says which these are, `whole` is all of it."""
+    return node_of([pool, identity], REVOKED, "after", (POOL,), TakenDown(), {POOL: whole})
+
+
+def _own(name: str, combinator: str, parents: Sequence[str], rule: Rule | Outside | Lawful | TakenDown | None) -> list[Reason]:
+    if isinstance(rule, TakenDown):
+        return [Reason(REVOKED, name, rule.text)]
     if isinstance(rule, Lawful):
         return [Reason(kind, name, rule.text) for kind in (RESTRICTED, "quarantined")]
     found = [Reason("dropped", name, rule.unmatched)] if isinstance(rule, Balance) else []

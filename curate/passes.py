@@ -253,7 +253,7 @@ class Passes:
             receipts[index] = receipt
         held = [receipts[piece.number].candidates[node.name] for piece in pieces]
         self.effort.held[node.name] = sum(part.rows for part in held)
-        barred = sum(one.counts[node.name][asks.code("dropped", bare.text)] for one in receipts.values()) if reference.lawful else 0
+        barred = sum(one.counts[node.name][asks.code("dropped", bare.text)] for one in receipts.values())
         failed, at_most = pool.rows - barred - self.effort.held[node.name], float(self.plan.recipe.errors_at_most)
         if pool.rows and failed / pool.rows > at_most:
             raise CeterisError(

@@ -18,7 +18,7 @@ from curate.rule import Expr, OnePer, Rule
 from curate.signal import Signal, parameters_of
 from curate.store import named
 
-POOL, LAWFUL, UNSEEN = "pool", "lawful", "unseen"
+POOL, REVOKED, LAWFUL, UNSEEN = "pool", "revoked", "lawful", "unseen"
 RESTRICTED = "restricted"
 
 
@@ -46,6 +46,18 @@ class Outside:
     def canonical(self) -> Any:
         """What decides its identity."""
         return {"outside": list(self.lists)}
+
+
+@dataclass(frozen=True)
+class TakenDown:
+    """The rule that drops, before all others, what the store refuses (`curate.revoked`); its reason is a kind of its own."""
+
+    columns: tuple[str, ...] = ()
+    text: str = "taken down"
+
+    def canonical(self) -> Any:
+        """What decides its identity; which rows they are is the node's salt."""
+        return {REVOKED: []}
 
 
 @dataclass(frozen=True)
@@ -78,8 +90,8 @@ class Lawful:
 
 
 def root_of(nodes: Collection[str]) -> str:
-    """The node whose rows are the pool as stages see it: without what is restricted and what models trained on."""
-    return next(name for name in (UNSEEN, LAWFUL, POOL) if name in nodes)
+    """The node whose rows are the pool as stages see it: without what was taken down, what is restricted and what models trained on."""
+    return next(name for name in (UNSEEN, LAWFUL, REVOKED, POOL) if name in nodes)
 
 
 @dataclass(frozen=True)
@@ -192,7 +204,7 @@ class Node:
     id: str
     combinator: str
     parents: tuple[str, ...]
-    rule: Rule | Outside | Lawful | None
+    rule: Rule | Outside | Lawful | TakenDown | None
     reasons: tuple[Reason, ...]
     inherits: tuple[tuple[int, ...], ...]
     repeats: bool = False
@@ -204,7 +216,7 @@ class Node:
     @property
     def is_global(self) -> bool:
         """Whether its rule must see every row before it can judge one."""
-        return self.rule is not None and not isinstance(self.rule, Expr | Repeat | Outside | Lawful)
+        return self.rule is not None and not isinstance(self.rule, Expr | Repeat | Outside | Lawful | TakenDown)
 
 
 def parted(reference: str) -> tuple[str, str]:

@@ -11,7 +11,7 @@ import polars as pl
 
 from curate.catalogue import Catalogue, versions_of
 from curate.content import content
-from curate.digest import UInt64s
+from curate.digest import UInt64s, sha256
 from curate.errors import NondeterminismError, PoolError, SignalBugError, StoreError
 from curate.evidence import Contents, Given, aligned, given, measure_rows
 from curate.executor import Crashed, Executor
@@ -20,6 +20,7 @@ from curate.model import Made, Model, digest_of_model, pack
 from curate.pieces import Piece, pieces_of, pool_key, read_uids
 from curate.plan import POOL, Fed, Groups, Measure, Plan, Reference, Training, parted
 from curate.pool import Pool
+from curate.revoked import ERROR, revoked
 from curate.sketches import Sketches
 from curate.store import Store
 from curate.task import Shelf
@@ -81,7 +82,7 @@ def make_model(task: MakeTask) -> dict[str, Any]:
     made: Made = training.model(*streams, *frames, **training.parameters)
     rows = None
     if frames:
-        seen = pl.concat([_contents(pool).with_columns(pool=pl.lit(number, pl.UInt8)) for number, pool in enumerate(training.rows)])
+        seen = pl.concat([_contents(pool, store).with_columns(pool=pl.lit(number, pl.UInt8)) for number, pool in enumerate(training.rows)])
         rows = asdict(store.put_frame(training.folder, "rows", seen))
         made.card["training_rows"] = sum(frame.height for frame in frames)
     weights, card = pack(made)
@@ -95,6 +96,7 @@ def make_model(task: MakeTask) -> dict[str, Any]:
         "folder": f"{training.folder}/{attempt}",
         "weights": digest,
         "card": made.card,
+        "files": {"weights.safetensors": sha256(weights), "card.json": sha256(card)},
         "rows": rows,
     }
 
@@ -102,7 +104,7 @@ def make_model(task: MakeTask) -> dict[str, Any]:
 def _stream(fed: Fed, roles: tuple[str, ...], store: Store, share: float) -> Iterator[pl.DataFrame]:
     """The rows drawn of the pool, a piece at a time."""
     for piece in pieces_of(fed.pool):
-        frame, wanted = _rows(fed, roles, piece, store), ~_barred(fed, piece, store)
+        frame, wanted = _rows(fed, roles, piece, store), ~(_barred(fed, piece, store) | _refused(fed.pool, piece, store))
         if share < 1:
             wanted &= drawn(read_uids(store, pool_key(fed.pool), piece.shard)[piece.start : piece.stop], share)
         yield frame if wanted.all() else frame.filter(pl.Series(wanted))
@@ -125,9 +127,15 @@ def _barred(fed: Fed, piece: Piece, store: Store) -> npt.NDArray[np.bool_]:
     return fed.lawful.bars(pl.DataFrame(found.columns)) | unread
 
 
+def _refused(pool: Pool, piece: Piece, store: Store) -> npt.NDArray[np.bool_]:
+    """The rows of a piece that were taken down."""
+    return revoked(store).mask(pool.shards[piece.shard], piece.start, piece.stop)
+
+
 def _refuse_restricted(fed: Fed, store: Store) -> None:
     """PoolError, by addresses alone, where a pool that teaches what is good holds restricted rows."""
-    places = [(piece, row) for piece in pieces_of(fed.pool) for row in np.flatnonzero(_barred(fed, piece, store)).tolist()]
+    barred = [(piece, _barred(fed, piece, store) & ~_refused(fed.pool, piece, store)) for piece in pieces_of(fed.pool)]
+    places = [(piece, row) for piece, mask in barred for row in np.flatnonzero(mask).tolist()]
     if places:
         first = ", ".join(f"{fed.pool.shards[piece.shard].path} row {piece.start + row}" for piece, row in places[:3])
         what = f"{len(places):,} rows to train on are restricted, or cannot be read to tell"
@@ -152,21 +160,28 @@ def stored_inputs(pool: Pool, piece: Piece, inputs: Mapping[str, str], measures:
 
 
 def training_rows(fed: Fed, roles: tuple[str, ...], store: Store) -> tuple[pl.DataFrame, UInt64s]:
-    """The complete rows of a training pool in uid order, so that file order does not matter."""
+    """The complete rows of a training pool in uid order, so that file order does not matter; none that was taken down."""
     pool = fed.pool
     _refuse_restricted(fed, store)
     frames = [_rows(fed, roles, piece, store) for piece in pieces_of(pool)]
     words = np.concatenate([pool.uids(shard)[0] for shard in pool.shards])
     columns = [*roles, *fed.inputs]
-    frame = pl.concat(frames).with_columns(high=words[:, 0], low=words[:, 1]).drop_nulls(columns).sort("high", "low")
+    frame = pl.concat(frames).with_columns(high=words[:, 0], low=words[:, 1]).filter(~pl.Series(_gone(pool, store)))
+    frame = frame.drop_nulls(columns).sort("high", "low")
     return frame.select(columns), frame.select("high", "low").to_numpy()
 
 
-def _contents(pool: Pool) -> pl.DataFrame:
-    """{key, high, low}: every row's content and uid."""
+def _gone(pool: Pool, store: Store) -> npt.NDArray[np.bool_]:
+    """Which rows of a pool were taken down."""
+    return np.concatenate([np.zeros(0, bool), *[revoked(store).mask(shard) for shard in pool.shards]])
+
+
+def _contents(pool: Pool, store: Store) -> pl.DataFrame:
+    """{key, high, low}: content and uid of every row that was not taken down."""
     read = pl.concat([pool.read(shard, roles=content.roles).frame for shard in pool.shards])
     words = np.concatenate([pool.uids(shard)[0] for shard in pool.shards])
-    return pl.DataFrame({"key": content.measure(read, {})["key"], "high": words[:, 0], "low": words[:, 1]})
+    every = pl.DataFrame({"key": content.measure(read, {})["key"], "high": words[:, 0], "low": words[:, 1]})
+    return every.filter(~pl.Series(_gone(pool, store)))
 
 
 def shelf_of(training: Mapping[str, Training], store: Store) -> tuple[tuple[str, Model, str], ...]:
@@ -262,7 +277,8 @@ def _sample_differs(pool: Pool, measure: Measure, measures: Mapping[str, Measure
         for part in by_shard.get(shard.digest, [])[:1]:
             piece = Piece(0, number, part.start, part.stop, 0)
             stored = aligned([store.frame(part)], measure, piece, None)
-            stored = stored.with_columns(row=np.arange(part.start, part.stop)).filter("measured").head(SAMPLE)
+            stored = stored.with_columns(row=np.arange(part.start, part.stop)).filter("measured")
+            stored = stored.filter(pl.col("error").ne_missing(ERROR)).head(SAMPLE)
             rows = stored["row"].to_numpy()
             inputs = stored_inputs(pool, piece, measure.inputs, measures, store)
             places = rows - part.start

@@ -70,6 +70,7 @@ class Revoked:
         return digest_of(touched) if touched else None
 
 
+NOTHING = Revoked()
 _read: dict[tuple[str, str], Revoked] = {}
 
 
@@ -77,7 +78,7 @@ def revoked(store: Store) -> Revoked:
     """What the store refuses now; read once for each state of the list."""
     manifests = store.storage.list(f"{FOLDER}/manifests/")
     if not manifests:
-        return Revoked()
+        return NOTHING
     state = (store.address, f"{manifests[-1]} {digest_of(store.json(manifests[-1]))}")
     if state not in _read:
         while len(_read) >= 4:

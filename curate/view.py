@@ -14,10 +14,11 @@ from curate.expression import Clause
 from curate.failpoint import reach
 from curate.membership import Copies, inherited
 from curate.pieces import open_pool, read_uids
-from curate.plan import POOL, RESTRICTED, Lawful, Measure, Node, Outside, parted
+from curate.plan import POOL, RESTRICTED, REVOKED, Lawful, Measure, Node, Outside, TakenDown, parted
 from curate.pool import Pool, Shard
 from curate.reduce import candidates
 from curate.repetition import Repeat, SoftCap
+from curate.revoked import revoked
 from curate.rule import Expr
 from curate.sampling import copies_at, used
 from curate.store import Part, Store
@@ -84,6 +85,8 @@ class View:
         if isinstance(rule, Expr):
             for clause in rule.clauses:
                 self._judge(node, codes, clause)
+        elif isinstance(rule, TakenDown):
+            codes[self.refused()] = node.code(REVOKED, rule.text)
         elif isinstance(rule, Outside):
             self._outside(node, codes, rule)
         elif isinstance(rule, Lawful):
@@ -118,6 +121,10 @@ class View:
             codes[rows[answer.is_null().to_numpy()]] = node.code("no evidence", clause.text)
         if broken.any():
             codes[rows[broken]] = node.code("quarantined", clause.text)
+
+    def refused(self) -> Mask:
+        """Which of the piece's rows were taken down."""
+        return revoked(self.store).mask(self.shard, self.piece.start, self.piece.stop)
 
     def barred(self, rule: Lawful, alive: Mask) -> tuple[Mask, Mask]:
         """Which of the rows alive are restricted, and of which that cannot be measured."""
@@ -171,11 +178,13 @@ class View:
         """Measure what a global rule asks for and write its candidates: order keys, uids, and the keys of sketches, no content."""
         rule = node.rule
         assert rule is not None
-        assert not isinstance(rule, Expr | Repeat | Outside | Lawful)
+        assert not isinstance(rule, Expr | Repeat | Outside | Lawful | TakenDown)
         codes = self.inherited(node)
-        if self.task.lawful:  # of a pool that rows are held against
-            barred, unread = self.barred(self.task.lawful, codes == 0)
-            codes[barred], codes[unread] = node.code("dropped", rule.text), node.code("quarantined", rule.text)
+        if node.combinator == "pool":  # of a pool that rows are held against
+            codes[self.refused()] = node.code("dropped", rule.text)
+            if self.task.lawful:
+                barred, unread = self.barred(self.task.lawful, codes == 0)
+                codes[barred], codes[unread] = node.code("dropped", rule.text), node.code("quarantined", rule.text)
             self.receipt.counts[node.name] = np.bincount(codes, minlength=len(node.reasons)).tolist()
         entering = self.entering(node, codes)
         rows = np.flatnonzero(entering)

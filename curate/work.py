@@ -25,7 +25,9 @@ def work(task: Task) -> Receipt:
             except (SignalBugError, RecipeError) as error:
                 raise type(error)(error.what, where=f"stage {node.name}, {error.where}", fix=error.fix) from error
     if task.ask or task.lawful:
-        alive = drawn(view.uids, task.share) if task.share < 1 else np.ones(view.piece.rows, bool)
+        alive = ~view.refused()
+        if task.share < 1:
+            alive &= drawn(view.uids, task.share)
         if task.lawful:
             alive &= ~np.logical_or(*view.barred(task.lawful, alive))
         view.ask(task.ask, alive)
