@@ -1,19 +1,20 @@
 """Auditing a run: why a row is in or out, what lies around a cut, and what a subset is made of."""
 
-import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from curate import revoked
 from curate.decisions import Decided
-from curate.digest import UInt64s, hex_of, row_hash, words_of, words_of_hex
+from curate.digest import hex_of
 from curate.errors import CeterisError, nearest
 from curate.explain import entry_draws
 from curate.pieces import open_pool, read_originals, read_uids
 from curate.plan import LAWFUL, POOL, RESTRICTED, UNSEEN, parted
-from curate.pool import Pool
 from curate.record import Run
+from curate.search import Place, locate, place_of
 from curate.store import Part
 
 EXCERPT = 200
@@ -25,19 +26,22 @@ def why(run: Run, uid: str) -> dict[str, Any]:
     `uid` is 32 hex digits or the pool's own id (`original` in the answer; inside a source, SOURCE/ID). CeterisError if the pool has no
     such row.
     """
-    shard, row, number = _locate(run, uid)
-    piece = next(piece for piece in run.pieces if piece.shard == shard and piece.start <= row < piece.stop)
+    place = locate(run.store, run.facts["pool"], uid)
+    if place is None:
+        fix = "give a uid as `curate export` writes them (32 hex digits) or the pool's own id"
+        raise CeterisError(f"the pool has no row {uid}", where=str(run.pool.root), fix=fix)
+    return story(run, place)
+
+
+def story(run: Run, place: Place) -> dict[str, Any]:
+    """`why` of a row whose place is known. Of one that was taken down, or that the recipe restricts, no content and no value but those that
+    bar it."""
+    shard, row, _ = place
     words = read_uids(run.store, run.facts["pool"], shard)[row : row + 1]
-    stages = {}
-    for name in run.facts["nodes"]:
-        if name != POOL:
-            decided = run.decided(name)
-            code = int(decided.codes(run.store, piece.number)[row - piece.start])
-            stages[name] = _verdict(run, name, decided, code, number)
-            if code == 0 and decided.samples is not None:
-                stages[name]["copies"] = int(decided.copies(run.store, piece.number)[row - piece.start])
-            if (judge := _balancing(run, name, decided, code)) is not None:
-                stages[name]["entries"] = entry_draws(run, judge, shard, row, words)
+    if (taken := revoked.answer(run.store, run.pool.shards[shard], row)) is not None:
+        stages = {revoked.ERROR: {**taken, "stage": revoked.ERROR, "rule": "taken down"}}
+        return {"uid": hex_of(words)[0], "shard": run.pool.shards[shard].path, "row": row, "stages": stages, "values": {}, "subsets": []}
+    stages = standing(run, place, list(run.facts["nodes"]))
     if stages.get(LAWFUL, {}).get("kind") == RESTRICTED:
         return _restricted(run, hex_of(words)[0], shard, row, stages[LAWFUL])
     read = run.unchanged.read(run.pool.shards[shard], roles=[role for role in run.pool.roles if role not in ("image", "uid")], rows=[row])
@@ -53,38 +57,30 @@ def why(run: Run, uid: str) -> dict[str, Any]:
     }
 
 
+def standing(run: Run, place: Place, nodes: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """What each of these nodes but the pool said of a row, and by which rule, cut, survivor or draw. Reads nothing of the pool's files but
+    what a draw by names asks."""
+    shard, row, number = place
+    piece = next(piece for piece in run.pieces if piece.shard == shard and piece.start <= row < piece.stop)
+    stages = {}
+    for name in nodes:
+        if name != POOL:
+            decided = run.decided(name)
+            code = int(decided.codes(run.store, piece.number)[row - piece.start])
+            stages[name] = _verdict(run, name, decided, code, number)
+            if code == 0 and decided.samples is not None:
+                stages[name]["copies"] = int(decided.copies(run.store, piece.number)[row - piece.start])
+            if (judge := _balancing(run, name, decided, code)) is not None:
+                words = read_uids(run.store, run.facts["pool"], shard)[row : row + 1]
+                stages[name]["entries"] = entry_draws(run, judge, shard, row, words)
+    return stages
+
+
 def _restricted(run: Run, uid: str, shard: int, row: int, verdict: dict[str, Any]) -> dict[str, Any]:
     """A restricted row's address, and the evidence that bars it: nothing else of it is read or shown."""
     asked = {parted(column)[0] for column in run.facts["nodes"][LAWFUL]["columns"]} - {POOL}
     values = {name: value for name, value in _measured(run, shard, row).items() if parted(name)[0] in asked}
     return {"uid": uid, "shard": run.pool.shards[shard].path, "row": row, "stages": {LAWFUL: verdict}, "values": values, "subsets": []}
-
-
-def _locate(run: Run, uid: str) -> tuple[int, int, int]:
-    word = words_of_hex([uid.lower()])[0] if re.fullmatch(r"[0-9a-fA-F]{32}", uid) else words_of([row_hash([b"uid", uid.encode()])])[0]
-    for as_written in (False, True):
-        offset = 0
-        for number, shard in enumerate(run.pool.shards):
-            row = _written(run, number, uid) if as_written else _hashed(run, number, word)
-            if row is not None:
-                return number, row, offset + row
-            offset += shard.rows
-    raise CeterisError(
-        f"the pool has no row {uid}",
-        where=str(run.pool.root),
-        fix="give a uid as `curate export` writes them (32 hex digits) or the pool's own id",
-    )
-
-
-def _hashed(run: Run, shard: int, word: UInt64s) -> int | None:
-    uids = read_uids(run.store, run.facts["pool"], shard)
-    found = np.flatnonzero((uids[:, 0] == word[0]) & (uids[:, 1] == word[1]))
-    return int(found[0]) if found.size else None
-
-
-def _written(run: Run, shard: int, uid: str) -> int | None:
-    originals = read_originals(run.store, run.facts["pool"], shard)
-    return None if originals is None else originals.index_of(uid)
 
 
 def _verdict(run: Run, name: str, decided: Decided, code: int, number: int) -> dict[str, Any]:
@@ -128,23 +124,13 @@ def _survivor(run: Run, stage: str, number: int) -> dict[str, str]:
         key = run.facts["nodes"][stage]["against"]
         number, pool = number - pool.rows, open_pool(run.store, key)
         place = {"survivor_pool": str(pool.root)}
-    shard, row = _placed(pool, number)
+    shard, row, _ = place_of(pool, number)
     return {"survivor": _uid(run, key, shard, row), **_original(run, key, "survivor_original", shard, row), **place}
 
 
 def uid_of(run: Run, number: int) -> str:
     """The uid of a pool-wide row number."""
-    return _uid(run, run.facts["pool"], *_placed(run.pool, number))
-
-
-def _placed(pool: Pool, number: int) -> tuple[int, int]:
-    """(shard, row) of a pool-wide row number."""
-    row = number
-    for shard, one in enumerate(pool.shards):
-        if row < one.rows:
-            return shard, row
-        row -= one.rows
-    raise CeterisError(f"the pool has no row number {number}", where=str(pool.root))
+    return _uid(run, run.facts["pool"], *place_of(run.pool, number)[:2])
 
 
 def _values(run: Run, shard: int, row: int) -> dict[str, Any]:

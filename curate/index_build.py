@@ -16,7 +16,7 @@ from curate.errors import PoolError
 from curate.executor import Crashed, Executor
 from curate.index import BLOCK, COLUMNS, FENCES, RECORD, VERSION, Words, fences_of, fetched, folder_of, image_key, key_of
 from curate.layouts import layout_named
-from curate.pieces import Piece, open_pool, pieces_of, read_originals, read_uids
+from curate.pieces import Piece, groups_of, open_pool, pieces_of, read_originals, read_uids
 from curate.pool import Pool
 from curate.store import Part, Store
 
@@ -165,15 +165,6 @@ def keys_of(store: Store, pool_key: str, piece: Piece, columns: Sequence[str]) -
         read = (pool.read(shard, roles=["image"], start=start, stop=stop).frame["image"] for start, stop in groups_of(pool, piece))
         found["image"] = pl.concat([_hashed(images, image_key) for images in read])
     return found
-
-
-def groups_of(pool: Pool, piece: Piece) -> Iterator[tuple[int, int]]:
-    """The readable groups of a piece, as rows of its shard: what is read at a time where rows are large."""
-    start = 0
-    for rows in pool.shards[piece.shard].groups:
-        if piece.start <= start < piece.stop:
-            yield start, start + rows
-        start += rows
 
 
 def _hashed(values: pl.Series, key: Callable[[bytes], int]) -> pl.Series:

@@ -1,6 +1,6 @@
 """A pool as the engine walks it: every row's uid, read once, and pieces of shards as the unit of work."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -147,6 +147,15 @@ def pieces_of(pool: Pool) -> list[Piece]:
             pieces.append(Piece(len(pieces), number, start, stop, offset))
         offset += shard.rows
     return pieces
+
+
+def groups_of(pool: Pool, piece: Piece) -> Iterator[tuple[int, int]]:
+    """The readable groups of a piece, as rows of its shard: what is read at a time where rows are large."""
+    start = 0
+    for rows in pool.shards[piece.shard].groups:
+        if piece.start <= start < piece.stop:
+            yield start, start + rows
+        start += rows
 
 
 def remember_place(pool: Pool, store: Store) -> None:
