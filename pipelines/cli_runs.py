@@ -178,13 +178,28 @@ def audit(
     grouping: Annotated[str | None, typer.Option(help="with --dedup: which, where a run has several")] = None,
     sample: Annotated[int, typer.Option(min=1, help="with --dedup: texts to read")] = 2000,
     seed: Annotated[int, typer.Option(help="with --dedup: the draw")] = 0,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[SUBSET]...", help="with --licences, --policy: only these")] = None,
+    licences: Annotated[
+        bool, typer.Option("--licences", help="instead: what the declared licences ask, how they are evidenced, and where they conflict")
+    ] = False,
+    policy: Annotated[Path | None, typer.Option(help="instead: hold subsets against a policy file; exit 1 where a row offends")] = None,
+    out: Annotated[Path | None, typer.Option(help="with --policy: a new Parquet file for every offence")] = None,
+    first: Annotated[int, typer.Option(min=0, help="with --policy: offences to show")] = 12,
     run: RunName = None,
     store: StoreAt = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what each subset is made of: licence, language and source, as declared and measured; what is in quarantine; how
-    well duplicates are found; or which evaluation items are in it."""
+    well duplicates are found; which evaluation items are in it; or what its declared licences ask."""
     at = open_run(store, run, as_json)
+    if policy or licences:
+        from pipelines import cli_licences
+
+        if policy:
+            cli_licences.audit_policy(at, policy, names or subset, out, first, as_json)
+        else:
+            cli_licences.audit_licences(at, names or subset, as_json)
+        return
     if dedup:
         found = planted.audit(at, grouping, sample=sample, seed=seed)
         say(dataclasses.asdict(found)) if as_json else _planted(found)

@@ -1,0 +1,93 @@
+"""What declared licences ask, on the command line: audit --licences, audit --policy."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from curate.errors import CeterisError
+from curate.record import Run
+from pipelines import show
+from pipelines.options import say
+from pipelines.provenance.declared import signal_of
+from pipelines.provenance.obligations import Obligations, obligations
+from pipelines.provenance.policy import Checked, Policy
+
+app = typer.Typer()
+
+DECLARED = "as declared, with the scope and confidence of the evidence; nothing here is cleared"
+
+
+def audit_licences(run: Run, subsets: Sequence[str] | None, as_json: bool) -> None:
+    """What the declared licences of each subset ask."""
+    found = [obligations(run.subset(name)) for name in subsets or run.facts["subsets"]]
+    if as_json:
+        say([one.to_json() for one in found])
+        return
+    for one in found:
+        _obligations(one)
+    show.line(f"Licences {DECLARED}.")
+
+
+def _obligations(found: Obligations) -> None:
+    show.line(f"{found.subset}: {found.rows:,} rows")
+    if found.no_evidence == found.rows:
+        show.line(f"nobody asked for their licences: {found.fix}\n")
+        return
+    declared = [[one["expression"] or "(none)", one["class"], one["rows"]] for one in found.declared[: show.LISTED]]
+    show.table("declared", ["licence", "class", "rows"], declared, right=(2,))
+    if len(found.declared) > show.LISTED:
+        show.line(f"... and {len(found.declared) - show.LISTED:,} more (--json shows all)")
+    show.table("classes", ["class", "rows"], [list(one.values()) for one in found.classes], right=(1,))
+    rows = [
+        [one["obligation"], one["says"], one["rows"], ", ".join(each["licence"] for each in one["licences"][:4])]
+        for one in found.obligations
+    ]
+    show.table("what they ask", ["obligation", "says", "rows", "by"], rows, right=(2,))
+    evidence = [["scope", one["scope"] or "(none declared)", one["rows"]] for one in found.scopes]
+    evidence += [["confidence", "" if one["confidence"] is None else f"{one['confidence']:.2f}", one["rows"]] for one in found.confidence]
+    show.table("evidence", ["what", "value", "rows"], evidence, right=(2,))
+    conflicts = [[one.kind, one.one, one.rows, one.other, one.other_rows or "", one.why] for one in found.conflicts[: show.LISTED]]
+    if conflicts:
+        show.table("conflicts", ["kind", "", "rows", "beside", "rows", "why"], conflicts, right=(2, 4))
+    if len(found.conflicts) > show.LISTED:
+        show.line(f"... and {len(found.conflicts) - show.LISTED:,} more (--json shows all)")
+    if found.no_evidence:
+        show.line(f"no evidence of {found.no_evidence:,} rows: {found.fix}")
+    if found.unreadable:
+        show.line(f"evidence of {found.unreadable:,} rows is an error: curate audit --quarantine")
+    show.line("")
+
+
+def audit_policy(run: Run, file: Path, subsets: Sequence[str] | None, out: Path | None, first: int, as_json: bool) -> None:
+    """Hold subsets against a policy; exit 1 where a row offends."""
+    from pipelines.provenance.policy_check import check
+
+    policy = Policy.load(file)
+    names = list(subsets or [name for name in run.facts["subsets"] if name != "pool"] or run.facts["subsets"])
+    if out is not None and len(names) > 1:
+        raise CeterisError("--out takes the offences of one subset", where="--out", fix=f"name it: {', '.join(names)}")
+    found = [check(run.subset(name), policy, out=out, first=first) for name in names]
+    if as_json:
+        say([one.to_json() for one in found])
+    else:
+        for one in found:
+            _checked(one, measured=signal_of(run, policy.keys.evidence) is not None)
+    if not all(one.passed for one in found):
+        raise typer.Exit(1)
+
+
+def _checked(found: Checked, *, measured: bool) -> None:
+    said = "no row offends" if found.passed else f"{found.offending:,} offend"
+    show.line(f"{found.subset} against {found.policy}: {found.rows:,} rows, {said}")
+    rows: list[list[Any]] = [[one.clause, one.says, one.rows, one.where] for one in found.offences]
+    if rows:
+        show.table("offences", ["clause", "says", "rows", "stands at"], rows, right=(2,))
+        show.table("the first of them", ["uid", "clause", "value"], [list(one.values()) for one in found.first])
+        show.line(f"all of them: {found.out}" if found.out else "all of them: --out FILE.parquet")
+    for clause, many in found.noted.items():
+        show.line(f"noted only: {clause}, {many:,} rows")
+    if found.fix:
+        show.line(f"{'some rows have' if measured else 'this run has'} no evidence of licences. {found.fix}")
+    show.line(f"Licences {DECLARED}.\n")

@@ -1,0 +1,1 @@
+"""Where rows come from and under which declared licence: policies, obligations, attribution, notices, pool rot."""
