@@ -13,7 +13,7 @@ import typer
 from curate.errors import CeterisError
 from curate.pool import Pool
 from curate.record import Run
-from pipelines import cli_questions, cli_runs, cli_scores, python_docs, show, verbs
+from pipelines import cli_licences, cli_questions, cli_runs, cli_scores, python_docs, show, verbs
 from pipelines import doctor as health
 from pipelines.catalog import catalogue, described, told
 from pipelines.options import (
@@ -213,6 +213,7 @@ def demo(
 app.add_typer(cli_runs.app)
 app.add_typer(cli_scores.app)
 app.add_typer(cli_questions.app)
+app.add_typer(cli_licences.app)
 
 
 def main() -> None:

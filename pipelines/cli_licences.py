@@ -1,15 +1,15 @@
-"""What declared licences ask, on the command line: audit --licences, audit --policy."""
+"""What declared licences ask, on the command line: audit --licences, audit --policy, attribution, notice, rot."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from curate.errors import CeterisError
 from curate.record import Run
 from pipelines import show
-from pipelines.options import say
+from pipelines.options import AsJson, RunName, StoreAt, open_run, roles_of, say
 from pipelines.provenance.declared import signal_of
 from pipelines.provenance.obligations import Obligations, obligations
 from pipelines.provenance.policy import Checked, Policy
@@ -91,3 +91,34 @@ def _checked(found: Checked, *, measured: bool) -> None:
     if found.fix:
         show.line(f"{'some rows have' if measured else 'this run has'} no evidence of licences. {found.fix}")
     show.line(f"Licences {DECLARED}.\n")
+
+
+@app.command("attribution")
+def credit(
+    subset: str,
+    out: Annotated[Path, typer.Argument(metavar="OUT.(md|csv|jsonl)")],
+    role: Annotated[
+        list[str] | None, typer.Option("--role", help="title, author, source or url=column of the pool; may be repeated")
+    ] = None,
+    exported: Annotated[Path | None, typer.Option("--export", help="a folder that `curate export` wrote: what it changed is said")] = None,
+    changed: Annotated[list[str] | None, typer.Option("--changed", help="what else was changed; may be repeated")] = None,
+    run: RunName = None,
+    store: StoreAt = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the attribution that a subset's rows ask for: title, author, source, declared licence, changes."""
+    from pipelines.provenance.attribution import attribution
+
+    at = open_run(store, run, as_json)
+    found = attribution(at.subset(subset), out, columns=roles_of(role), exported=exported, changed=changed or [])
+    if as_json:
+        say(found.to_json())
+        return
+    show.line(f"{found.rows:,} rows of {found.subset} in {found.file}; changes: {'; '.join(found.changes) or 'none'}")
+    rows = [[one["name"], one["rows"], one["address"]] for one in found.licences]
+    show.table("asked for by", ["licence", "rows", "text"], rows, right=(1,))
+    for why, many in found.left_out.items():
+        show.line(f"left out: {many:,} rows, {why}")
+    for name, many in found.unfilled.items():
+        show.line(f"without {name}: {many:,} rows" + (f"; name its column with --role {name}=COLUMN" if many == found.rows else ""))
+    show.line(f"Licences {DECLARED}.")
