@@ -7,7 +7,7 @@ from curate.digest import canonical_json, sha256
 from curate.errors import StoreError
 from curate.store import Store
 
-START = "0" * 64
+START, END = "0" * 64, "end"
 
 
 class Ledger:
@@ -23,6 +23,10 @@ class Ledger:
         line = canonical_json({"n": len(self.lines), "previous": self.head, "what": what, **facts})
         self.lines.append(line)
         self.head = sha256(line.encode())
+
+    def close(self) -> None:
+        """Add the last line, which says nothing but that it is the last: so the chain covers every fact of the file by itself."""
+        self.record(END)
 
     def text(self) -> str:
         """The whole file."""
@@ -50,8 +54,16 @@ def _follows(line: str, number: int, head: str) -> bool:
 
 def append_head(store: Store, run: str, head: str) -> None:
     """Add a run's head to the store's own chain, unless it is the last one there."""
-    keys = store.storage.list("ledger/")
-    if keys and (store.json(keys[-1])["run"], store.json(keys[-1])["head"]) == (run, head):
-        return
-    previous = sha256(store.storage.get(keys[-1])) if keys else START
-    store.put_json(f"ledger/{len(keys) + 1:08d}.json", {"n": len(keys), "previous": previous, "run": run, "head": head})
+    while True:
+        keys = store.storage.list("ledger/")
+        if keys and (store.json(keys[-1])["run"], store.json(keys[-1])["head"]) == (run, head):
+            return
+        previous = sha256(store.storage.get(keys[-1])) if keys else START
+        if store.put_json(f"ledger/{len(keys) + 1:08d}.json", {"n": len(keys), "previous": previous, "run": run, "head": head}):
+            return  # else another process was quicker
+
+
+def name_file(store: Store, key: str) -> None:
+    """Add a file that is written once, outside of runs and evaluations, to the store's own chain: its head is its SHA-256."""
+    if all(store.json(line)["run"] != key for line in store.storage.list("ledger/")):
+        append_head(store, key, sha256(store.storage.get(key)))

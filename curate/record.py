@@ -49,7 +49,9 @@ class Run:
     @classmethod
     def latest(cls, store: Store, name: str | None = None) -> "Run":
         """The run that was recorded last (of a recipe called `name`)."""
-        heads = [run for key in store.storage.list("ledger/") if (run := store.json(key)["run"]).startswith("runs/")]
+        heads = [
+            run for key in store.storage.list("ledger/") if (run := store.json(key)["run"]).startswith("runs/") and run.count("/") == 1
+        ]
         found = [
             head
             for head in heads

@@ -11,9 +11,10 @@ import numpy as np
 from curate import ledger, subset
 from curate.catalogue import Catalogue
 from curate.decisions import Decided, folder, funnel, load, rows_in
-from curate.digest import digest_of
+from curate.digest import digest_of, sha256
 from curate.executor import Executor, InProcess
 from curate.failpoint import reach
+from curate.named_files import files_of
 from curate.passes import Effort, Passes
 from curate.pieces import index_pool, pieces_of, pool_key, read_uids, remember_place
 from curate.plan import POOL, Outside, Plan, root_of
@@ -21,6 +22,7 @@ from curate.planner import make_plan
 from curate.pool import Pool
 from curate.prepare import check_code, made_weights, make_models, missing_models, shelf_of
 from curate.recipe import Recipe
+from curate.seal import sealed
 from curate.storage import LocalStorage
 from curate.store import Store, named
 from curate.subset import Subset
@@ -175,10 +177,16 @@ def _save(store: Store, folder: str, plan: Plan, decided: dict[str, Decided], su
     number = len(store.storage.list(f"{folder}/ledger")) + (0 if recorded else 1)
     key = f"{folder}/ledger{'' if number == 1 else f'-{number}'}.jsonl"
     if not recorded:
-        store.storage.put(key, facts.text().encode())
         store.put_json(f"{folder}/recipe.json", {"text": plan.recipe.text, "digest": plan.recipe.digest})
         store.put_json(f"{folder}/funnel.json", funnel(plan.nodes, decided))
-        store.put_json(f"{folder}/run.json", json.loads(json.dumps(_description(plan, subsets))))
+        described = json.loads(json.dumps(_description(plan, subsets)))
+        for folder_of, files in files_of(store, plan, subsets).items():
+            facts.record("files", folder=folder_of, files=files)
+        own = {name: sha256(store.storage.get(f"{folder}/{name}")) for name in ("recipe.json", "funnel.json")}
+        facts.record("files", folder=folder, files={**own, "run.json": sha256(sealed(described))})
+        facts.close()
+        store.storage.put(key, facts.text().encode())
+        store.put_json(f"{folder}/run.json", described)
     ledger.append_head(store, folder, ledger.check(store.storage.get(key).decode(), where=f"{store.address}/{key}"))
 
 
@@ -212,6 +220,15 @@ def _description(plan: Plan, subsets: dict[str, str]) -> dict[str, Any]:
         name: {"folder": one.folder, "rows": [pool_key(rows) for rows in one.rows], "trusts": one.model.trusts}
         for name, one in plan.models.items()
     }
+    references = {
+        stage: {
+            "pool": pool_key(one.pool),
+            "sketch": one.sketch.name,
+            "measures": {name: measure.folder for name, measure in one.measures.items()},
+            "lawful": one.lawful is not None,
+        }
+        for stage, one in plan.references.items()
+    }
     evaluate = plan.recipe.evaluate
     return {
         "name": plan.recipe.name,
@@ -222,6 +239,7 @@ def _description(plan: Plan, subsets: dict[str, str]) -> dict[str, Any]:
         "measures": measures,
         "groups": groups,
         "models": models,
+        "references": references,
         "subsets": subsets,
         "named": list(subsets),
         "evaluate": {"scale": evaluate.scale, "seeds": evaluate.seeds} if evaluate else None,

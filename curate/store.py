@@ -1,7 +1,6 @@
 """The store: what was measured and decided, under names that say how, published by one driver only."""
 
 import fcntl
-import json
 import os
 import re
 import socket
@@ -15,9 +14,10 @@ from typing import Any
 import polars as pl
 
 from curate import frames
-from curate.digest import canonical_json, sha256
+from curate.digest import sha256
 from curate.errors import StoreError
 from curate.failpoint import reach
+from curate.seal import sealed, unsealed
 from curate.storage import ExistsError, LocalStorage, MemoryStorage, Storage, open_storage
 
 FORMAT = "ceteris-store 2"
@@ -77,16 +77,16 @@ class Store:
         raise StoreError("this needs a store on a local disk", where=self.address, fix="name a folder with --store")
 
     def json(self, key: str) -> Any:
-        """A stored JSON value, or None."""
+        """A stored JSON value, or None. StoreError where it is damaged."""
         try:
-            return json.loads(self.storage.get(key))
+            return unsealed(self.storage.get(key), where=f"{self.address}/{key}")
         except KeyError:
             return None
 
     def put_json(self, key: str, value: Any) -> bool:
-        """Store a JSON value once; False if the key was taken."""
+        """Store a JSON value once, a record with its seal; False if the key was taken."""
         try:
-            self.storage.put(key, canonical_json(value).encode())
+            self.storage.put(key, sealed(value))
         except ExistsError:
             return False
         return True

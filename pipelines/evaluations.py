@@ -4,12 +4,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from curate.digest import digest_of
+from curate.digest import digest_of, sha256
 from curate.ledger import Ledger, append_head, check
 from curate.store import Store
 from eval_fixed_model.scale import SHIPPED, Scale, kept_scale, load_scale
 from eval_fixed_model.score import SeedScore, read_training
 from eval_fixed_model.statistics import Look
+
+FILES = "files.json"
+"""In a folder of rows to train on: the digests of the files beside it."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +72,12 @@ class Evaluation:
         return {**about, "leaked items": sorted(self.leaked), "arms": arms}
 
 
-def enter(done: Evaluation, named: str) -> None:
+def enter(done: Evaluation, named: str, rows: str | None = None) -> None:
     """Write down which arms were trained, once per set of arms and seeds; numbered over all conditions, so that the latest is known.
 
-    Beside it a ledger of the trainings, whose head joins the store's chain; and the scale, which its file may say otherwise later. The
-    entry comes after what it needs; where an ended attempt put it and got no further, the head follows now.
+    Beside it a ledger of the trainings, whose head joins the store's chain, and which names the folder of the `rows` trained on; and the
+    scale, which its file may say otherwise later. The entry comes after what it needs; where an ended attempt put it and got no further,
+    the head follows now.
     """
     done.store.put_json(f"{done.conditions}/scale.json", {"record": done.scale.kept(), "tasks": list(done.scale.tasks)})
     arms = {name: {**asdict(arm), "scores": {str(seed): key for seed, key in arm.scores.items()}} for name, arm in done.arms.items()}
@@ -91,9 +95,12 @@ def enter(done: Evaluation, named: str) -> None:
     place = f"{done.conditions}/entries/{len(known) + 1:06d}{name}"
     facts = Ledger()
     facts.record("evaluation", entry=place, run=done.run, pool=done.pool, scale=done.scale.digest, conditions=done.conditions)
+    rested = [f"{done.conditions}/{name}" for name in ("conditions.json", "scale.json")] + ([f"{rows}/{FILES}"] if rows else [])
+    facts.record("files", folder="", files={key: sha256(done.store.storage.get(key)) for key in rested})
     for arm in done.arms.values():
         for seed, key in arm.scores.items():
             facts.record("training", arm=arm.name, kind=arm.kind, score=key, **{**done.training(arm.name, seed), "seed": seed})
+    facts.close()
     done.store.storage.delete(f"{place}l")  # of an attempt that ended before its entry
     done.store.storage.put(f"{place}l", facts.text().encode())
     done.store.put_json(place, entry)

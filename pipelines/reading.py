@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from curate.digest import UInt64s
+from curate.digest import UInt64s, sha256_file
 from curate.errors import CeterisError
 from curate.executor import Executor
 from curate.pieces import read_uids
@@ -17,8 +17,10 @@ from eval_fixed_model.loops import Rows, loop_of
 from eval_fixed_model.rows.survey import Spans, in_place, note_pools, survey
 from eval_fixed_model.scale import Scale, shipped
 from pipelines.arms import places_of, training_pools
+from pipelines.evaluations import FILES
 from pipelines.verbs import Progress
 
+CHANGING = ("pools.json",)
 FETCH = (
     "img2dataset --input_format parquet --url_list {root} --url_col {url} --caption_col {text} --output_format parquet "
     "--output_folder images/"
@@ -29,10 +31,24 @@ def rows_of(run: Run, scale: Scale, named: str, place: Path, executor: Executor,
     """The rows as the scale's loop trains on them: made in the folder `place`, once; or looked through, and read where they lie."""
     loop = loop_of(scale)
     finished = (place / "rows.json").is_file()
-    if not in_place(scale):
-        return loop.open_rows(place) if finished else loop.materialise(reads(run, loop.ROLES, progress), scale, place)
-    note_pools(place, [run.pool, *training_pools(run, loop.ROLES)])
-    return loop.open_rows(place) if finished else survey(_spans(run, loop.ROLES), named, place, executor, progress)
+    if in_place(scale):
+        note_pools(place, [run.pool, *training_pools(run, loop.ROLES)])
+    if finished:
+        rows = loop.open_rows(place)
+    elif in_place(scale):
+        rows = survey(_spans(run, loop.ROLES), named, place, executor, progress)
+    else:
+        rows = loop.materialise(reads(run, loop.ROLES, progress), scale, place)
+    _note_files(run, place)
+    return rows
+
+
+def _note_files(run: Run, place: Path) -> None:
+    """Write down, once, the digests of the files that the rows lie in; but not of those that say where pools are, which may change."""
+    key = f"rows/{place.name}/{FILES}"
+    if not run.store.path(key).is_file():
+        lasting = [file for file in place.iterdir() if file.is_file() and file.suffix != ".tmp" and not file.name.startswith(".")]
+        run.store.put_json(key, {file.name: sha256_file(file) for file in lasting if file.name not in CHANGING})
 
 
 def reads(run: Run, roles: Sequence[str], progress: Progress) -> Iterator[tuple[UInt64s, pl.DataFrame]]:

@@ -129,7 +129,7 @@ def _evaluate(
         *(store, run.folder, run.facts["pool"], scale, folder, arms, found.contrasts, leaked, len(rows.rejected), len(jobs), look),
         some=only is not None,
     )
-    enter(done, named)
+    enter(done, named, f"rows/{place.name}")
     return done
 
 

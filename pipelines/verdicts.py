@@ -6,6 +6,7 @@ from typing import Any
 
 from curate.digest import digest_of
 from curate.errors import CeterisError
+from curate.ledger import name_file
 from curate.record import Run
 from eval_fixed_model.conditions import differences
 from eval_fixed_model.scale import Scale, load_scale
@@ -113,6 +114,7 @@ def compare(
         record.headline.delta,
         better=record.headline.better,
         analysis=record.analysis,
+        alike=record.alike,
         banks=None if look or record.analysis == "paired" else banks_of(mine),
         look=look,
     )
@@ -122,6 +124,7 @@ def compare(
             lines.append(replace(found.of(a.id, b.id), candidate=a.name, control=b.name))
     key = f"{mine.run}/verdict-{digest_of(found.to_json())[:12]}.json"
     mine.store.put_json(key, found.to_json())
+    name_file(mine.store, key)
     return Judged(mine, found, names, tuple(lines), key, tuple((a.name, b.name) for a, b in pairs if a.id == b.id))
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from curate import frames, ledger
 from curate.digest import canonical_json, digest_of, sha256
 from curate.errors import CeterisError
+from curate.seal import unsealed
 from eval_fixed_model.conditions import conditions_id
 from eval_fixed_model.loops import loop_of
 from eval_fixed_model.scale import Scale, load_scale
@@ -292,4 +293,4 @@ def _json(file: Path) -> dict[str, Any]:
         raise Unfit(f"{file.name} holds no record")
     if text not in (canonical_json(value), json.dumps(value, indent=1)):
         raise Unfit(f"{file.name} was not written by Ceteris, or was changed")
-    return value
+    return dict(unsealed(text.encode(), where=file.name))

@@ -70,7 +70,17 @@ def test_rows_stay_where_they_lie_and_are_those_that_would_have_been_made(
 ) -> None:
     (folder,) = done.store.path("rows").iterdir()
     assert {file.name for file in folder.iterdir()} == {
-        *("blocks.parquet", "leaks.parquet", "members", "numbers.npy", "pools.json", "rejected.parquet", "rows.json", "uids.npy")
+        *(
+            "blocks.parquet",
+            "files.json",
+            "leaks.parquet",
+            "members",
+            "numbers.npy",
+            "pools.json",
+            "rejected.parquet",
+            "rows.json",
+            "uids.npy",
+        )
     }
     scale = load_scale(blocked)
     assert isinstance(scale, ImageTextScale)

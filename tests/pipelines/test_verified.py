@@ -8,6 +8,7 @@ import pytest
 
 from curate.digest import digest_of
 from curate.errors import CeterisError
+from curate.seal import sealed, unsealed
 from pipelines.evaluations import Evaluation
 from pipelines.verified import Verified, verified
 
@@ -117,9 +118,9 @@ def test_swapped_seeds_and_swapped_subsets_are_found(scored: Evaluation, store: 
 
 def test_conditions_that_were_changed_refuse_all_under_them(store: Path) -> None:
     file = next(store.glob("scores/*/conditions.json"))
-    held = json.loads(file.read_text())
+    held = unsealed(file.read_bytes(), where="")
     held["versions"]["torch"] = "0.0"
-    file.write_text(json.dumps(held, sort_keys=True, separators=(",", ":")))
+    file.write_bytes(sealed(held))
     found = _one(store)
     assert found.arms == ()
     assert "conditions.json has the digest" in _refused_for(found)[""]
@@ -128,8 +129,11 @@ def test_conditions_that_were_changed_refuse_all_under_them(store: Path) -> None
 def test_an_entry_is_held_against_its_name_its_ledger_and_the_stores_chain(store: Path) -> None:
     entry = next(store.glob("scores/*/entries/*.json"))
     sound = entry.read_bytes()
-    entry.write_bytes(sound.replace(b'"leaked":[', b'"leaked":[1,', 1))
+    value = unsealed(sound, where="")
+    entry.write_bytes(sealed({**value, "leaked": [1, *value["leaked"]]}))
     assert "its name is the digest of" in _refused_for(_one(store))[""]
+    entry.write_bytes(sound.replace(b'"leaked":[', b'"leaked":[1,', 1))
+    assert "not what its seal says" in _refused_for(_one(store))[""]
     entry.write_bytes(sound)
     facts = entry.with_suffix(".jsonl")
     lines = facts.read_text().splitlines(keepends=True)
@@ -145,9 +149,9 @@ def test_an_entry_is_held_against_its_name_its_ledger_and_the_stores_chain(store
 
 def test_an_entry_from_other_conditions_is_foreign(store: Path) -> None:
     entry = next(store.glob("scores/*/entries/*.json"))
-    value = json.loads(entry.read_text().replace(entry.parent.parent.name, "0" * 16))
+    value = json.loads(json.dumps(unsealed(entry.read_bytes(), where="")).replace(entry.parent.parent.name, "0" * 16))
     foreign = entry.with_name(f"000009-{digest_of(value)[:16]}.json")
-    foreign.write_text(json.dumps(value, sort_keys=True, separators=(",", ":")))
+    foreign.write_bytes(sealed(value))
     found = _one(store)
     assert "scores of other conditions: scores/0000000000000000" in _refused_for(found)[""]
     assert found.arms  # of the sound entry
