@@ -1,7 +1,6 @@
 """Whole files of a pool: which there are, what each holds, what is wrong with it, and its digest."""
 
 import hashlib
-import json
 import os
 import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -14,9 +13,10 @@ import pyarrow as pa
 
 from curate import jsonl
 from curate.digest import canonical_json, digest_of, sha256_file
-from curate.errors import PoolError
+from curate.errors import PoolError, StoreError
 from curate.parquet_files import probe_parquet, siblings
 from curate.probes import Found, Probe, Unreadable
+from curate.seal import sealed, unsealed
 from curate.tar_reader import probe_tar
 
 ENDINGS: dict[str, tuple[str, ...]] = {
@@ -27,7 +27,7 @@ ENDINGS: dict[str, tuple[str, ...]] = {
 }
 _KINDS = {"parquet": "Parquet", "jsonl": "JSON lines", "tar": "tars", "txt": "texts"}
 FILES_PER_GROUP = 1024
-_CACHE_VERSION = 2
+_CACHE_VERSION = 3
 
 
 def find(root: Path, only: str | None = None, endings: Collection[str] | None = None) -> tuple[str, list[str]]:
@@ -215,8 +215,8 @@ def _load(cache: Path | None) -> dict[str, Any]:
     if cache is None or not cache.is_file():
         return {}
     try:
-        held = json.loads(cache.read_text(encoding="utf-8"))
-    except ValueError:
+        held = unsealed(cache.read_bytes(), where=str(cache))
+    except StoreError:
         return {}
     return held["files"] if isinstance(held, dict) and held.get("version") == _CACHE_VERSION else {}
 
@@ -224,5 +224,5 @@ def _load(cache: Path | None) -> dict[str, Any]:
 def _save(cache: Path, files: dict[str, Any]) -> None:
     cache.parent.mkdir(parents=True, exist_ok=True)
     temporary = cache.with_name(f"{cache.name}.{uuid.uuid4().hex}")
-    temporary.write_text(canonical_json({"version": _CACHE_VERSION, "files": files}), encoding="utf-8")
+    temporary.write_bytes(sealed({"version": _CACHE_VERSION, "files": files}))
     os.replace(temporary, cache)
