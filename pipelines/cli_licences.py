@@ -122,3 +122,30 @@ def credit(
     for name, many in found.unfilled.items():
         show.line(f"without {name}: {many:,} rows" + (f"; name its column with --role {name}=COLUMN" if many == found.rows else ""))
     show.line(f"Licences {DECLARED}.")
+
+
+@app.command("notice")
+def notice_of(
+    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="a run's name or NAME-ID; else the latest")] = None,
+    out: Annotated[Path | None, typer.Option(help="a new text file: the list, and every licence's and notice's text")] = None,
+    store: StoreAt = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the weights, vocabularies, word lists and items that a run used, with their declared licences."""
+    from pipelines.provenance.notice import notice
+
+    found = notice(open_run(store, run, as_json))
+    if out is not None:
+        try:
+            with out.open("x", encoding="utf-8") as file:
+                file.write(found.text())
+        except OSError as error:
+            raise CeterisError(f"cannot write there: {error.strerror}", where=str(out), fix="name a new file") from error
+    if as_json:
+        say(found.to_json())
+        return
+    rows = [[one.name, one.kind, one.licence, one.version, ", ".join(one.used_by), one.source] for one in found.pieces]
+    show.table("used", ["name", "kind", "licence", "version", "by", "source"], rows)
+    if found.brought:
+        show.line(f"measured elsewhere, brought by the pool: {', '.join(found.brought)}")
+    show.line(f"with all texts: {out}" if out else "with all texts: --out NOTICE.txt")
