@@ -57,9 +57,9 @@ def story(run: Run, place: Place) -> dict[str, Any]:
     }
 
 
-def standing(run: Run, place: Place, nodes: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """What each of these nodes but the pool said of a row, and by which rule, cut, survivor or draw. Reads nothing of the pool's files but
-    what a draw by names asks."""
+def standing(run: Run, place: Place, nodes: Sequence[str], draws: bool = True) -> dict[str, dict[str, Any]]:
+    """What each of these nodes but the pool said of a row, and by which rule, cut, survivor and, with `draws`, entry. Reads nothing of the
+    pool's files but what a draw by names asks."""
     shard, row, number = place
     piece = next(piece for piece in run.pieces if piece.shard == shard and piece.start <= row < piece.stop)
     stages = {}
@@ -70,7 +70,7 @@ def standing(run: Run, place: Place, nodes: Sequence[str]) -> dict[str, dict[str
             stages[name] = _verdict(run, name, decided, code, number)
             if code == 0 and decided.samples is not None:
                 stages[name]["copies"] = int(decided.copies(run.store, piece.number)[row - piece.start])
-            if (judge := _balancing(run, name, decided, code)) is not None:
+            if draws and (judge := _balancing(run, name, decided, code)) is not None:
                 words = read_uids(run.store, run.facts["pool"], shard)[row : row + 1]
                 stages[name]["entries"] = entry_draws(run, judge, shard, row, words)
     return stages

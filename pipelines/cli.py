@@ -13,7 +13,7 @@ import typer
 from curate.errors import CeterisError
 from curate.pool import Pool
 from curate.record import Run
-from pipelines import cli_licences, cli_questions, cli_runs, cli_scores, python_docs, show, verbs
+from pipelines import cli_documents, cli_licences, cli_provenance, cli_questions, cli_runs, cli_scores, python_docs, show, verbs
 from pipelines import doctor as health
 from pipelines.catalog import catalogue, described, told
 from pipelines.options import (
@@ -213,7 +213,9 @@ def demo(
 app.add_typer(cli_runs.app)
 app.add_typer(cli_scores.app)
 app.add_typer(cli_questions.app)
+app.add_typer(cli_documents.app)
 app.add_typer(cli_licences.app)
+app.add_typer(cli_provenance.app)
 
 
 def main() -> None:

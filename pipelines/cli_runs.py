@@ -17,7 +17,7 @@ from pipelines import caption_tables, captions, planted, show, verbs
 from pipelines.contaminated import Contaminated, contaminated
 from pipelines.model_export import LAYOUT as MODEL_LAYOUT
 from pipelines.model_export import export_model
-from pipelines.options import AsJson, RayAt, RunName, StoreAt, Workers, executor_of, open_run, say
+from pipelines.options import AsJson, RayAt, RunName, StoreAt, Workers, executor_of, open_run, open_there, say
 
 app = typer.Typer()
 
@@ -129,22 +129,37 @@ def compare(
 @app.command()
 def why(
     uid: Annotated[str | None, typer.Argument(help="a row: 32 hex digits, or the pool's own id")] = None,
+    url: Annotated[str | None, typer.Option(help="instead: rows with this url, whole")] = None,
+    text: Annotated[str | None, typer.Option(help="instead: rows whose text holds this, as it is written; looks at every text")] = None,
+    image: Annotated[Path | None, typer.Option(help="instead: rows that show this picture, or nearly")] = None,
+    scan: Annotated[bool, typer.Option("--scan", help="with --image: hash all images that no run has hashed, however many")] = False,
+    at_most: Annotated[int, typer.Option(min=1, help="of several rows, how many to show")] = 10,
     stage: Annotated[str | None, typer.Option(help="with --near: a stage whose rule is top")] = None,
     near: Annotated[bool, typer.Option("--near", help="the rows on both sides of the stage's cut")] = False,
-    run: RunName = None,
+    run: Annotated[str | None, typer.Option("--run", help="only what this run says, a name or NAME-ID; else every run")] = None,
+    workers: Workers = None,
     store: StoreAt = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say why a row is in or out: every value, the deciding rule, its threshold, the survivor of a duplicate."""
-    at = open_run(store, run, as_json)
-    if near != (stage is not None) or (uid is None) != near:
-        raise CeterisError("name a row, or a stage and --near", fix="curate why UID, or curate why --stage NAME --near")
+    """Say why a row is in or out: every value, the deciding rule, its threshold, the survivor of a duplicate; in every run."""
+    if near != (stage is not None) or sum(one is not None for one in (uid, url, text, image)) + near != 1:
+        fix = "curate why UID, or --url, --text or --image; or curate why --stage NAME --near"
+        raise CeterisError("name a row in one way, or a stage and --near", fix=fix)
     if stage:
-        rows = verbs.near(at, stage)
+        rows = verbs.near(open_run(store, run, as_json), stage)
         say(rows) if as_json else show.around(stage, rows)
-    else:
-        story = verbs.why(at, str(uid))
-        say(story) if as_json else show.row(story)
+        return
+    from pipelines.provenance import fate_tables
+    from pipelines.provenance.fate import fates
+
+    at = open_there(store, as_json)
+    executor = executor_of(workers, None) if workers else None
+    try:
+        found = fates(at, uid=uid, url=url, text=text, image=image, run=run, at_most=at_most, every=scan, executor=executor)
+    finally:
+        if executor:
+            executor.close()
+    say(found.to_json()) if as_json else fate_tables.fates(found)
 
 
 @app.command()

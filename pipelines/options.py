@@ -42,12 +42,17 @@ def open_store(store: str | None, as_json: bool) -> Store:
     return opened
 
 
-def open_run(store: str | None, run: str | None, as_json: bool) -> Run:
-    """A finished run of a store that is there; says which."""
+def open_there(store: str | None, as_json: bool) -> Store:
+    """A store that is there; says where."""
     address = verbs.store_address(store)
     if not (Path(address) / "FORMAT").is_file():
         raise StoreError("there is no store here", where=address, fix="name one with --store, or run `curate run` first")
-    found = Run.latest(open_store(store, as_json), run)
+    return open_store(store, as_json)
+
+
+def open_run(store: str | None, run: str | None, as_json: bool) -> Run:
+    """A finished run of a store that is there; says which."""
+    found = Run.latest(open_there(store, as_json), run)
     said = f"run: {found.folder.removeprefix('runs/')}"
     show.note(said) if as_json else show.line(said)
     return found

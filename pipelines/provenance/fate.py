@@ -1,0 +1,208 @@
+"""What became of a row, over all recipes and runs of a store: found by uid, url, a piece of its text, or its picture."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from curate import revoked
+from curate.audit import standing, story
+from curate.digest import hex_of
+from curate.errors import CeterisError
+from curate.executor import Executor, InProcess
+from curate.index import open_index
+from curate.pieces import open_pool, read_uids
+from curate.plan import LAWFUL, POOL, RESTRICTED
+from curate.record import Run
+from curate.search import Indices, Place, locate, place_of, search
+from curate.store import Store
+from pipelines.captions import name_entries
+from pipelines.provenance.index import by_pool, runs_of
+
+SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Fate:
+    """One row. `state` is empty, "restricted" or "revoked": then nothing of its content is here. `places` are {pool, shard, row} in every
+    pool that holds its uid; `runs` what each run said of it, the latest first: {run, pool, subsets, out: {subset: verdict}}; `story` all
+    that the latest of them knows (`curate.audit.why`); `match` how a picture was found."""
+
+    uid: str
+    state: str
+    places: list[dict[str, Any]]
+    runs: list[dict[str, Any]]
+    story: dict[str, Any]
+    match: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The story with the rest beside it, JSON-able."""
+        extra: dict[str, Any] = {"state": self.state, "places": self.places, "runs": self.runs}
+        return self.story | extra | ({"match": self.match} if self.match else {})
+
+
+@dataclass(frozen=True)
+class Fates:
+    """What was asked, how many rows were found, the first of them, and how each pool was searched."""
+
+    asked: dict[str, str]
+    found: int
+    rows: list[Fate]
+    notes: list[str]
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-able; of a uid the row itself."""
+        if "uid" in self.asked:
+            return self.rows[0].to_json() | {"notes": self.notes}
+        return {"asked": self.asked, "found": self.found, "rows": [row.to_json() for row in self.rows], "notes": self.notes}
+
+
+@dataclass
+class _Hit:
+    """Rows of one uid as they are found, pool by pool."""
+
+    places: list[tuple[str, Place]] = field(default_factory=list)
+    match: dict[str, Any] = field(default_factory=dict)
+
+
+def fates(
+    store: Store,
+    *,
+    uid: str | None = None,
+    url: str | None = None,
+    text: str | None = None,
+    image: Path | None = None,
+    run: str | None = None,
+    at_most: int = SHOWN,
+    every: bool = False,
+    executor: Executor | None = None,
+) -> Fates:
+    """Find rows and say what every run on a pool that holds them made of them; or, with `run`, that run alone.
+
+    One of: `uid`, 32 hex digits or as the pool writes it; `url`, whole; `text`, a piece of the text as it is written; `image`, a file (see
+    `provenance.pictures`; `every` hashes images that no run hashed). Rows that were taken down or are restricted in any run are found by
+    uid, url and equal bytes, and answer that; texts and pictures of them are not searched. Of several rows the first `at_most` are told.
+
+    CeterisError where no pool holds such a row; with `run`, also where its pool has changed or lacks the role.
+    """
+    given = {name: str(value) for name, value in {"uid": uid, "url": url, "text": text, "image": image}.items() if value is not None}
+    if len(given) != 1:
+        raise CeterisError("name a row in one way", fix="a uid, --url URL, --text FRAGMENT or --image FILE")
+    ((by, value),) = given.items()
+    pools, hits, notes = by_pool(runs_of(store, run)), dict[str, _Hit](), list[str]()
+    for key, runs in pools.items():
+        try:
+            numbers, matches, said = _numbers(store, runs, by, value, every, executor or InProcess())
+        except CeterisError as error:
+            if run is not None or len(pools) == 1:
+                raise
+            numbers, matches, said = [], [], [f"not searched: {error.what} ({error.where})"]
+        notes += [f"{open_pool(store, key).root}: {one}" for one in said]
+        for at, (name, place) in enumerate(_named(store, key, numbers)):
+            hit = hits.setdefault(name, _Hit())
+            hit.places.append((key, place))
+            hit.match = hit.match or (matches[at] if matches else {})
+    if not hits:
+        raise CeterisError(_nothing(by, value, store, pools), where="; ".join(notes), fix=_FIX[by])
+    seen: dict[tuple[str, int, str], dict[str, Any]] = {}
+    rows = [_fate(store, name, hit, pools, seen) for name, hit in list(hits.items())[:at_most]]
+    return Fates(given, len(hits), rows, notes)
+
+
+_FIX = {
+    "uid": "give a uid as `curate export` writes them (32 hex digits) or the pool's own id",
+    "url": "give the whole url as the pool writes it; `curate trace --source HOST` asks for a host",
+    "text": "give a piece as it is written: capitals, spaces and line ends count",
+    "image": "give an image file of the pool, or a copy of one",
+}
+
+
+def _nothing(by: str, value: str, store: Store, pools: dict[str, list[Run]]) -> str:
+    if by == "uid":
+        where = str(open_pool(store, next(iter(pools))).root)
+        return f"the pool has no row {value}" if len(pools) == 1 else f"no pool of this store has a row {value}; the last is {where}"
+    return f"no row of {'the pool' if len(pools) == 1 else 'any pool of this store'} has this {by}"
+
+
+def _named(store: Store, key: str, numbers: Sequence[int]) -> list[tuple[str, Place]]:
+    """The uids and places of rows of a pool."""
+    places = [place_of(open_pool(store, key), number) for number in numbers]
+    uids = [read_uids(store, key, place.shard)[place.row] for place in places]
+    return list(zip(hex_of(np.array(uids, np.uint64).reshape(-1, 2)), places, strict=True))
+
+
+def _numbers(
+    store: Store, runs: Sequence[Run], by: str, value: str, every: bool, executor: Executor
+) -> tuple[list[int], list[dict[str, Any]], list[str]]:
+    """Pool-wide numbers of the rows of one pool, how each was matched, and what is to be said of the search."""
+    key = runs[0].facts["pool"]
+    if by == "uid":
+        place, index = locate(store, key, value), open_index(store, key)
+        said = [f"no index: the uids of {runs[0].pool.rows:,} rows were looked through; `curate index` makes that fast"]
+        return ([] if place is None else [place.number]), [], said if index is None or "uid" not in index.columns else []
+    if by == "image":
+        from pipelines.provenance.pictures import showing
+
+        try:
+            data = Path(value).read_bytes()
+        except OSError as error:
+            raise CeterisError(f"the picture cannot be read: {error.strerror}", where=value, fix="name an image file") from error
+        shown = showing(store, runs, data, barred(runs), executor, every)
+        return shown.numbers, [{"image": how, "distance": bits} for how, bits in zip(shown.how, shown.distance, strict=True)], shown.notes
+    hit = search(store, key, by, value, executor)
+    numbers = hit.numbers if by == "url" else np.setdiff1d(hit.numbers, barred(runs))
+    how = "found by the index" if hit.indexed else f"every {by} of {runs[0].pool.rows:,} rows was looked at"
+    more = "; `curate index` makes that fast" if by == "url" and not hit.indexed else ""
+    return numbers.tolist(), [], [f"{how}{more}"]
+
+
+def barred(runs: Sequence[Run]) -> Indices:
+    """Pool-wide numbers, ascending, of the rows of one pool that were taken down, or that one of these runs restricts."""
+    found = [revoked.revoked(runs[0].store).of_pool(runs[0].pool)]
+    known = set[str]()
+    for run in runs:
+        node = run.facts["nodes"].get(LAWFUL)
+        if node is not None and node["id"] not in known:
+            known.add(node["id"])
+            reasons = run.decided(LAWFUL).reasons
+            found.append(np.flatnonzero(np.isin(run.codes(LAWFUL), [code for code, one in enumerate(reasons) if one.kind == RESTRICTED])))
+    return np.unique(np.concatenate(found)).astype(np.int64)
+
+
+def _fate(store: Store, uid: str, hit: _Hit, pools: dict[str, list[Run]], seen: dict[tuple[str, int, str], dict[str, Any]]) -> Fate:
+    blocks, places, state, told = [], [], "", (pools[hit.places[0][0]][0], hit.places[0][1])
+    for key, place in hit.places:
+        pool = open_pool(store, key)
+        shard = pool.shards[place.shard]
+        places.append({"pool": str(pool.root), "shard": shard.path, "row": place.row})
+        if revoked.answer(store, shard, place.row) is not None:
+            state, told = revoked.ERROR, (pools[key][0], place)
+        for run in pools[key]:
+            blocks.append(block(run, place, seen))
+            if blocks[-1].get(RESTRICTED) and not state:
+                state, told = RESTRICTED, (run, place)  # whose story tells nothing more
+    found = story(*told)
+    return Fate(uid, state, places, blocks, found if state else name_entries(told[0], found), hit.match)
+
+
+def block(run: Run, place: Place, seen: dict[tuple[str, int, str], dict[str, Any]]) -> dict[str, Any]:
+    """What one run made of a row: {run, pool, subsets that hold it, out: {subset: verdict}}, and `restricted` where it is. `seen` holds the
+    verdicts of nodes that several runs share. Nothing is read but decisions."""
+    nodes, names = run.facts["nodes"], run.facts["subsets"]
+    wanted = [*dict.fromkeys(run.node_of(name) for name in names), *([LAWFUL] if LAWFUL in nodes else [])]
+    verdicts: dict[str, dict[str, Any]] = {POOL: {"kind": "in"}}
+    for node in wanted:
+        if node != POOL:
+            known = (run.facts["pool"], place.number, nodes[node]["id"])
+            if known not in seen:
+                seen[known] = standing(run, place, [node], draws=False)[node]
+            verdicts[node] = seen[known]
+    made: dict[str, Any] = {"run": run.folder.removeprefix("runs/"), "pool": str(run.pool.root)}
+    if verdicts.get(LAWFUL, {}).get("kind") == RESTRICTED:
+        return made | {"subsets": [], "out": {LAWFUL: verdicts[LAWFUL]}, RESTRICTED: True}
+    inside = [name for name in names if verdicts[run.node_of(name)]["kind"] == "in"]
+    copies = {name: verdicts[run.node_of(name)]["copies"] for name in inside if verdicts[run.node_of(name)].get("copies", 1) != 1}
+    out = {name: verdicts[run.node_of(name)] for name in names if name not in inside}
+    return made | {"subsets": inside, "out": out} | ({"copies": copies} if copies else {})
