@@ -57,8 +57,11 @@ def folder(node_id: str) -> str:
 def load(store: Store, node_id: str) -> Decided | None:
     """Published decisions, or None."""
     value = store.json(f"{folder(node_id)}/manifest.json")
-    if value is None:
-        return None
+    return None if value is None else decided_of(value)
+
+
+def decided_of(value: Mapping[str, Any]) -> Decided:
+    """The decisions that a manifest describes."""
     cut = value["cut"]
     if cut:
         lasts = cut.get("lasts")

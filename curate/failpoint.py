@@ -15,6 +15,11 @@ POINTS = (
     "run.after_decisions",
     "run.before_subset",
     "run.before_ledger",
+    "revoke.before_commit",
+    "revoke.after_commit",
+    "revoke.applying",
+    "revoke.before_head",
+    "revoke.before_finish",
 )
 
 _passed: dict[str, int] = {}

@@ -174,7 +174,7 @@ def _lies(place: dict[str, Any]) -> str:
 _pools: dict[tuple[str, str], Pool] = {}
 _uids: dict[tuple[str, str, int], UInt64s] = {}
 _origin: dict[tuple[str, str, int], str] = {}
-"""The file that this process wrote uids into, of those it holds."""
+"""The file of the uids that this process holds."""
 
 
 def open_pool(store: Store, key: str) -> Pool:
@@ -193,9 +193,10 @@ def read_originals(store: Store, key: str, shard: int) -> pl.Series | None:
 
 def read_uids(store: Store, key: str, shard: int) -> UInt64s:
     """A shard's uids, (rows, 2), as numbered when the pool was first used; the last few shards' stay in memory."""
-    place = (store.address, key, shard)
-    if place not in _uids:
-        _hold(place, _words_in(store, Part(**store.json(f"{key}/uids/{shard:06d}.json"))))
+    place, part = (store.address, key, shard), Part(**store.json(f"{key}/uids/{shard:06d}.json"))
+    if place not in _uids or _origin.get(place) != part.key:  # uids of rows taken down were written anew
+        _hold(place, _words_in(store, part))
+        _origin[place] = part.key
     return _uids[place]
 
 

@@ -64,6 +64,13 @@ class Revoked:
             offset += shard.rows
         return np.concatenate(found)
 
+    def joined(self, digest: str, rows: Indices, requests: Indices) -> tuple[Indices, Indices]:
+        """The rows refused in a shard and others, with their requests, ascending."""
+        before = self.by_shard.get(digest, (_NONE, _NONE))
+        every, numbers = np.concatenate([before[0], rows]), np.concatenate([before[1], requests])
+        order = np.argsort(every, kind="stable")
+        return every[order], numbers[order]
+
     def identity(self, pool: Pool) -> str | None:
         """A digest of which rows of this pool are refused: None where it holds none, so that what others took down changes nothing here."""
         touched = [[shard.digest, self.rows(shard).tolist()] for shard in pool.shards if self.rows(shard).size]

@@ -22,10 +22,12 @@ from curate.planner import make_plan
 from curate.pool import Pool
 from curate.prepare import check_code, made_weights, make_models, missing_models, shelf_of
 from curate.recipe import Recipe
+from curate.revoked import revoked
 from curate.seal import sealed
 from curate.storage import LocalStorage
 from curate.store import Store, named
 from curate.subset import Subset
+from curate.takedown import settle
 from curate.work import shelve_all
 
 Progress = Callable[[str, int, int], None]
@@ -50,8 +52,9 @@ def run(recipe: Recipe, pool: Pool, catalogue: Catalogue, store: Store, executor
         facts = ledger.Ledger()
         started = time.perf_counter()
         index_pool(pool, store, executor, progress)
+        settle([pool], store, epoch)
         effort, made, adopted = Effort(), list[str](), list[str]()
-        while missing := missing_models(plan := resolve(recipe, pool, catalogue, store), store):
+        while missing := missing_models(plan := _settled(recipe, pool, catalogue, store, epoch), store):
             adopted += check_code(plan, catalogue, store)
             passes = Passes(plan, store, executor, epoch, "models", shelf_of(plan.models, store), progress, effort=effort)
             for trained in missing:
@@ -65,6 +68,7 @@ def run(recipe: Recipe, pool: Pool, catalogue: Catalogue, store: Store, executor
                 remember_place(fed.pool, store)
         for reference in plan.references.values():
             index_pool(reference.pool, store, executor, progress)
+        settle([one.pool for one in plan.references.values()], store, epoch)
         shelf = shelf_of(plan.models, store)
         shelve_all(shelf, store)
         adopted += check_code(plan, catalogue, store)
@@ -97,11 +101,19 @@ def resolve(recipe: Recipe, pool: Pool, catalogue: Catalogue, store: Store) -> P
     """The plan with every model that the store already holds; the others stay pending."""
     known: tuple[dict[str, str], dict[str, str]] = ({}, {})
     cache = store.path("pools/files.json") if isinstance(store.storage, LocalStorage) else None
-    plan = make_plan(recipe, pool, catalogue, *known, cache)
+    refused = revoked(store)
+    plan = make_plan(recipe, pool, catalogue, *known, cache, refused)
     while (found := made_weights(plan.models, store)) != known:  # what a model is made from may be another one's evidence
         known = found
-        plan = make_plan(recipe, pool, catalogue, *known, cache)
+        plan = make_plan(recipe, pool, catalogue, *known, cache, refused)
     return plan
+
+
+def _settled(recipe: Recipe, pool: Pool, catalogue: Catalogue, store: Store, epoch: int) -> Plan:
+    """The plan, once no pool that it reads holds a row that was taken down and is not known to be."""
+    plan = resolve(recipe, pool, catalogue, store)
+    read = [fed.pool for one in plan.models.values() for fed in one.fed] + [one.pool for one in plan.references.values()]
+    return resolve(recipe, pool, catalogue, store) if settle(read, store, epoch) else plan
 
 
 def subset_of(store: Store, plan: Plan, decided: Decided) -> Subset:

@@ -17,6 +17,7 @@ from curate import frames
 from curate.digest import sha256
 from curate.errors import StoreError
 from curate.failpoint import reach
+from curate.journal import finish, pending
 from curate.seal import sealed, unsealed
 from curate.storage import ExistsError, LocalStorage, MemoryStorage, Storage, open_storage
 
@@ -45,7 +46,8 @@ class Store:
 
     @classmethod
     def open(cls, address: str | Path) -> "Store":
-        """Open a store, or make an empty one. StoreError if what is there is something else."""
+        """Open a store, or make an empty one; an interrupted take-down is done to its end first. StoreError if what is there is something
+        else, or a take-down is under way."""
         store = cls(open_storage(str(address)))
         found = store._format()
         if found != FORMAT:
@@ -54,6 +56,9 @@ class Store:
                 where=store.address,
                 fix="name another --store; runs of this one have to be made again",
             )
+        if pending(store):  # a change that counts and is not done
+            with store.writer() as epoch:
+                finish(store, epoch)
         return store
 
     def _format(self) -> str:
