@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Field, PositiveInt, PrivateAttr, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, PrivateAttr, TypeAdapter, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
@@ -38,7 +38,9 @@ SHIPPED = Path(__file__).with_name("scales")
 class _Scale(Record):
     """What scales of every modality say. Two trainings under one scale differ in their rows and their seed, in nothing else.
 
-    `comparable` says in which ways results differ from those of the scale's original, where it has one.
+    `alike`: how far the variances of arms' runs resemble each other, in degrees of freedom of the scaled inverse chi-square that they are
+    drawn from (null: they are equal), as `curate calibrate` measures it; 5 is for scales of which nobody knows. `comparable` says in which
+    ways results differ from those of the scale's original, where it has one.
     """
 
     name: str
@@ -53,6 +55,7 @@ class _Scale(Record):
     tokens: Tokens
     headline: Headline
     analysis: Literal["unpaired", "paired"]
+    alike: PositiveFloat | None = 5.0
     last_checkpoints: LastCheckpoints | None = None
     comparable: str | None = None
     _folder: Path = PrivateAttr(default=SHIPPED)

@@ -1,7 +1,7 @@
 """How often the verdict is wrong, measured: many runs of arms that are equal to themselves, judged as candidates and controls are."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -82,7 +82,7 @@ def calibrate_verdicts(
     first = trained(seeds, [WHOLE, subsets[-1], RANDOM])
     drawn = next(name for name, arm in first.arms.items() if arm.kind == "random")
     parts = [trained(seeds, [WHOLE, *subsets]), trained(draws, [drawn])]
-    done = parts[0]
+    done = replace(parts[0], trained=sum(part.trained for part in (first, *parts)))
     scores = {name: {seed: part.score(name, seed).headline for seed in arm.scores} for part in parts for name, arm in part.arms.items()}
     kinds: dict[str, Draw] = {name: "random" if name == drawn else "fixed" for name in scores}
     found_alike = likeness([list(of_seeds.values()) for name, of_seeds in scores.items() if kinds[name] == "fixed"])

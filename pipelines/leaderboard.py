@@ -164,11 +164,23 @@ def _lines(
         pairs = sorted((a, b) for of, a, b in contrasts if of == pool and a != b and {a, b} <= here.keys())
         scores = {name: {seed: score.headline for seed, score in arm.scores.items()} for name, arm in here.items()}
         kinds: dict[str, Draw] = {name: "random" if arm.kind == "random" else "fixed" for name, arm in here.items()}
-        judged = verdict(scores, kinds, pairs, scale.headline.delta, better=scale.headline.better, analysis=scale.analysis, plan=False)
+        judged = verdict(
+            scores, kinds, pairs, scale.headline.delta, better=scale.headline.better, analysis=scale.analysis, alike=scale.alike, plan=False
+        )
         answers = {(one.candidate, here[one.control].kind): one.answer for one in judged.contrasts}
         for look in dict.fromkeys(looks[pool, name] for name in here if (pool, name) in looks):  # who looked is judged as at the last look
             taken = within(scores, scale, look)
-            then = verdict(taken, kinds, pairs, scale.headline.delta, better=judged.better, analysis=scale.analysis, look=look, plan=False)
+            then = verdict(
+                taken,
+                kinds,
+                pairs,
+                scale.headline.delta,
+                better=judged.better,
+                analysis=scale.analysis,
+                alike=scale.alike,
+                look=look,
+                plan=False,
+            )
             answers |= {
                 (one.candidate, here[one.control].kind): one.answer for one in then.contrasts if looks.get((pool, one.candidate)) == look
             }

@@ -94,5 +94,7 @@ def _settled(scores: dict[str, dict[int, float]], evaluations: list[Evaluation])
     kinds: dict[str, Draw] = {name: "random" if name.startswith("random ") else "fixed" for name in scores}
     pairs = list(itertools.combinations(sorted(scores), 2))
     scale = evaluations[-1].scale
-    judged = verdict(scores, kinds, pairs, scale.headline.delta, better=scale.headline.better, analysis=scale.analysis, plan=False)
+    judged = verdict(
+        scores, kinds, pairs, scale.headline.delta, better=scale.headline.better, analysis=scale.analysis, alike=scale.alike, plan=False
+    )
     return [(one.candidate, one.control) for one in judged.contrasts if one.answer in ("better", "worse")]

@@ -127,7 +127,12 @@ def calibration(found: Calibrated) -> None:
     ]
     scale = found.evaluation.scale
     table(f"calibration at {scale.name}, with 95% of the simulation", columns, rows, right=range(7))
-    line(f"runs: {', '.join(f'{name} {count}' for name, count in found.runs.items())}; kept in {found.file}")
+    line(f"runs: {', '.join(f'{name} {count} (s.d. {found.sds[name]:.3g})' for name, count in found.runs.items())}; kept in {found.file}")
+    if found.alike:
+        told, taken = found.alike, "equal" if scale.alike is None else f"{scale.alike:g}"
+        line(
+            f"arms' variances are alike to {told.df:.3g} degrees of freedom, 95% {told.low:.3g} to {told.high:.3g}; the scale takes {taken}"
+        )
     for one in found.found:
         sizes = ", ".join(f"{size:.3g} against {control}" for control, size in one.planted.items())
         line(f"{one.candidates} candidates, {one.seeds} seeds: planted {sizes} {scale.headline.measure}; {one.families:,} families")

@@ -78,6 +78,39 @@ def bank_of(kind: Draw, pools: Mapping[str, Mapping[str, Sequence[float]]]) -> B
     return Bank(kind, float(np.sqrt(centre)), 1 / (1 / worth + 1 / float(df.sum())), runs, len(df))
 
 
+@dataclass(frozen=True)
+class Likeness:
+    """How far arms' variances resemble each other: degrees of freedom of the scaled inverse chi-square that they are drawn from, its 95%
+    interval (`MOST_DF`: as good as equal), and the arms behind it."""
+
+    df: float
+    low: float
+    high: float
+    arms: int
+
+
+def likeness(arms: Sequence[Sequence[float]]) -> Likeness | None:
+    """Of the scores of arms' runs, by the spread of the logarithms of their variances beyond that of their degrees of freedom (Smyth 2004,
+    section 6.2). None with fewer than three arms of three runs, or without noise."""
+    runs = [np.asarray(scores, float) for scores in arms if len(scores) > 2]
+    variance, df = np.array([each.var(ddof=1) for each in runs]), np.array([len(each) - 1.0 for each in runs])
+    if len(runs) < LEAST_POOLS or not variance.all():
+        return None
+    logs = np.log(variance) - special.digamma(df / 2) + np.log(df / 2)
+    spread, expected = float(logs.var(ddof=1)), float(special.polygamma(1, df / 2).mean())
+
+    def df_at(share: float) -> float:
+        excess = spread / share - expected
+        return _df_of_trigamma(excess) if excess > 0 else MOST_DF
+
+    found = df_at(1.0)
+    # Logarithms of chi-squares have longer tails than normal numbers: the fewer their degrees of freedom, the less a variance is worth.
+    tails = float(special.polygamma(3, found / 2) + special.polygamma(3, df / 2).mean()) / spread**2
+    worth = 2 / (2 / (len(runs) - 1) + tails / len(runs))
+    low, high = (df_at(float(stats.chi2.ppf(tail, worth)) / worth) for tail in (0.025, 0.975))
+    return Likeness(found, low, high, len(runs))
+
+
 def _df_of_trigamma(value: float) -> float:
     """The degrees of freedom of the inverse chi-square whose logarithm has this variance."""
     low, high = 0.1, MOST_DF

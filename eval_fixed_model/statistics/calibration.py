@@ -91,7 +91,9 @@ class Runs:
                 else:
                     runs = random.permutation(np.array(list(arm.values()), float))
                     full = len(runs) // shape.seeds
-                    samples += list((runs - runs.mean())[: full * shape.seeds].reshape(full, shape.seeds))
+                    # The arm's own mean is taken out of all its samples alike; how far it may be off comes back as one draw.
+                    off = runs.std(ddof=1) / math.sqrt(len(runs)) * random.standard_normal()
+                    samples += list((runs - runs.mean() + off)[: full * shape.seeds].reshape(full, shape.seeds))
             if len(samples) < len(wanted) or (analysis == "paired" and len(seeds) < shape.seeds):
                 raise CeterisError(
                     f"the bank holds {len(samples)} {kind} arms of {shape.seeds} runs; {shape.candidates} candidates need {len(wanted)}",
@@ -192,6 +194,7 @@ def calibrate(
     *,
     better: Better = "higher",
     analysis: Analysis = "unpaired",
+    alike: float | None = None,
     families: int = 1_000,
     banks: int = 50,
     seed: int = 0,
@@ -202,14 +205,14 @@ def calibrate(
     with replacement, 100 families judged of each, and how far their shares lie apart, beyond what 100 families scatter by themselves,
     is added to the binomial variance. Raises CeterisError where the bank is too small for the family, or the budget finds nothing.
     """
-    trial = _trial(source, shape, delta, better, analysis)
+    trial = _trial(source, shape, delta, better, analysis, alike)
     outcomes = np.array(list(trial.outcomes(source, families, np.random.default_rng([seed, 0]))))
     apart = []
     for number in range(banks):
         random = np.random.default_rng([seed, 1, number])
         again = source.resampled(random)
         if again is not None:
-            anew = _trial(again, shape, delta, better, analysis)
+            anew = _trial(again, shape, delta, better, analysis, alike)
             apart.append(np.array(list(anew.outcomes(again, FAMILIES_PER_BANK, random))))
     rates = [_rate(outcomes[:, i], [each[:, i] for each in apart]) for i in range(outcomes.shape[1])]
     false, coverage, power, pool, draw, parent, wrong, at_delta, at_zero = rates
@@ -232,13 +235,13 @@ def calibrate(
     )
 
 
-def _trial(source: Source, shape: Shape, delta: float, better: Better, analysis: Analysis) -> "_Trial":
+def _trial(source: Source, shape: Shape, delta: float, better: Better, analysis: Analysis, alike: float | None) -> "_Trial":
     """What is planted follows from the source's own noise, also of a bank drawn anew."""
-    sizes = detectable(shape.kinds, shape.contrasts, shape.seeds, source.sds(analysis), analysis)
+    sizes = detectable(shape.kinds, shape.contrasts, shape.seeds, source.sds(analysis), analysis, alike)
     planted = {pair: size for pair, size in sizes.items() if size is not None}
     if len(planted) < len(sizes):
         raise CeterisError(f"{shape.seeds} seeds have too few degrees of freedom for a verdict", fix="calibrate larger budgets")
-    return _Trial(shape, delta, max(delta, WIDE * max(planted.values())), planted, better, analysis)
+    return _Trial(shape, delta, max(delta, WIDE * max(planted.values())), planted, better, analysis, alike)
 
 
 @dataclass(frozen=True)
@@ -249,6 +252,7 @@ class _Trial:
     planted: Mapping[tuple[str, str], float]
     better: Better
     analysis: Analysis
+    alike: float | None
 
     def outcomes(self, source: Source, families: int, random: np.random.Generator) -> Iterator[list[float]]:
         """One family after the other: the shares that `calibrate` averages, in the order of `Calibration`."""
@@ -275,7 +279,8 @@ class _Trial:
 
     def _judged(self, noise: Noise, shifts: Mapping[str, float], delta: float) -> Verdict:
         scores = {name: dict(enumerate((values + shifts.get(name, 0.0)).tolist())) for name, values in noise.items()}
-        return verdict(scores, self.shape.kinds, self.shape.contrasts, delta, better=self.better, analysis=self.analysis, plan=False)
+        how: dict[str, Any] = {"better": self.better, "analysis": self.analysis, "alike": self.alike}
+        return verdict(scores, self.shape.kinds, self.shape.contrasts, delta, **how, plan=False)
 
 
 def _inside(contrast: Contrast, delta: float) -> bool:

@@ -1,11 +1,12 @@
 """How runs bear on contrasts: unpaired, where arms are independent samples, and paired, where runs of one seed meet.
 
-Unpaired, variance is pooled over fixed arms, and apart over random ones, whose redrawn rows add to the seed's noise. Paired, a fixed arm's
-noise is what arm and seed leave of it, and a random arm's is that of its distance to the fixed arms' mean at its seed, which holds whether
-or not its draws go with those of other random arms. Where Brown and Forsythe (1974) reject equal variances within a kind, each arm of that
-kind keeps its own (paired: each contrast has that of its own differences, and goes for independent of the others).
+Unpaired, an arm's variance is weighed with that of all fixed arms, or of all random ones, whose redrawn rows add to the seed's noise.
+Paired, a fixed arm's noise is what arm and seed leave of it, and a random arm's is that of its distance to the fixed arms' mean at its
+seed, which holds whether or not its draws go with those of other random arms; where Brown and Forsythe (1974) reject equal variances
+within a kind, each contrast has the variance of its own differences, and goes for independent of the others.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from scipy import special
 
 from curate.errors import CeterisError
 from eval_fixed_model.statistics.bank import Bank
-from eval_fixed_model.statistics.noise import Noise
+from eval_fixed_model.statistics.noise import Noise, weighed
 from eval_fixed_model.statistics.records import LEAST_DF, BankUse, Draw, Floats, Spread
 
 UNEQUAL_BELOW = 0.01
@@ -38,9 +39,9 @@ class Design:
     centred: tuple[bool, ...] | None
 
 
-def unpaired(scores: Scores, kinds: Mapping[str, Draw], pairs: Pairs, banks: Mapping[Draw, Bank]) -> Design:
-    """Arms as independent samples of runs; the units are arms."""
-    names = sorted(scores)
+def unpaired(scores: Scores, kinds: Mapping[str, Draw], pairs: Pairs, banks: Mapping[Draw, Bank], alike: float | None) -> Design:
+    """Arms as independent samples of runs; the units are arms, whose variances are as `alike` as the scale says (`noise`)."""
+    names, alike = sorted(scores), alike or math.inf
     runs = [np.array([scores[name][seed] for seed in sorted(scores[name])]) for name in names]
     member, variance, freedom, lent, spreads = [], [], [], [], {}
     for kind in sorted(set(kinds.values())):
@@ -49,20 +50,20 @@ def unpaired(scores: Scores, kinds: Mapping[str, Draw], pairs: Pairs, banks: Map
             continue
         spread, joined = _spread([runs[i] for i in arms], banks.get(kind))
         spreads[kind] = spread
-        for group in [arms] if spread.pooled else [[i] for i in arms]:
-            member.append([float(i in group) for i in range(len(names))])
-            own = _pooled_variance([runs[i] for i in group])
-            variance.append(joined[0] if spread.pooled else own[0])
-            freedom.append(joined[1] if spread.pooled else own[1])
-            lent.append(spread.bank.df if spread.bank and spread.bank.used else 0.0)
+        member.append([float(i in arms) for i in range(len(names))])
+        variance.append(joined[0])
+        freedom.append(joined[1])
+        lent.append(spread.bank.df if spread.bank and spread.bank.used else 0.0)
     sizes = np.array([float(len(r)) for r in runs])
-    noise = Noise(np.array(member), np.array(variance), sizes, np.array(freedom, float))
+    own = np.array([float(r.var(ddof=1)) if len(r) > 1 else 0.0 for r in runs])
+    units = weighed(np.array(variance) @ np.array(member), own, sizes - 1, alike)
+    noise = Noise(np.array(member), np.array(variance), sizes, np.array(freedom, float), units, alike)
     family = np.array([[float(name == a) - float(name == b) for name in names] for a, b in pairs]).reshape(-1, len(names))
 
     def planned(count: int) -> tuple[Noise, Floats]:
-        own = noise.member @ np.full(len(names), count - 1.0)
-        df = np.where(own < LEAST_DF, own + np.array(lent), own)
-        return Noise(noise.member, noise.variance, np.full(len(names), float(count)), df), family
+        df = noise.member @ np.full(len(names), count - 1.0)
+        df = np.where(df < LEAST_DF, df + np.array(lent), df)
+        return Noise(noise.member, noise.variance, np.full(len(names), float(count)), df, units, alike), family
 
     means = np.array([r.mean() for r in runs])
     have = tuple(int(sizes[row != 0].min()) if row.any() else 0 for row in family)
@@ -192,8 +193,7 @@ def _spread(runs: Sequence[Floats], bank: Bank | None) -> tuple[Spread, tuple[fl
             joined = (found[0], found[1])
         else:
             use = BankUse(use.sd, use.df, use.runs, use.pools, use.p, used=False)
-    p = _unequal(runs)
-    return Spread(float(np.sqrt(joined[0])), joined[1] if use and use.used else df, p, p is None or p >= UNEQUAL_BELOW, use), joined
+    return Spread(float(np.sqrt(joined[0])), joined[1] if use and use.used else df, _unequal(runs), True, use), joined
 
 
 def _unequal(runs: Sequence[Floats]) -> float | None:

@@ -41,13 +41,15 @@ def verdict(
     *,
     better: Better = "higher",
     analysis: Analysis = "unpaired",
+    alike: float | None = None,
     banks: Mapping[Draw, Bank] | None = None,
     look: Look | None = None,
     plan: bool = True,
 ) -> Verdict:
     """Judge every contrast (candidate, control) of arms with scores per seed, in the headline's unit. All arms given lend their variance.
 
-    `better`, `analysis` and `delta` are the scale's. `banks` lend their variance to kinds of arms whose own runs have fewer than 4 degrees
+    `better`, `analysis`, `alike` and `delta` are the scale's: `alike` says how far arms of a kind are equally
+    noisy (`noise`; None: wholly; unpaired only). `banks` lend their variance to kinds of arms whose own runs have fewer than 4 degrees
     of freedom. `look` says that this is one of several looks. Without `plan`, `seeds_needed` is left out, which takes most of the time. A
     contrast of an arm with itself (two names of one training) is equivalent by construction. Raises CeterisError for a contrast of an
     unknown arm, an arm without runs, a score that is not finite, and a bank or looks where they do not hold (`design`, `looks`).
@@ -56,7 +58,7 @@ def verdict(
     if banks and analysis == "paired":
         raise CeterisError("a bank holds the variance of unpaired runs, and this scale compares by seed", fix="run more seeds")
     pairs = list(dict.fromkeys(contrasts))
-    design = paired(scores, kinds, pairs) if analysis == "paired" else unpaired(scores, kinds, pairs, banks or {})
+    design = paired(scores, kinds, pairs) if analysis == "paired" else unpaired(scores, kinds, pairs, banks or {}, alike)
     judge = _Judge(design, delta, better, look, plan)
     arms, spreads = {}, {str(kind): spread for kind, spread in design.spreads.items()}
     for name in sorted(scores):
@@ -64,24 +66,29 @@ def verdict(
         sd = float(runs.std(ddof=1)) if len(runs) > 1 else None
         arms[name] = ArmRuns(kinds[name], tuple(sorted(scores[name])), float(runs.mean()), sd)
     judged = tuple(judge.contrast(row, a, b) for row, (a, b) in enumerate(pairs))
-    alike = pairing([scores[name] for name in arms if kinds[name] == "fixed"])
-    return Verdict(delta, CONFIDENCE, judge.critical, arms, spreads, judged, better, analysis, alike, judge.look)
+    paired_runs = pairing([scores[name] for name in arms if kinds[name] == "fixed"])
+    return Verdict(delta, CONFIDENCE, judge.critical, arms, spreads, judged, better, analysis, paired_runs, judge.look, alike=alike)
 
 
 def detectable(
-    kinds: Mapping[str, Draw], contrasts: Sequence[tuple[str, str]], seeds: int, sds: Mapping[Draw, float], analysis: Analysis = "unpaired"
+    kinds: Mapping[str, Draw],
+    contrasts: Sequence[tuple[str, str]],
+    seeds: int,
+    sds: Mapping[Draw, float],
+    analysis: Analysis = "unpaired",
+    alike: float | None = None,
 ) -> dict[tuple[str, str], float | None]:
     """What a budget of `seeds` (2 or more) per arm will find with 80% power, before any run of it: the size of the true difference per
     contrast, None with fewer than 4 residual degrees of freedom. `sds` are runs' s.d. by kind, from a bank or an earlier pool; paired, what
     is left of them without what all arms of a seed share."""
     still = {name: dict.fromkeys(range(seeds), 0.0) for name in kinds}
-    design = paired(still, kinds, contrasts) if analysis == "paired" else unpaired(still, kinds, contrasts, {})
+    design = paired(still, kinds, contrasts) if analysis == "paired" else unpaired(still, kinds, contrasts, {}, alike)
     now, family = design.planned(seeds)
     variance = np.array([sds[kind] ** 2 for kind in design.spreads])
     if analysis == "paired" and set(design.spreads) == {"fixed", "random"}:
         # A random arm's noise is that of its distance to the fixed arms' mean.
         variance[list(design.spreads).index("random")] += sds["fixed"] ** 2 / list(kinds.values()).count("fixed")
-    planned = Noise(now.member, variance, now.runs, now.df)
+    planned = Noise(now.member, variance, now.runs, now.df, alike=now.alike)
     critical, (errors, df) = planned.critical(family, noise.DRAWS), planned.errors(family)
     known = planned.residual(family) >= LEAST_DF
     sizes = [float(errors[i]) * _reach(critical, float(df[i])) if critical and known[i] else None for i in range(len(errors))]

@@ -16,7 +16,7 @@ from scipy import stats
 
 from curate.errors import CeterisError
 from eval_fixed_model.statistics.design import Design
-from eval_fixed_model.statistics.noise import DRAWS
+from eval_fixed_model.statistics.noise import DRAWS, Noise, weighed
 from eval_fixed_model.statistics.records import CONFIDENCE, Floats, LookTaken
 
 Spending = Literal["pocock", "obrien-fleming"]
@@ -69,18 +69,18 @@ def taken(look: Look, design: Design) -> LookTaken:
     arrays = (design.noise.member, design.noise.ratios, np.array(counts, float), np.array(design.centred, float), family)
     shares = tuple(n / look.schedule[-1] for n in look.schedule)
     levels = tuple(spent(share, look.spending) for share in shares)
-    critical = _critical(tuple(np.ascontiguousarray(each).tobytes() for each in arrays), arrays[0].shape, levels, DRAWS)
+    critical = _critical(tuple(np.ascontiguousarray(each).tobytes() for each in arrays), arrays[0].shape, design.noise.alike, levels, DRAWS)
     return LookTaken(look.schedule, look.number, levels[look.number - 1], critical)
 
 
 @lru_cache(maxsize=32)
-def _critical(held: tuple[bytes, ...], shape: tuple[int, int], levels: tuple[float, ...], draws: int) -> tuple[float, ...]:
+def _critical(held: tuple[bytes, ...], shape: tuple[int, int], alike: float, levels: tuple[float, ...], draws: int) -> tuple[float, ...]:
     flat = [np.frombuffer(each) for each in held]
     member, ratios, counts, centred = flat[0].reshape(shape), flat[1], flat[2].reshape(-1, shape[1]).astype(int), flat[3] > 0
     family = flat[4].reshape(-1, shape[1])
     if not len(family):
         return tuple(math.inf for _ in levels)
-    greatest, df = _process(member, ratios, counts, centred, family, draws)
+    greatest, df = _process(member, ratios, counts, centred, family, alike, draws)
     alive, found = np.ones(draws, bool), []
     for look, (level, before) in enumerate(zip(levels, (0.0, *levels), strict=False)):
         want = (level - before) * draws
@@ -96,7 +96,13 @@ def _critical(held: tuple[bytes, ...], shape: tuple[int, int], levels: tuple[flo
 
 
 def _process(
-    member: Floats, ratios: Floats, counts: "np.ndarray[tuple[int, ...], np.dtype[np.int64]]", centred: object, family: Floats, draws: int
+    member: Floats,
+    ratios: Floats,
+    counts: "np.ndarray[tuple[int, ...], np.dtype[np.int64]]",
+    centred: object,
+    family: Floats,
+    alike: float,
+    draws: int,
 ) -> tuple[Floats, list[float]]:
     """(draws, looks): the family's greatest |t| at each look, were there no differences; and each look's least degrees of freedom."""
     random, marked = np.random.default_rng(0), np.asarray(centred, bool)
@@ -104,12 +110,14 @@ def _process(
     deviation = np.sqrt(ratios @ member)
     greatest, least = [], []
     for look in counts:
-        df, parts = _freedom(member, look, marked), family**2 / look @ member.T
-        shares = parts * ratios
-        least.append(float((shares.sum(1) ** 2 / (shares**2 / np.maximum(df, 1e-9)).sum(1)).min()))
+        df = np.maximum(_freedom(member, look, marked), 1e-9)
+        least.append(float(Noise(member, ratios, look.astype(float), df, alike=alike).errors(family)[1].min()))
     piece = max(1, RUNS_AT_ONCE // (units * most))
     for start in range(0, draws, piece):
-        runs = random.standard_normal((min(piece, draws - start), units, most)) * deviation[:, None]
+        count = min(piece, draws - start)
+        runs = random.standard_normal((count, units, most)) * deviation[:, None]
+        if not math.isinf(alike):
+            runs *= np.sqrt(alike / random.chisquare(alike, (count, units, 1)))
         if marked.any():
             runs[:, marked] -= runs[:, marked].mean(1, keepdims=True)
         sums, squares = runs.cumsum(2), (runs**2).cumsum(2)
@@ -117,8 +125,9 @@ def _process(
         for look in counts:
             total, df, arm = sums[:, np.arange(units), look - 1], _freedom(member, look, marked), np.arange(units)
             inside = squares[:, arm, look - 1] - total**2 / look
-            variance = inside @ member.T / np.maximum(df, 1e-9)
-            each.append((np.abs(total / look @ family.T) / np.sqrt(variance @ (family**2 / look @ member.T).T)).max(1))
+            pooled = inside @ member.T / np.maximum(df, 1e-9) @ member
+            held = weighed(pooled, inside / np.maximum(look - 1, 1), look - 1, alike)
+            each.append((np.abs(total / look @ family.T) / np.sqrt(held / look @ (family**2).T)).max(1))
         greatest.append(np.stack(each, 1))
     return np.concatenate(greatest), least
 

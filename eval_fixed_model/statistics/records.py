@@ -120,7 +120,8 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answers to one family of contrasts. `pairing` (None where unknown) says what pairing would give; the scale alone decides."""
+    """The answers to one family of contrasts. `pairing` (None where unknown) says what pairing would give; the scale alone decides.
+    `alike`: how far arms' variances resemble each other (`noise`), None where they were taken for equal, or the analysis is paired."""
 
     delta: float
     confidence: float
@@ -133,6 +134,7 @@ class Verdict:
     pairing: Pairing | None = None
     look: LookTaken | None = None
     levels: Levels | None = None
+    alike: float | None = None
 
     @property
     def seed_correlation(self) -> float | None:
@@ -178,4 +180,5 @@ class Verdict:
             Pairing(**held["pairing"]) if held.get("pairing") else None,
             LookTaken(**{**look, "schedule": tuple(look["schedule"]), "critical": tuple(look["critical"])}) if look else None,
             Levels(**held["levels"]) if held.get("levels") else None,
+            held.get("alike"),
         )

@@ -3,6 +3,8 @@ import pytest
 
 from curate.errors import CeterisError
 from eval_fixed_model.statistics import Bank, Draw, Verdict, bank_of, noise, verdict
+from eval_fixed_model.statistics import bank as bank_module
+from eval_fixed_model.statistics.bank import likeness
 
 KINDS: dict[str, Draw] = {"a": "fixed", "b": "fixed"}
 
@@ -77,6 +79,28 @@ def test_false_verdicts_from_one_seed_are_one_in_twenty_where_pools_differ(monke
         naive += verdict(scores, KINDS, [("a", "b")], 1e-6, banks={"fixed": of_runs}).contrasts[0].answer != "cannot tell"
     assert false / 150 < 0.08
     assert false < naive
+
+
+def test_a_bank_says_how_noisy_arms_are_but_not_each_of_them() -> None:
+    bank = Bank("fixed", 1.0, 60.0, 200, 9)
+    widths = []
+    for alike in (None, 30.0, 4.0):
+        found = verdict(_one_seed(50.0, 44.0), KINDS, [("a", "b")], 1.0, alike=alike, banks={"fixed": bank}).contrasts[0]
+        widths.append(found.high - found.low)
+    assert widths[0] < widths[1] < widths[2] < 2 * widths[0]
+
+
+def test_how_alike_arms_are_is_found() -> None:
+    rng = np.random.default_rng(0)
+    apart = likeness([list(rng.normal(0, np.sqrt(5 / rng.chisquare(5)), 16)) for _ in range(80)])
+    assert apart.low < 5 < apart.high
+    assert apart.high / apart.low < 5
+    equal = likeness([list(rng.normal(0, 1, 16)) for _ in range(80)])
+    assert equal.df > 40
+    assert equal.high == bank_module.MOST_DF
+    few = likeness([list(rng.normal(0, 1, 16)) for _ in range(5)])
+    assert few.low < 15
+    assert likeness([[1.0, 2.0, 4.0], [1.0, 2.0, 3.0], [3.0, 4.0]]) is None
 
 
 def test_a_bank_of_too_few_pools_or_without_noise_is_refused() -> None:

@@ -7,6 +7,7 @@ from scipy import stats
 
 from curate.errors import CeterisError
 from eval_fixed_model.statistics import Draw, Verdict, detectable, judge, noise, verdict
+from eval_fixed_model.statistics.design import unpaired
 
 
 def _runs(*values: float) -> dict[int, float]:
@@ -111,26 +112,42 @@ def test_one_run_each_gives_no_interval() -> None:
     assert only.difference == 10
 
 
-def test_unequal_variances_are_not_pooled() -> None:
+def test_each_arms_variance_is_weighed_with_that_of_all() -> None:
     rng = np.random.default_rng(2)
-    scores = {
-        "calm": _draw(rng, 50, 0.1, 12),
-        "still": _draw(rng, 50, 0.1, 12),
-        "wild": _draw(rng, 52, 6, 12),
-        "odd": _draw(rng, 50, 1, 12),
-    }
+    scores = {"calm": _draw(rng, 50, 0.3, 4), "still": _draw(rng, 50, 0.3, 4), "wild": _draw(rng, 52, 6, 4), "odd": _draw(rng, 50, 1, 4)}
     kinds: Mapping[str, Draw] = {"calm": "fixed", "still": "fixed", "wild": "fixed", "odd": "random"}
-    found = verdict(scores, kinds, [("calm", "still"), ("wild", "calm"), ("calm", "odd")], 1.0)
+    pairs = [("calm", "still"), ("wild", "calm"), ("calm", "odd")]
+    own = {name: float(np.var(list(runs.values()), ddof=1)) for name, runs in scores.items()}
+    pooled = {"fixed": (own["calm"] + own["still"] + own["wild"]) / 3, "random": own["odd"]}
+    found = verdict(scores, kinds, pairs, 1.0, alike=6)
+    assert (found.alike, found.spreads["fixed"].sd ** 2) == (6, pytest.approx(pooled["fixed"]))
     reference = stats.levene(*[list(scores[name].values()) for name in ("calm", "still", "wild")], center="median")
     assert found.spreads["fixed"].p == pytest.approx(reference.pvalue)
-    assert found.spreads["fixed"].p < 0.01
-    assert not found.spreads["fixed"].pooled
-    for a, b in (("calm", "still"), ("wild", "calm"), ("calm", "odd")):
-        welch = stats.ttest_ind(list(scores[a].values()), list(scores[b].values()), equal_var=False)
+    for a, b in pairs:
+        variances = [(6 * pooled[kinds[name]] + 3 * own[name]) / (6 + 3) for name in (a, b)]
         contrast = found.of(a, b)
-        assert contrast.df == pytest.approx(welch.df)
-        assert (contrast.high - contrast.low) / 2 == pytest.approx(abs(contrast.difference / welch.statistic) * found.critical)
-    assert found.of("calm", "still").high < 0.5 < found.of("wild", "calm").high - found.of("wild", "calm").low
+        assert (contrast.high - contrast.low) / 2 == pytest.approx(found.critical * np.sqrt(sum(variances) / 4))
+        # Where arms say nothing of each other this is Welch's test; where they are equal the pooled one.
+        welch = stats.ttest_ind(list(scores[a].values()), list(scores[b].values()), equal_var=False)
+        alone, equal = unpaired(scores, kinds, [(a, b)], {}, 1e-9), verdict(scores, kinds, pairs, 1.0, alike=1e9).of(a, b)
+        assert alone.noise.errors(alone.family)[1] == pytest.approx(welch.df, rel=1e-3)
+        assert equal.df == pytest.approx(verdict(scores, kinds, pairs, 1.0).of(a, b).df, rel=1e-3)
+        assert equal.high == pytest.approx(verdict(scores, kinds, pairs, 1.0).of(a, b).high, rel=0.01)
+
+
+@pytest.mark.usefixtures("few_draws")
+def test_arms_that_are_not_equally_noisy_err_once_in_twenty_where_the_scale_says_so() -> None:
+    rng, families, wrong = np.random.default_rng(4), 400, {5.0: 0, None: 0}
+    for _ in range(families):
+        scores, kinds, contrasts = _family(rng, 4, 3, random_sd=1.0)
+        for name, runs in scores.items():
+            spread = np.sqrt(5 / rng.chisquare(5))
+            scores[name] = {seed: 50 + spread * (score - 50) for seed, score in runs.items()}
+        for alike in wrong:
+            judged = verdict(scores, kinds, contrasts, 1e-9, alike=alike, plan=False)
+            wrong[alike] += any(c.answer != "cannot tell" for c in judged.contrasts)
+    assert 0.025 < wrong[5.0] / families < 0.075
+    assert wrong[None] / families > 0.085
 
 
 def test_equal_variances_are_pooled_and_two_runs_are_not_tested() -> None:
@@ -254,14 +271,23 @@ def test_leaving_the_plan_out_leaves_only_that_out() -> None:
     assert [(c.low, c.high) for c in with_plan.contrasts] == [(c.low, c.high) for c in without.contrasts]
 
 
+@pytest.mark.parametrize("alike", [4.0, np.inf])
 @pytest.mark.parametrize("variances", [(1.0, 1.0), (1.0, 9.0), (25.0, 1.0), (1.0, 0.0)])
-def test_the_shared_draws_of_a_design_give_the_quantile_of_all_draws(variances: tuple[float, float]) -> None:
+def test_the_shared_draws_of_a_design_give_the_quantile_of_all_draws(variances: tuple[float, float], alike: float) -> None:
     member = np.array([[1.0, 1, 1, 0, 0], [0, 0, 0, 1, 1]])
     family = np.array([[1.0, -1, 0, 0, 0], [1, 0, 0, -1, 0], [0, 1, 0, 0, -1], [0, 1, -1, 0, 0]])
-    held = noise.Noise(member, np.array(variances), np.full(5, 3.0), member @ np.full(5, 2.0))
+    held = noise.Noise(member, np.array(variances), np.full(5, 3.0), member @ np.full(5, 2.0), alike=alike)
     shared = noise._Design(held, family, noise.DRAWS).critical(held.ratios)
-    assert shared == pytest.approx(held._drawn(family, held.df, noise.DRAWS), rel=1e-12)
+    assert shared == pytest.approx(noise._drawn(held, family, held.ratios, noise.DRAWS), rel=1e-12)
     assert held.critical(family, noise.DRAWS) == shared
+
+
+@pytest.mark.parametrize("runs", [3, 5])
+@pytest.mark.parametrize("alike", [3.0, 10.0])
+def test_degrees_of_freedom_are_those_of_the_simulated_t(runs: int, alike: float) -> None:
+    units, family = 7, np.array([[1.0, -1, 0, 0, 0, 0, 0]])
+    held = noise.Noise(np.ones((1, units)), np.ones(1), np.full(units, float(runs)), np.array([units * (runs - 1.0)]), alike=alike)
+    assert held.critical(family, noise.DRAWS) == pytest.approx(stats.t.ppf(0.975, held.errors(family)[1][0]), rel=0.08)
 
 
 def test_a_budget_says_beforehand_what_it_finds() -> None:

@@ -34,9 +34,10 @@ def test_the_whole_schedule_spends_the_five_percent(spending: looks.Spending) ->
     assert spent(0.5, "pocock") == pytest.approx(0.0310, abs=0.0001)
 
 
-def test_a_schedule_of_one_look_is_the_usual_verdict() -> None:
+@pytest.mark.parametrize("alike", [None, 5.0])
+def test_a_schedule_of_one_look_is_the_usual_verdict(alike: float | None) -> None:
     scores = _draw(np.random.default_rng(0), 5)
-    usual, once = verdict(scores, KINDS, CONTRASTS, 0.1), verdict(scores, KINDS, CONTRASTS, 0.1, look=Look((5,), 1))
+    usual, once = (verdict(scores, KINDS, CONTRASTS, 0.1, alike=alike, look=look) for look in (None, Look((5,), 1)))
     assert once.critical == pytest.approx(usual.critical, rel=0.01)
     assert once.look.spent == pytest.approx(0.05)
 
