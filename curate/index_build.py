@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from curate.addresses import hosts_of
 from curate.digest import sha256
 from curate.errors import PoolError
 from curate.executor import Crashed, Executor
@@ -18,7 +17,9 @@ from curate.index import BLOCK, COLUMNS, FENCES, RECORD, VERSION, Words, fences_
 from curate.layouts import layout_named
 from curate.pieces import Piece, groups_of, open_pool, pieces_of, read_originals, read_uids
 from curate.pool import Pool
+from curate.revoked import revoked
 from curate.store import Part, Store
+from curate.tombstones import hosts
 
 RUN_ROWS, PART_ROWS = 1 << 18, 1 << 22
 """Rows of a sorted run, and records of a part: what a worker holds, at 16 bytes a record and column, a few times over."""
@@ -150,7 +151,8 @@ def write_runs(task: RunTask) -> dict[str, SortedRun]:
 
 
 def keys_of(store: Store, pool_key: str, piece: Piece, columns: Sequence[str]) -> dict[str, pl.Series]:
-    """The key of every row of a piece, for each column; null where the row has no such value."""
+    """The key of every row of a piece, for each column; null where the row has no such value, or was taken down and has no uid of its own
+    any more."""
     pool, found = open_pool(store, pool_key), dict[str, pl.Series]()
     shard = pool.shards[piece.shard]
     if "uid" in columns:
@@ -160,11 +162,12 @@ def keys_of(store: Store, pool_key: str, piece: Piece, columns: Sequence[str]) -
         found["original"] = _hashed(pl.Series([None] * piece.rows) if originals is None else originals[piece.start : piece.stop], key_of)
     if "url" in columns or "host" in columns:
         urls = pool.read(shard, roles=["url"], start=piece.start, stop=piece.stop).frame["url"]
-        found |= {name: _hashed(values, key_of) for name, values in (("url", urls), ("host", hosts_of(urls))) if name in columns}
+        found |= {name: _hashed(values, key_of) for name, values in (("url", urls), ("host", hosts(urls))) if name in columns}
     if "image" in columns:
         read = (pool.read(shard, roles=["image"], start=start, stop=stop).frame["image"] for start, stop in groups_of(pool, piece))
         found["image"] = pl.concat([_hashed(images, image_key) for images in read])
-    return found
+    gone = pl.Series(revoked(store).mask(shard, piece.start, piece.stop))
+    return {name: keys if name == "uid" or not gone.any() else keys.set(gone, None) for name, keys in found.items()}
 
 
 def _hashed(values: pl.Series, key: Callable[[bytes], int]) -> pl.Series:

@@ -9,19 +9,18 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from curate.addresses import hosts_of
 from curate.digest import UInt64s, row_hash, words_of, words_of_hex
 from curate.errors import CeterisError
 from curate.executor import Crashed, Executor, InProcess
 from curate.index import Index, image_key, key_of, open_index
 from curate.pieces import Piece, groups_of, open_pool, pieces_of, read_originals, read_uids
 from curate.pool import Pool
-from curate.revoked import revoked
 from curate.store import Store
+from curate.tombstones import hosts, keyed_uids, requests
+from curate.tombstones import key_of as secret_of
 
-ASKED = ("url", "host", "text", "image")
-"""What rows can be searched by besides their uid: a whole url, a host, a piece of a text as it is written, an image's bytes."""
-_ROLES = {"url": "url", "host": "url", "text": "text", "image": "image"}
+_ROLES = {"url": "url", "host": "url", "source": "source", "text": "text", "image": "image"}
+"""What rows can be searched by besides their uid: a whole url, a host, a source, a piece of a text as it is written, an image's bytes."""
 _PIECES = 32
 """In one task."""
 
@@ -65,21 +64,25 @@ def place_of(pool: Pool, number: int) -> Place:
 
 
 def locate(store: Store, pool_key: str, uid: str) -> Place | None:
-    """The row with a uid, 32 hex digits or as the pool writes it (inside a source, SOURCE/ID); None where the pool has no such row."""
+    """The row with a uid, 32 hex digits or as the pool writes it (inside a source, SOURCE/ID), also one that was taken down; None where the
+    pool has no such row."""
     pool, index = open_pool(store, pool_key), open_index(store, pool_key)
-    word = words_of_hex([uid.lower()])[0] if re.fullmatch(r"[0-9a-fA-F]{32}", uid) else words_of([row_hash([b"uid", uid.encode()])])[0]
+    words = words_of_hex([uid.lower()]) if re.fullmatch(r"[0-9a-fA-F]{32}", uid) else words_of([row_hash([b"uid", uid.encode()])])
+    if requests(store):  # the hash that stands where the uid stood
+        words = np.concatenate([words, keyed_uids(secret_of(store), words)])
     if index is not None and "uid" in index.columns:
-        ((_, numbers),) = index.find("uid", [int(word[0])])
-        for place in (place_of(pool, number) for number in numbers.tolist()):
-            if read_uids(store, pool_key, place.shard)[place.row, 1] == word[1]:
-                return place
+        for high, low in words:
+            ((_, numbers),) = index.find("uid", [int(high)])
+            for place in (place_of(pool, number) for number in numbers.tolist()):
+                if read_uids(store, pool_key, place.shard)[place.row, 1] == low:
+                    return place
         written = index.find("original", [key_of(uid)]) if "original" in index.columns else ()
         for place in (place_of(pool, number) for _, found in written for number in found.tolist()):
             originals = read_originals(store, pool_key, place.shard)
             if originals is not None and originals[place.row] == uid:
                 return place
         return None
-    return _looked_for(pool, lambda shard: _hashed(store, pool_key, shard, word)) or _looked_for(
+    return _looked_for(pool, lambda shard: _hashed(store, pool_key, shard, words)) or _looked_for(
         pool, lambda shard: _written(store, pool_key, shard, uid)
     )
 
@@ -93,10 +96,13 @@ def _looked_for(pool: Pool, within: Callable[[int], int | None]) -> Place | None
     return None
 
 
-def _hashed(store: Store, pool_key: str, shard: int, word: UInt64s) -> int | None:
+def _hashed(store: Store, pool_key: str, shard: int, words: UInt64s) -> int | None:
     uids = read_uids(store, pool_key, shard)
-    found = np.flatnonzero((uids[:, 0] == word[0]) & (uids[:, 1] == word[1]))
-    return int(found[0]) if found.size else None
+    for high, low in words:
+        found = np.flatnonzero((uids[:, 0] == high) & (uids[:, 1] == low))
+        if found.size:
+            return int(found[0])
+    return None
 
 
 def _written(store: Store, pool_key: str, shard: int, uid: str) -> int | None:
@@ -105,9 +111,9 @@ def _written(store: Store, pool_key: str, shard: int, uid: str) -> int | None:
 
 
 def search(store: Store, pool_key: str, by: str, value: str | bytes, executor: Executor | None = None) -> Searched:
-    """The rows of a pool with this url, of this host, with this in their text, or with an image of these bytes.
+    """The rows of a pool with this url, of this host or source, with this in their text, or with an image of these bytes.
 
-    Rows that the index names are read again to be sure, but for those that were taken down and those of a host. CeterisError where the
+    Rows that the index names are read again to be sure, but for those of a host; it names none that was taken down. CeterisError where the
     pool has no such role, PoolError where its files have changed.
     """
     pool = open_pool(store, pool_key)
@@ -116,7 +122,7 @@ def search(store: Store, pool_key: str, by: str, value: str | bytes, executor: E
     pool.refuse_changes(store.path("pools/files.json"))
     index = open_index(store, pool_key)
     if index is not None and by in index.columns:
-        return Searched(_indexed(store, pool, index, by, value), True)
+        return Searched(_indexed(pool, index, by, value), True)
     pieces = pieces_of(pool)
     tasks = [SearchTask(store.address, pool_key, tuple(pieces[at : at + _PIECES]), by, value) for at in range(0, len(pieces), _PIECES)]
     found = [np.empty(0, np.int64)]
@@ -128,14 +134,12 @@ def search(store: Store, pool_key: str, by: str, value: str | bytes, executor: E
     return Searched(np.sort(np.concatenate(found)), False)
 
 
-def _indexed(store: Store, pool: Pool, index: Index, by: str, value: str | bytes) -> Indices:
+def _indexed(pool: Pool, index: Index, by: str, value: str | bytes) -> Indices:
     ((_, numbers),) = index.find(by, [image_key(value) if by == "image" and isinstance(value, bytes) else key_of(value)])
     found = numbers.astype(np.int64)
     if by == "host":
         return found
-    refused = revoked(store).of_pool(pool)
-    sure = [number for number in found.tolist() if number in refused or _is(pool, place_of(pool, number), by, value)]
-    return np.array(sure, np.int64)
+    return np.array([number for number in found.tolist() if _is(pool, place_of(pool, number), by, value)], np.int64)
 
 
 def _is(pool: Pool, place: Place, by: str, value: str | bytes) -> bool:
@@ -154,6 +158,6 @@ def look(task: SearchTask) -> Indices:
 
 
 def _matches(values: pl.Series, by: str, value: str | bytes) -> npt.NDArray[np.bool_]:
-    held = hosts_of(values) if by == "host" else values
+    held = hosts(values) if by == "host" else values
     same = held.str.contains(str(value), literal=True) if by == "text" else held == value
     return same.fill_null(False).to_numpy()

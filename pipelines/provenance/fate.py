@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from curate import revoked
 from curate.audit import standing, story
@@ -18,6 +19,7 @@ from curate.plan import LAWFUL, POOL, RESTRICTED
 from curate.record import Run
 from curate.search import Indices, Place, locate, place_of, search
 from curate.store import Store
+from curate.tombstones import content_hash, hosts, parents, read_tombstones, requests
 from pipelines.captions import name_entries
 from pipelines.provenance.index import by_pool, runs_of
 
@@ -45,18 +47,21 @@ class Fate:
 
 @dataclass(frozen=True)
 class Fates:
-    """What was asked, how many rows were found, the first of them, and how each pool was searched."""
+    """What was asked, how many rows were found, the first of them, and how each pool was searched; `revoked`, what may be told of the
+    request that took down what was asked for, by its own name."""
 
     asked: dict[str, str]
     found: int
     rows: list[Fate]
     notes: list[str]
+    revoked: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """JSON-able; of a uid the row itself."""
-        if "uid" in self.asked:
+        if "uid" in self.asked and self.rows:
             return self.rows[0].to_json() | {"notes": self.notes}
-        return {"asked": self.asked, "found": self.found, "rows": [row.to_json() for row in self.rows], "notes": self.notes}
+        told = {"asked": self.asked, "found": self.found, "rows": [row.to_json() for row in self.rows], "notes": self.notes}
+        return told | ({"revoked": self.revoked} if self.revoked else {})
 
 
 @dataclass
@@ -104,11 +109,12 @@ def fates(
             hit = hits.setdefault(name, _Hit())
             hit.places.append((key, place))
             hit.match = hit.match or (matches[at] if matches else {})
-    if not hits:
+    taken = _taken_down(store, by, value)
+    if not hits and not taken:
         raise CeterisError(_nothing(by, value, store, pools), where="; ".join(notes), fix=_FIX[by])
     seen: dict[tuple[str, int, str], dict[str, Any]] = {}
     rows = [_fate(store, name, hit, pools, seen) for name, hit in list(hits.items())[:at_most]]
-    return Fates(given, len(hits), rows, notes)
+    return Fates(given, len(hits), rows, notes, taken)
 
 
 _FIX = {
@@ -117,6 +123,18 @@ _FIX = {
     "text": "give a piece as it is written: capitals, spaces and line ends count",
     "image": "give an image file of the pool, or a copy of one",
 }
+
+
+def _taken_down(store: Store, by: str, value: str) -> dict[str, Any]:
+    """What may be told of the request that took down this url (or its domain) or picture, which no index and no run names any more."""
+    if by not in ("url", "image") or not requests(store):
+        return {}
+    stones = read_tombstones(store)
+    found = stones.of_values(by, [content_hash(Path(value).read_bytes()) if by == "image" else value.encode()])
+    if by == "url":
+        (host,) = hosts(pl.Series([value], dtype=pl.String))
+        found = np.concatenate([found, stones.of_values("domain", [name.encode() for name in parents(host or "")])])
+    return revoked.told(store, int(found.max())) if found.any() else {}
 
 
 def _nothing(by: str, value: str, store: Store, pools: dict[str, list[Run]]) -> str:

@@ -11,6 +11,8 @@ def fates(found: Fates) -> None:
     """One row in full; of several, each in short."""
     for note in found.notes:
         show.line(note)
+    if found.revoked:
+        show.line("revoked: " + ", ".join(f"{key} {value}" for key, value in found.revoked.items()))
     if len(found.rows) == 1:
         _whole(found.rows[0])
         return
