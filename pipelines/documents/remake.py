@@ -159,10 +159,12 @@ class _Remaking:
             if part.kind not in self.entries or part.kind not in needed:
                 continue
             made = self.entries[part.kind].load()
-            for key in (*made.rows, *made.files) if isinstance(made, Model) else ():
+            if not isinstance(made, Model):
+                continue
+            for key in (*made.rows, *made.files):
                 given = part.parameters.get(key)
-                looks = key in made.rows or (isinstance(given, str) and "/" in given)
-                if isinstance(given, str) and looks and not (self.recipe.base / given).exists():
+                looks = isinstance(given, str) and (key in made.rows or "/" in given)
+                if looks and not (self.recipe.base / str(given)).exists():
                     said = f"{key}: {given} is not here; say where with --set models.{name}.{part.kind}.{key}=PATH"
                     yield Finding("missing", f"model {name}", said)
 
