@@ -23,11 +23,14 @@ def rolled(images: Bytes, draws: npt.NDArray[np.uint64], most: int) -> Bytes:
     """Images (n, 3, r, r), each rolled by -most..most pixels in both directions, as its draw says."""
     if most == 0:
         return np.ascontiguousarray(images)
-    span = np.uint64(2 * most + 1)
+    span, (count, channels, side, _) = np.uint64(2 * most + 1), images.shape
     down, right = (draws % span).astype(np.int64), (draws // span % span).astype(np.int64)
-    wrapped = np.pad(images, ((0, 0), (0, 0), (most, most), (most, most)), mode="wrap")
-    windows = np.lib.stride_tricks.sliding_window_view(wrapped, images.shape[2:], axis=(2, 3))
-    return np.ascontiguousarray(windows[np.arange(len(images)), :, down, right])
+    wide = np.concatenate([images[..., -most:], images, images[..., :most]], axis=3)
+    # A line of a rolled image is a line of the wide one, from some byte on: they are copied whole.
+    starts = np.ndarray(wide.size - side + 1, f"V{side}", wide, strides=(1,))
+    lines = (np.arange(side) + down[:, None] - most) % side
+    at = (np.arange(count * channels).reshape(count, channels, 1) * side + lines[:, None]) * wide.shape[3] + right[:, None, None]
+    return starts[at].view(np.uint8).reshape(images.shape)
 
 
 def cropped(images: Bytes, draws: npt.NDArray[np.uint64], least: float) -> Bytes:
