@@ -9,7 +9,7 @@ import typer
 from curate.errors import CeterisError
 from curate.record import Run
 from pipelines import show
-from pipelines.options import AsJson, RunName, StoreAt, open_run, roles_of, say
+from pipelines.options import AsJson, Roles, RunName, StoreAt, open_run, roles_of, say
 from pipelines.provenance.declared import signal_of
 from pipelines.provenance.obligations import Obligations, obligations
 from pipelines.provenance.policy import Checked, Policy
@@ -149,3 +149,64 @@ def notice_of(
     if found.brought:
         show.line(f"measured elsewhere, brought by the pool: {', '.join(found.brought)}")
     show.line(f"with all texts: {out}" if out else "with all texts: --out NOTICE.txt")
+
+
+@app.command("rot")
+def rot_of(
+    later: Annotated[Path, typer.Argument(metavar="LATER", help="the pool that was fetched, as img2dataset writes it")],
+    earlier: Annotated[
+        Path | None, typer.Argument(metavar="[EARLIER]", help="the pool that declared the addresses; else LATER's own")
+    ] = None,
+    by: Annotated[str | None, typer.Option(help="uid or url, by which rows meet; uid unless one pool has none")] = None,
+    hashes: Annotated[
+        str | None, typer.Option("--hash", help="the declaring pool's column of SHA-256; sha256 of EARLIER unless given")
+    ] = None,
+    pdq: Annotated[str | None, typer.Option(help="the declaring pool's column of PDQ hashes")] = None,
+    sample: Annotated[int | None, typer.Option(min=0, help="at most so many pictures are compared; all unless given")] = None,
+    role: Roles = None,
+    earlier_role: Annotated[list[str] | None, typer.Option("--earlier-role", help="role=column of EARLIER; may be repeated")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what of a pool of addresses was still there when it was fetched, and still the same: by host and source."""
+    from curate.pool import Pool
+    from pipelines.provenance.rot import rot
+
+    declaring = Pool.open(earlier, roles=roles_of(earlier_role)) if earlier else None
+    with show.progress() as watch:
+        found = rot(Pool.open(later, roles=roles_of(role)), declaring, by=by, hashes=hashes, pdq=pdq, sample=sample, progress=watch)
+    if as_json:
+        say(found.to_json())
+        return
+    show.line(f"{found.later} against what {found.earlier} declares, by {found.matched_by}")
+    everything = [{"": "all", **found.total}]
+    for title, name, groups in (("rot", "", everything), ("by host", "host", found.by_host), ("by source", "source", found.by_source)):
+        if groups:
+            columns = list(groups[0])
+            shown = [[one[name], *list(one.values())[1:]] for one in groups[: show.LISTED]]
+            show.table(title, [column.replace("_", " ") for column in columns], shown, right=range(1, len(columns)))
+            if len(groups) > show.LISTED:
+                show.line(f"... and {len(groups) - show.LISTED:,} more (--json shows all)")
+    if found.lost:
+        lost = [[one["said"], one["rows"]] for one in found.lost[: show.LISTED]]
+        show.table("not obtained", ["the fetcher said", "rows"], lost, right=(1,))
+    if found.unexpected:
+        show.line(f"{found.unexpected:,} rows were fetched that {found.earlier} does not declare")
+    show.line(f"{found.compared:,} pictures were compared" + (f"; {found.left:,} were not, for --sample" if found.left else ""))
+
+
+def audit_common(run: Run, other: str, subsets: Sequence[str] | None, out: Path | None, as_json: bool) -> None:
+    """A subset and another, of this run or of RUN/SUBSET, on the rows that both have."""
+    from pipelines.provenance.common import common
+
+    if not subsets or len(subsets) != 1:
+        fix = "curate audit SUBSET --common OTHER, or --common RUN/SUBSET"
+        raise CeterisError("name the one subset that the other is held against", where="--common", fix=fix)
+    named, _, name = other.rpartition("/")
+    found = common(run.subset(subsets[0]), (Run.latest(run.store, named) if named else run).subset(name), out)
+    if as_json:
+        say(found.to_json())
+        return
+    show.table("rows", ["subset", "rows"], [[found.one, found.rows[0]], [found.other, found.rows[1]], ["common", found.common]], right=(1,))
+    for column, values in found.columns.items():
+        show.table(f"{column} of the common rows", ["value", found.one, found.other], [list(one.values()) for one in values], right=(1, 2))
+    show.line(f"the common uids, sorted: {found.out}" if found.out else "the common uids: --out FILE.txt")

@@ -193,12 +193,19 @@ def audit(
     grouping: Annotated[str | None, typer.Option(help="with --dedup: which, where a run has several")] = None,
     sample: Annotated[int, typer.Option(min=1, help="with --dedup: texts to read")] = 2000,
     seed: Annotated[int, typer.Option(help="with --dedup: the draw")] = 0,
-    names: Annotated[list[str] | None, typer.Argument(metavar="[SUBSET]...", help="with --licences, --policy: only these")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[SUBSET]...", help="with --licences, --policy: only these; with --common: the one")
+    ] = None,
     licences: Annotated[
         bool, typer.Option("--licences", help="instead: what the declared licences ask, how they are evidenced, and where they conflict")
     ] = False,
     policy: Annotated[Path | None, typer.Option(help="instead: hold subsets against a policy file; exit 1 where a row offends")] = None,
-    out: Annotated[Path | None, typer.Option(help="with --policy: a new Parquet file for every offence")] = None,
+    common: Annotated[
+        str | None, typer.Option(help="instead: SUBSET and this one, or RUN/SUBSET of this store, on the rows that both have")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="with --policy: a new Parquet file for every offence; with --common: a new text file for the uids")
+    ] = None,
     first: Annotated[int, typer.Option(min=0, help="with --policy: offences to show")] = 12,
     run: RunName = None,
     store: StoreAt = None,
@@ -207,11 +214,13 @@ def audit(
     """Show what each subset is made of: licence, language and source, as declared and measured; what is in quarantine; how
     well duplicates are found; which evaluation items are in it; or what its declared licences ask."""
     at = open_run(store, run, as_json)
-    if policy or licences:
+    if policy or licences or common:
         from pipelines import cli_licences
 
         if policy:
             cli_licences.audit_policy(at, policy, names or subset, out, first, as_json)
+        elif common:
+            cli_licences.audit_common(at, common, names or subset, out, as_json)
         else:
             cli_licences.audit_licences(at, names or subset, as_json)
         return

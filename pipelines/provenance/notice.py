@@ -1,7 +1,7 @@
 """The NOTICE of a run: every weight, vocabulary, word list and item that it used, with its declared licence and where it is from."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -110,7 +110,18 @@ def notice(run: Run) -> Notice:
     gone = [name for name, one in models.items() if one is None]
     if gone:
         raise CeterisError(f"the model {gone[0]} is gone", where=run.store.address, fix="run the recipe again")
-    scale = (run.facts["evaluate"] or {}).get("scale")
+    pieces = pieces_of(measures, models, (run.facts["evaluate"] or {}).get("scale"), run.facts["name"])
+    for name, made in models.items():
+        pieces.append(_model(name, made, [used for used, (_, given) in measures.items() if made["weights"] in given.values()]))
+    asked = {column for node in run.facts["nodes"].values() for column in node["columns"] if parted(column)[0] == POOL}
+    asked |= {str(value) for _, given in measures.values() for value in given.values() if str(value).startswith(f"{POOL}.")}
+    return Notice(run.folder.removeprefix("runs/"), pieces, sorted(asked))
+
+
+def pieces_of(
+    measures: Mapping[str, tuple[str, Mapping[str, Any]]], models: Mapping[str, Mapping[str, Any]], scale: str | None, recipe: str
+) -> list[Piece]:
+    """The entries that these rest on: measures as {name: (filter, parameters)}, models as their model.json says."""
     pieces = []
     for name, one in carried().items():
         users = [used for used, (kind, given) in measures.items() if _holds(one, kind, given)]
@@ -118,17 +129,11 @@ def notice(run: Run) -> Notice:
             used for used, made in models.items() if made["kind"] in one.models or (one.architecture and one.architecture in _built(made))
         ]
         users += [f"scale {scale}"] if scale in one.scales else []
-        users += [f"recipe {run.facts['name']}"] if run.facts["name"] in one.recipes else []
+        users += [f"recipe {recipe}"] if recipe in one.recipes else []
         if users:
             version = f"{one.package} {distribution(one.package).version}" if one.package and _installed(one.package) else ""
             pieces.append(Piece(name, one.kind, one.what, one.licence, one.source, users, version, list(_texts(one))))
-    pieces += [
-        _model(name, made, [used for used, (_, given) in measures.items() if made["weights"] in given.values()])
-        for name, made in models.items()
-    ]
-    asked = {column for node in run.facts["nodes"].values() for column in node["columns"] if parted(column)[0] == POOL}
-    asked |= {str(value) for _, given in measures.values() for value in given.values() if str(value).startswith(f"{POOL}.")}
-    return Notice(run.folder.removeprefix("runs/"), pieces, sorted(asked))
+    return pieces
 
 
 def _kind(folder: str) -> str:
@@ -136,17 +141,17 @@ def _kind(folder: str) -> str:
     return folder.removeprefix("signals/").rsplit("-", 1)[0].partition(".")[0]
 
 
-def _holds(one: Carried, kind: str, given: dict[str, Any]) -> bool:
+def _holds(one: Carried, kind: str, given: Mapping[str, Any]) -> bool:
     """Whether a filter with these parameters uses it."""
     return kind in one.filters and (kind not in one.when or bool({*map(str, given.values())} & {*one.when[kind]}))
 
 
-def _built(made: dict[str, Any]) -> dict[str, Any]:
+def _built(made: Mapping[str, Any]) -> dict[str, Any]:
     architecture = made["card"].get("architecture")
     return architecture if isinstance(architecture, dict) else {}
 
 
-def _model(name: str, made: dict[str, Any], users: list[str]) -> Piece:
+def _model(name: str, made: Mapping[str, Any], users: list[str]) -> Piece:
     card = made["card"]
     rows = f", made from {card['training_rows']:,} rows" if "training_rows" in card else ""
     what = f"{card.get('name') or made['kind']}{rows}"

@@ -144,7 +144,7 @@ def _holds(parsed: Any, leaf: Callable[[str], bool], of_and: Callable[[Iterable[
         return leaf(parsed.render()) or of_and(parts)
     if parsed.isliteral:
         return leaf(parsed.key)
-    chosen = (any if of_and is all else all) if parsed.operator == "OR" else of_and
+    chosen = (any if of_and is all else all) if _is_or(parsed) else of_and
     return chosen([_holds(part, leaf, of_and) for part in parsed.args])
 
 
@@ -161,7 +161,11 @@ def _bound(parsed: Any) -> tuple[str, ...]:
     if parsed.isliteral:
         return (parsed.key,)
     parts = [_bound(part) for part in parsed.args]
-    return min(parts, key=_weight) if parsed.operator == "OR" else tuple(dict.fromkeys(one for part in parts for one in part))
+    return min(parts, key=_weight) if _is_or(parsed) else tuple(dict.fromkeys(one for part in parts for one in part))
+
+
+def _is_or(parsed: Any) -> bool:
+    return str(parsed.operator).strip() == "OR"
 
 
 def _weight(licences: Iterable[str]) -> tuple[int, int]:

@@ -1,0 +1,127 @@
+import csv
+import json
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from curate.errors import CeterisError
+from curate.executor import InProcess
+from curate.recipe import Recipe
+from pipelines import verbs
+from pipelines.cli import app
+from pipelines.provenance.attribution import attribution
+from tests.pipelines.provenance.licensed import DECLARED, curated, rows
+
+ASKING = 8 + 4 + 2 + 3 + 5 + 2 + 8 + 3 + 2 + 1 + 1
+"""Rows whose licence asks for credit or a notice, also where words around it were not understood."""
+COLUMNS = {"title": "headline", "author": "writer"}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return curated(tmp_path_factory.mktemp("licensed"))
+
+
+def test_every_row_that_asks_is_credited_and_the_others_are_counted(run, tmp_path):
+    found = attribution(run.subset("told"), tmp_path / "a.jsonl", columns=COLUMNS)
+    made = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+    assert found.rows == len(made) == ASKING
+    assert found.left_out == {
+        "their licences ask for no credit": DECLARED["CC0-1.0"],
+        "nothing is granted: credit does not make their use allowed": DECLARED["All rights reserved"],
+        "no licence is declared: credit does not make their use allowed": DECLARED[None],
+    }
+    planted = {row["uid"]: row for row in rows().to_dicts()}
+    for one in made:
+        row = planted[one["uid"]]
+        assert (one["title"], one["author"], one["source"]) == (row["headline"], row["writer"], row["source"])
+    (alike,) = {(one["licence"], one["licence_address"]) for one in made if one["expression"] == "CC-BY-SA-3.0"}
+    assert alike == ("CC BY-SA 3.0", "https://creativecommons.org/licenses/by-sa/3.0/")
+    assert {one["licence"] for one in made if " OR " in one["expression"]} == {"MIT"}
+    assert found.unfilled["author"] == sum(one["author"] is None for one in made)
+
+
+def test_markdown_reads_as_creative_commons_recommends(run, tmp_path):
+    attribution(run.subset("told"), tmp_path / "a.md", columns=COLUMNS, changed=["cut to 64 px"])
+    lines = [line for line in (tmp_path / "a.md").read_text().splitlines() if line.startswith("- ")]
+    row = next(row for row in rows().to_dicts() if row["license"] == "CC-BY-4.0" and row["source"] and row["writer"])
+    expected = (
+        f'- ["{row["headline"]}"](<{row["url"]}>) by A. Writer, from {row["source"]}. Declared licence: '
+        f"[CC BY 4.0](<https://creativecommons.org/licenses/by/4.0/>). Changes: cut to 64 px. `{row['uid']}`"
+    )
+    assert expected in lines
+    assert len(lines) == ASKING
+
+
+def test_what_people_write_stays_text_in_markdown_and_no_formula_in_tables(tmp_path):
+    bad = ["=1+1", "](javascript:alert(1)) <img src=x onerror=alert(1)>", "a\nb\u202e", "`code` **bold**"]
+    pool = tmp_path / "pool"
+    pool.mkdir()
+    frame = pl.DataFrame(
+        {"text": [f"text {n}" for n in range(4)], "license": "CC-BY-4.0", "title": bad, "url": ["javascript:alert(1)"] * 4}
+    )
+    frame.write_parquet(pool / "0.parquet")
+    run = verbs.run(
+        Recipe.parse('stages: {all: {keep: "license.class is not None"}}\nsubsets: [all]'),
+        pool,
+        store=tmp_path / "store",
+        executor=InProcess(),
+    )
+    attribution(run.subset("all"), tmp_path / "a.md", columns={"title": "title"})
+    text = (tmp_path / "a.md").read_text()
+    lines = [line for line in text.splitlines() if line.startswith("- ")]
+    assert len(lines) == 4
+    assert "(<javascript" not in text
+    assert r"\]\(javascript:alert\(1\)\) \<img src=x onerror=alert\(1\)\>" in text
+    assert "\u202e" not in text
+    assert r"\`code\` \*\*bold\*\*" in text
+    attribution(run.subset("all"), tmp_path / "a.csv", columns={"title": "title"})
+    with (tmp_path / "a.csv").open(newline="") as file:
+        assert {row["title"] for row in csv.DictReader(file)} == {"'=1+1", *bad[1:]}
+
+
+def test_rows_that_read_alike_are_one_line(run, tmp_path):
+    pool = tmp_path / "pool"
+    pool.mkdir()
+    pl.DataFrame({"text": ["a", "b", "c"], "license": ["MIT", "MIT", "ISC"], "source": "one"}).write_parquet(pool / "0.parquet")
+    run = verbs.run(
+        Recipe.parse('stages: {all: {keep: "license.class is not None"}}\nsubsets: [all]'),
+        pool,
+        store=tmp_path / "store",
+        executor=InProcess(),
+    )
+    attribution(run.subset("all"), tmp_path / "a.md")
+    lines = [line for line in (tmp_path / "a.md").read_text().splitlines() if line.startswith("- ")]
+    assert len(lines) == 2
+    assert "`2 rows from " in lines[0]
+
+
+def test_what_an_export_changed_is_said_and_another_subset_is_refused(run, tmp_path):
+    verbs.export(run.subset("open"), tmp_path / "out", "jsonl.zst", redact="pii")
+    found = attribution(run.subset("open"), tmp_path / "a.csv", exported=tmp_path / "out")
+    assert "personal data" in found.changes[0]
+    with pytest.raises(CeterisError, match="the export is of another subset: open"):
+        attribution(run.subset("told"), tmp_path / "b.csv", exported=tmp_path / "out")
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("columns", "name", "what"),
+    [
+        ({"title": "head"}, "a.md", "the pool has no column head for rows' title"),
+        ({"titel": "headline"}, "a.md", "an attribution has no titel"),
+        ({}, "a.txt", "no attribution file ends in .txt"),
+    ],
+)
+def test_mistakes_say_what_there_is(run, tmp_path, columns, name, what):
+    with pytest.raises(CeterisError, match=what):
+        attribution(run.subset("told"), tmp_path / name, columns=columns)
+
+
+def test_the_command_writes_it(run, tmp_path):
+    at = ["--store", run.store.address, "--run", run.folder.removeprefix("runs/")]
+    made = CliRunner().invoke(app, ["attribution", "told", str(tmp_path / "a.md"), "--role", "title=headline", *at])
+    assert made.exit_code == 0
+    assert "without author" in made.output
+    assert (tmp_path / "a.md").is_file()

@@ -1,0 +1,156 @@
+import json
+import re
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from curate.errors import CeterisError, RecipeError
+from curate.executor import InProcess
+from pipelines.cli import app
+from pipelines.provenance.policy import Policy
+from pipelines.provenance.policy_check import check
+from tests.pipelines.provenance.licensed import DECLARED, ROWS, curated, rows
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return curated(tmp_path_factory.mktemp("licensed"))
+
+
+def offences(run, text, subset="told", **more):
+    found = check(run.subset(subset), Policy.parse(text), **more)
+    return {one.clause: one.rows for one in found.offences}
+
+
+def test_classes_and_licences_decide_by_what_is_declared(run):
+    quiet = "conflicts: note\nabsent: note\n"
+    assert offences(run, f"{quiet}classes: {{allow: [public-domain, permissive]}}") == {"classes.allow": 4 + 2 + 3 + 5 + 2 + 2 + 1}
+    assert offences(run, f"{quiet}classes: {{refuse: [non-commercial]}}") == {"classes.refuse": 5}
+    assert offences(run, f"{quiet}licences: {{refuse: ['CC-BY-*']}}") == {"licences.refuse": 8 + 4 + 2 + 5 + 2}
+    named = offences(run, f"{quiet}licences: {{allow: [MIT, 'CC-BY-SA-*']}}")
+    assert named == {"licences.allow": ROWS - DECLARED[None] - 8 - 2 - 4 - 2}
+
+
+def test_of_alternatives_the_better_may_be_chosen(run):
+    assert "licences.refuse" not in offences(run, "licences: {refuse: [GPL-3.0-only]}")
+    assert Policy.parse("licences: {refuse: [MIT]}").refusal("MIT AND Zlib", "permissive") == "licences.refuse"
+
+
+def test_words_that_were_not_understood_are_let_in_by_no_licence_name():
+    policy = Policy.parse("licences: {allow: [MIT]}")
+    assert policy.refusal("MIT", "permissive") is None
+    assert policy.refusal("MIT", "unknown") == "licences.allow"
+
+
+def test_absent_is_never_open_whatever_is_allowed(run):
+    everything = (
+        "classes: {allow: [public-domain, permissive, share-alike, copyleft, no-derivatives, non-commercial, proprietary, unknown]}"
+    )
+    found = offences(run, everything)
+    assert found == {"absent": DECLARED[None], "conflicts": 1}
+    noted = check(run.subset("told"), Policy.parse(f"{everything}\nabsent: note\nconflicts: note"))
+    assert noted.passed
+    assert noted.noted == {"absent": DECLARED[None], "conflicts": 1}
+
+
+def test_scope_and_confidence_have_a_least(run):
+    assert offences(run, "scope: item")["scope"] == 2
+    assert "scope" not in offences(run, "scope: page")
+    assert offences(run, "confidence: 0.6")["confidence"] == 2  # of a conflict, and of words that were not understood
+    assert "confidence" not in offences(run, "confidence: 0.1")
+
+
+def test_opt_outs_are_words_of_a_column_and_null_is_unsaid(run):
+    said = rows()["robots"]
+    assert offences(run, "opt_outs: {pool.robots: noai}")["opt_outs.pool.robots"] == said.str.contains("NoAI").sum()
+    both = offences(run, "opt_outs: {pool.robots: [noai, null]}")["opt_outs.pool.robots"]
+    assert both == said.str.contains("NoAI").fill_null(True).sum()
+    assert "opt_outs.license.noai" not in offences(run, "opt_outs: {license.noai: true}")
+
+
+def test_required_roles_are_filled_with_more_than_blanks(run):
+    found = offences(run, "required: [source, url, html]")
+    assert found["required.url"] == 1
+    assert found["required.source"] == rows()["source"].null_count()
+    assert found["required.html"] == ROWS
+
+
+def test_rows_that_nobody_asked_offend_in_a_way_of_their_own(run):
+    from curate.recipe import Recipe
+    from pipelines import verbs
+
+    alone = verbs.run(
+        Recipe.parse('stages: {bare: {keep: "text_length.words > 0"}}\nsubsets: [bare]'),
+        run.pool,
+        store=run.store.address,
+        executor=InProcess(),
+    )
+    found = check(alone.subset("bare"), Policy.parse("classes: {allow: [unknown]}"))
+    assert [(one.clause, one.rows) for one in found.offences] == [("evidence", ROWS)]
+    assert "license.class is not None" in found.fix
+
+
+def test_every_offence_is_written_with_its_row(run, tmp_path):
+    out = tmp_path / "offences.parquet"
+    found = check(run.subset("told"), Policy.parse("classes: {refuse: [non-commercial]}\nabsent: note\nconflicts: note"), out=out, first=2)
+    held = pl.read_parquet(out)
+    assert set(held["uid"]) == set(rows().filter(pl.col("license") == "CC BY-NC 4.0")["uid"])
+    assert held["clause"].unique().to_list() == ["classes.refuse"]
+    assert held["value"].unique().to_list() == ["CC-BY-NC-4.0 (non-commercial)"]
+    assert len(found.first) == 2
+    assert found.first == held.head(2).select("uid", "clause", "value").to_dicts()
+    with pytest.raises(CeterisError, match="there is a file already"):
+        check(run.subset("told"), Policy.parse("scope: item"), out=out)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("classes: {allow: [permisive]}", r"p:1:19: 'permisive' is no class\n  fix: did you mean permissive"),
+        ("licences: {allow: [MTI]}", r"p:1:20: 'MTI' is no licence that SPDX lists\n  fix: did you mean MIT"),
+        ("clases: {}", r"p:1:1: unknown key clases\n  fix: did you mean classes"),
+        ("scope: item\nconfidence: 1.5", r"p:2:13: confidence: should be less than or equal to 1"),
+        ("conflicts: ignore", r"p:1:12: conflicts: should be 'refuse' or 'note'"),
+        ("[]", "p:1:1: a policy is a mapping"),
+    ],
+)
+def test_mistakes_are_named_with_line_and_column(text, what):
+    with pytest.raises(RecipeError, match=what):
+        Policy.parse(text, where="p")
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("opt_outs:\n  pool.robot: noai", r"p:2:3: the pool has no column robot\n  fix: did you mean robots"),
+        ("opt_outs: {license.noal: true}", r"p:1:12: there is no column license.noal\n  fix: did you mean license.noai"),
+        ("opt_outs: {pool.robots: []}", r"p:1:25: opt_outs.pool.robots names no value"),
+        ("required: [sorce]", r"p:1:12: no pool has a role sorce\n  fix: did you mean source"),
+    ],
+)
+def test_what_the_run_does_not_have_is_named_at_its_place_too(run, text, what):
+    with pytest.raises(RecipeError, match=what):
+        check(run.subset("told"), Policy.parse(text, where="p"))
+
+
+def test_json_schema_is_published_and_describes_every_key():
+    schema = Policy.json_schema()
+    assert json.loads(json.dumps(schema)) == schema
+    assert schema["additionalProperties"] is False
+    assert all(each.get("description") for each in schema["properties"].values())
+    assert set(re.findall(r'"#/\$defs/(\w+)"', json.dumps(schema))) <= set(schema["$defs"])
+    assert "permissive" in json.dumps(schema["$defs"]["ClassKeys"])
+
+
+def test_the_command_ends_with_1_where_a_row_offends_and_0_where_none_does(run, tmp_path):
+    at = ["--store", run.store.address, "--run", run.folder.removeprefix("runs/")]
+    strict, lenient = tmp_path / "strict.yaml", tmp_path / "lenient.yaml"
+    strict.write_text("classes: {allow: [public-domain]}\n")
+    lenient.write_text("classes: {refuse: [proprietary]}\nconflicts: note\n")
+    failed = CliRunner().invoke(app, ["audit", "open", "--policy", str(strict), *at])
+    assert failed.exit_code == 1
+    assert f"{strict}:1:11" in failed.output
+    passed = CliRunner().invoke(app, ["audit", "open", "--policy", str(lenient), "--json", *at])
+    assert passed.exit_code == 0
+    assert json.loads(passed.stdout)[0]["passed"]

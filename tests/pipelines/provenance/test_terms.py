@@ -1,0 +1,83 @@
+import pytest
+
+from filters._licenses import NAMES
+from pipelines.provenance.terms import address, asks, holds, reachable, spoken, table, understood
+
+
+def obligations(licence):
+    return {one.obligation for one in asks(licence)}
+
+
+def test_creative_commons_elements_bring_what_their_texts_ask():
+    assert obligations("CC-BY-4.0") == {"notice", "attribution", "changes", "no-endorsement", "no-added-terms"}
+    assert obligations("CC-BY-NC-SA-3.0") >= {"attribution", "share-alike", "no-commercial"}
+    assert obligations("CC-BY-ND-2.0") >= {"attribution", "no-derivatives"}
+    assert not obligations("CC0-1.0")
+    assert asks("LicenseRef-CC-BY-2.0-PL")[0].source == "https://creativecommons.org/licenses/by/2.0/pl/legalcode"
+
+
+def test_every_obligation_has_words_and_every_entry_a_source():
+    known = set(table().obligations)
+    for entry in table().licences:
+        assert set(entry.asks) <= known
+        assert entry.source.startswith("https://")
+    for element in table().creative_commons.values():
+        assert {*element.now, *element.before} <= known
+    assert all(one.source.startswith("https://") for one in [*table().into.values(), *table().pairs])
+
+
+def test_a_licence_that_nobody_has_read_asks_to_be_read_and_is_never_free():
+    assert obligations("LicenseRef-Something") == {"unread"}
+    assert obligations("NOSL") == {"unread"}
+
+
+def test_most_names_that_the_filter_knows_have_been_read():
+    unread = {name for name in NAMES if "unread" in obligations(name)}
+    assert unread <= {"Artistic-1.0", "LicenseRef-Artistic", "FTL", "OLDAP-2.8", "Beerware"}
+
+
+def test_of_or_the_lightest_alternative_binds_and_of_and_all():
+    assert understood("GPL-3.0-only OR MIT").licences == ("MIT",)
+    assert understood("CC-BY-NC-4.0 OR CC-BY-SA-4.0").licences == ("CC-BY-SA-4.0",)
+    assert understood("MIT AND (Apache-2.0 OR GPL-2.0-only)").licences == ("MIT", "Apache-2.0")
+    assert understood("GPL-3.0-or-later WITH GCC-exception-3.1").licences == ("GPL-3.0-or-later",)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "meet"),
+    [
+        ("CC-BY-SA-2.0", "CC-BY-SA-4.0", True),
+        ("CC-BY-SA-1.0", "CC-BY-SA-4.0", False),
+        ("CC-BY-SA-4.0", "GPL-3.0-only", True),
+        ("CC-BY-SA-4.0", "GPL-2.0-only", False),
+        ("CC-BY-SA-3.0", "CC-BY-NC-SA-3.0", False),
+        ("GPL-2.0-or-later", "GPL-3.0-only", True),
+        ("GPL-2.0-only", "GPL-3.0-only", False),
+        ("GFDL-1.3-only", "CC-BY-SA-4.0", False),
+        ("CC-BY-SA-3.0-DE", "CC-BY-SA-2.0", True),
+    ],
+)
+def test_share_alike_licences_meet_where_their_texts_let_them(one, other, meet):
+    assert bool(reachable(one) & reachable(other)) == meet
+
+
+def test_what_is_not_share_alike_of_a_whole_work_is_reachable_from_nowhere():
+    assert reachable("MIT") is None
+    assert reachable("MPL-2.0") is None
+
+
+def test_what_holds_of_licences_holds_of_expressions():
+    def gnu(licence):
+        return licence.startswith("GPL")
+
+    assert holds("MIT AND GPL-2.0-only", gnu, of_and=any)
+    assert not holds("MIT OR GPL-2.0-only", gnu, of_and=any)
+    assert holds("MIT OR GPL-2.0-only", gnu, of_and=all)
+    assert not holds("MIT AND GPL-2.0-only", gnu, of_and=all)
+
+
+def test_addresses_and_names_are_those_that_people_follow():
+    assert address("CC-BY-SA-3.0-DE") == "https://creativecommons.org/licenses/by-sa/3.0/de/"
+    assert address("MIT") == "https://spdx.org/licenses/MIT.html"
+    assert address("LicenseRef-BSD") is None
+    assert spoken("CC-BY-SA-4.0") == "CC BY-SA 4.0"
