@@ -49,6 +49,8 @@ def folder_of(store: Store, pool_key: str) -> str:
 
 def open_index(store: Store, pool_key: str) -> "Index | None":
     """The index of a pool of the store; None where there is none that fits it."""
+    if store.json(f"{pool_key}/indexed.json") is None:  # a pool that only taught a model
+        return None
     folder = folder_of(store, pool_key)
     parts = store.parts(folder)
     return Index(store, folder, parts) if parts else None
