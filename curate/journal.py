@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from curate.failpoint import reach
 
 if TYPE_CHECKING:
-    from curate.store import Part, Store
+    from curate.store import Store
 
 PENDING = "revocations/pending.json"
 
@@ -19,26 +19,22 @@ def pending(store: "Store") -> bool:
     return store.json(PENDING) is not None
 
 
-def commit(store: "Store", change: dict[str, Any], epoch: int) -> None:
-    """Make a change count, and do it. `change` has `publish` (folder: parts), `records` (key: a JSON value that stands there from now
-    on), `texts` (key: text), `delete` (keys), and `head`: the key of the ledger that joins the store's chain, and its head."""
+def commit(store: "Store", change: dict[str, Any]) -> None:
+    """Make a change count, and do it. `change` has `records` (key: a JSON value that stands there from now on), `texts` (key: text),
+    `delete` (keys), and `head`: the key of the ledger that joins the store's chain, and its head."""
     reach("revoke.before_commit")
     store.put_json(PENDING, change)
     reach("revoke.after_commit")
-    finish(store, epoch)
+    finish(store)
 
 
-def finish(store: "Store", epoch: int) -> None:
+def finish(store: "Store") -> None:
     """Do what the pending change says, as often as it takes. Only the lock's owner calls this."""
     from curate.ledger import append_head  # knows stores
 
     change = store.json(PENDING)
     if change is None:
         return
-    for folder, listed in change["publish"].items():
-        known = {part.key for parts in store.parts(folder).values() for part in parts}
-        store.publish(folder, [part for part in map(_part, listed) if part.key not in known], epoch)
-        reach("revoke.applying")
     for key, value in change["records"].items():
         store.storage.delete(key)
         store.put_json(key, value)
@@ -53,9 +49,3 @@ def finish(store: "Store", epoch: int) -> None:
     append_head(store, *change["head"])
     reach("revoke.before_finish")
     store.storage.delete(PENDING)
-
-
-def _part(value: dict[str, Any]) -> "Part":
-    from curate.store import Part
-
-    return Part(**{**value, "replaces": tuple(value["replaces"])})

@@ -13,6 +13,7 @@ import polars as pl
 
 from curate import frames
 from curate.changes import Changes
+from curate.digest import sha256
 from curate.gone import Gone, decided_in, evidence_parts, runs_of, subset_files, trained_arms, training_lists
 from curate.purge_links import purge_links
 from curate.purge_runs import WORD, Blanked, blank_uids, purge_decisions, purge_run
@@ -94,6 +95,9 @@ def _purge_subsets(gone: Gone, changes: Changes) -> dict[str, dict[str, Any]]:
         left = frame.filter(~pl.Series(mask))
         digest = save(gone.store, Subset(left.select("high", "low").to_numpy().astype(np.uint64), left["copies"].to_numpy()))
         changes.drop(key)
+        made = f"subsets/{digest[:16]}.parquet"
+        place = {"file": key, "before": sha256(data), "file_after": made, "after": sha256(gone.store.storage.get(made))}
+        changes.facts.append({"what": "purged", **place, "rows": int(mask.sum())})
         found[name] = {"after": digest, "left": int(mask.sum()), "rows": left.height}
     return found
 

@@ -57,8 +57,8 @@ class Store:
                 fix="name another --store; runs of this one have to be made again",
             )
         if pending(store):  # a change that counts and is not done
-            with store.writer() as epoch:
-                finish(store, epoch)
+            with store.writer():
+                finish(store)
         return store
 
     def _format(self) -> str:

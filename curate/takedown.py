@@ -28,6 +28,8 @@ from curate.store import Store
 from curate.tombstones import SCHEMA, content_hash, key_of, keyed, keyed_uids, read_tombstones, requests
 from curate.touched import Needles, touched
 
+COPY_CHARS = 100
+"""A text is known by itself from this length on: shorter ones are said by many, and are known by uid and address alone."""
 Rows = dict[str, Indices]
 """By shard digest, row numbers, ascending."""
 
@@ -67,8 +69,11 @@ class Found:
 
 
 def look(store: Store, plain: Plain, copies: bool = True, more: Callable[[Gone], Rows] | None = None) -> Found:
-    """Find the rows that a request names in every pool of the store; with `copies` also rows with the same image or text, and always rows
-    with the same uid in another pool. `more` may add rows to those named, such as near copies of images. Reads only."""
+    """Find the rows that a request names in every pool of a store. Reads only.
+
+    With `copies` also rows with the same image, or the same text of `COPY_CHARS` at least, and always rows with the same uid in another
+    pool. `more` may add rows to those named, such as near copies of images.
+    """
     pools, unread, readable = {key: open_pool(store, key) for key in pools_of(store)}, dict[str, str](), dict[str, Pool]()
     for key, pool in pools.items():
         try:
@@ -130,6 +135,8 @@ def _contents(pools: Iterable[Pool], met: Mapping[str, set[int]]) -> tuple[dict[
         for shard in pool.shards if role else ():
             rows = np.array(sorted(met.get(shard.digest, ())), np.int64)
             for value in pool.read(shard, roles=[str(role)], rows=rows).frame.to_series().drop_nulls().to_list() if rows.size else ():
+                if role == "text" and len(value) < COPY_CHARS:
+                    continue
                 found[str(role)].add(value.encode() if role == "url" else content_hash(value))
                 if isinstance(value, str):
                     (words if role == "text" else urls).add(value)
@@ -143,7 +150,7 @@ def take_down(found: Found, *, who: str, reason: str, time: str) -> dict[str, An
     number, rows, subsets before and after, what must be made again. All of it counts or nothing."""
     store = found.store
     with store.writer() as epoch:
-        finish(store, epoch)
+        finish(store)
         number = max(requests(store), default=0) + 1
         found = replace(found)  # what is known of the store is read again under the lock
         stones = _stones(found, key_of(store))
@@ -191,6 +198,9 @@ def _take_down(
     changes.record(f"{folder}/retrain.json", {**known, **dict.fromkeys(again, number)})
     for key in settled:
         changes.record(f"{key}/settled.json", {"requests": max(number, max(requests(store), default=0))})
+    for where, parts in changes.publish.items():
+        number_of = len(store.storage.list(f"{where}/manifests/")) + 1
+        changes.record(f"{where}/manifests/{number_of:08d}.json", {"epoch": epoch, "parts": [asdict(part) for part in parts]})
     for digest, one in told["subsets"].items():
         ledger.record("subset revised", before=digest, **one)
     for run, one in told["runs"].items():
@@ -204,13 +214,12 @@ def _take_down(
     text = ledger.text()
     changes.texts[key] = text
     change = {
-        "publish": {where: [asdict(part) for part in parts] for where, parts in changes.publish.items()},
         "records": changes.records,
         "texts": changes.texts,
         "delete": sorted(set(changes.delete) - set(changes.records)),
         "head": [key, sha256(text.encode())],
     }
-    commit(store, change, epoch)
+    commit(store, change)
     return {"number": number, **told, "count": about["rows"], "again": again, "touched": before}
 
 
@@ -222,7 +231,7 @@ def _next(store: Store, folder: str) -> str:
 def settle(pools: Iterable[Pool], store: Store, epoch: int) -> bool:
     """Hold pools against the requests that they were not held against before; rows that those name leave the store as any others, and are
     refused. True if any was. Only the lock's owner calls this."""
-    finish(store, epoch)
+    finish(store)
     newest, changed = max(requests(store), default=0), False
     for pool in {pool.id: pool for pool in pools if newest}.values():
         remember_place(pool, store)

@@ -145,6 +145,11 @@ def read_tombstones(store: Store, after: int = 0) -> Tombstones:
     return Tombstones.of(key_of(store), [(number, _hashes(store, number)) for number in numbers])
 
 
+def stand_in(store: Store, uids: UInt64s) -> UInt64s | None:
+    """The keyed hashes that stand where these uids stood in pools; None in a store that took nothing down."""
+    return keyed_uids(key_of(store), uids) if requests(store) else None
+
+
 def _hashes(store: Store, number: int) -> pl.DataFrame:
     part = store.json(f"{REQUESTS}/{number:06d}/tombstone.json")["hashes"]
     return store.frame(Part(**{**part, "replaces": tuple(part["replaces"])})).cast(pl.Schema(SCHEMA))
@@ -152,7 +157,7 @@ def _hashes(store: Store, number: int) -> pl.DataFrame:
 
 def hosts(urls: pl.Series) -> pl.Series:
     """The host of each address, in lower case; null where there is none."""
-    found = urls.str.extract(r"^(?:[A-Za-z][A-Za-z0-9+.\-]*:)?(?://)?(?:[^/?#@]*@)?([^/?#:@\\]+)", 1)
+    found = urls.str.extract(r"^(?:[A-Za-z][A-Za-z0-9+.\-]*:)?(?://)?(?:[^/?#@\\]*@)?([^/?#:@\\]+)", 1)
     return found.str.to_lowercase().str.strip_chars(".")
 
 

@@ -13,6 +13,7 @@ from curate.gone import Gone, evidence_parts, models_of_pools, names_of, runs_of
 from curate.plan import POOL
 from curate.store import Store
 
+Touched = dict[str, Any]
 _OWN = ("signals", "decisions", "pools", "links", "subsets", "models", "rows", "ledger", "revocations", "revoked", "indexes", "tmp")
 _OF_RUNS = re.compile(r"runs/[^/]+/(recipe|run|funnel)\.json|runs/[^/]+/ledger[^/]*\.jsonl|scores/.*\.(jsonl|parquet)|.*/train\.json")
 _HEX = re.compile(rb"[0-9a-f]{32}")
@@ -56,7 +57,7 @@ def _foreign(key: str) -> bool:
     return "/" in key and key.split("/")[0] not in _OWN and not _OF_RUNS.fullmatch(key)
 
 
-def touched(gone: Gone, needles: Needles) -> dict[str, Any]:
+def touched(gone: Gone, needles: Needles) -> Touched:
     """By kind: folders of evidence with their lines, groupings, decisions, subsets, exports, models, scores, verdicts, other files; and the
     pools' own shards that still hold the rows."""
     store, runs = gone.store, runs_of(gone.store)

@@ -13,7 +13,19 @@ import typer
 from curate.errors import CeterisError
 from curate.pool import Pool
 from curate.record import Run
-from pipelines import cli_documents, cli_licences, cli_provenance, cli_questions, cli_runs, cli_scores, python_docs, show, verbs
+from pipelines import (
+    cli_documents,
+    cli_licences,
+    cli_provenance,
+    cli_questions,
+    cli_revoke,
+    cli_runs,
+    cli_scores,
+    cli_verify,
+    python_docs,
+    show,
+    verbs,
+)
 from pipelines import doctor as health
 from pipelines.catalog import catalogue, described, told
 from pipelines.options import (
@@ -216,6 +228,8 @@ app.add_typer(cli_questions.app)
 app.add_typer(cli_documents.app)
 app.add_typer(cli_licences.app)
 app.add_typer(cli_provenance.app)
+app.add_typer(cli_verify.app)
+app.add_typer(cli_revoke.app)
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ import polars as pl
 from curate.digest import UInt64s
 from curate.errors import CeterisError
 from curate.record import Run
+from curate.revoked import revoked
 from eval_fixed_model.cost import MEASURED_BELOW, ROOM, Cost, Device, Fit, cost_of, devices, fit, seconds, seconds_here
 from eval_fixed_model.loops import loop_of
 from eval_fixed_model.records import Llama
@@ -161,8 +162,10 @@ class _Every:
 
 def _arms(scale: Scale, run: Run, seeds: int) -> tuple[dict[str, Shown], int]:
     """Every arm of the run, and its trainings: arms of the same rows are trained once."""
-    pools = training_pools(run, loop_of(scale).ROLES, trusted=True)
-    trusted = np.concatenate([np.zeros((0, 2), np.uint64), *[pool.uids(shard)[0] for pool in pools for shard in pool.shards]])
+    pools, refused = training_pools(run, loop_of(scale).ROLES, trusted=True), revoked(run.store)
+    trusted = np.concatenate(
+        [np.zeros((0, 2), np.uint64), *[pool.uids(shard)[0][~refused.mask(shard)] for pool in pools for shard in pool.shards]]
+    )
     every = _Every(np.unique(np.concatenate([run.uids(), trusted]), axis=0))
     found = arms_of(run, every, trusted).arms
     sequence = scale.seed_sequence(seeds)

@@ -13,6 +13,7 @@ from curate.pieces import read_uids
 from curate.plan import LAWFUL
 from curate.pool import Pool
 from curate.record import Run
+from curate.revoked import revoked
 from eval_fixed_model.loops import Rows, loop_of
 from eval_fixed_model.rows.survey import Spans, in_place, note_pools, survey
 from eval_fixed_model.scale import Scale, shipped
@@ -67,24 +68,26 @@ def reads(run: Run, roles: Sequence[str], progress: Progress) -> Iterator[tuple[
 
 
 def _spans(run: Run, roles: Sequence[str]) -> Spans:
-    """Every shard of the pool, then those that models were trained on: of the rows all but the restricted and those that came before."""
-    done, total = 0, run.pool.rows
+    """Every shard of the pool, then those that models were trained on: of the rows all but those taken down, the restricted and those that
+    came before."""
+    done, total, refused = 0, run.pool.rows, revoked(run.store)
     lawful = run.codes(LAWFUL) == 0 if LAWFUL in run.facts["nodes"] else np.ones(total, bool)
+    lawful[refused.of_pool(run.pool)] = False
     for part, shard in enumerate(run.unchanged.shards):
         yield 0, part, read_uids(run.store, run.facts["pool"], part), lawful[done : done + shard.rows]
         done += shard.rows
     shards = [
-        (number, part, pool.uids(shard)[0])
+        (number, part, pool.uids(shard)[0], ~refused.mask(shard))
         for number, pool in enumerate(training_pools(run, roles), 1)
         for part, shard in enumerate(pool.shards)
     ]
-    every = np.concatenate([np.zeros((0, 2), np.uint64), *[uids for _, _, uids in shards]])
+    every = np.concatenate([np.zeros((0, 2), np.uint64), *[uids for _, _, uids, _ in shards]])
     fresh = np.zeros(len(every), bool)
     fresh[np.unique(every, axis=0, return_index=True)[1]] = True
     fresh[places_of(every, run.uids())] = False
     start = 0
-    for number, part, uids in shards:
-        yield number, part, uids, fresh[start : start + len(uids)]
+    for number, part, uids, usable in shards:
+        yield number, part, uids, fresh[start : start + len(uids)] & usable
         start += len(uids)
 
 

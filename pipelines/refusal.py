@@ -9,6 +9,7 @@ from curate.digest import UInt64s, hex_of
 from curate.errors import PoolError
 from curate.plan import Plan
 from curate.pool import Pool
+from curate.revoked import revoked
 from curate.store import Store
 from eval_fixed_model.leaks.images import leaked_pairs
 from eval_fixed_model.loops import Split
@@ -30,7 +31,7 @@ def refuse_evaluation_images(plan: Plan, store: Store) -> None:
     if not isinstance(scale, ImageTextScale):
         return
     for name, pool in pools.values():
-        shown = np.concatenate([np.zeros((0, 2), np.uint64), *(_shown(uids, images, scale) for uids, images in _read(pool, scale))])
+        shown = np.concatenate([np.zeros((0, 2), np.uint64), *(_shown(uids, images, scale) for uids, images in _read(pool, scale, store))])
         if len(shown):
             raise PoolError(
                 f"{len(shown):,} rows that the model {name} would be trained on show evaluation pictures of {scale.name}",
@@ -47,14 +48,18 @@ def _shown(uids: UInt64s, images: Bytes, scale: ImageTextScale) -> UInt64s:
     return shown
 
 
-def _read(pool: Pool, scale: ImageTextScale) -> Iterator[tuple[UInt64s, Bytes]]:
-    """Uids and pixels of the rows that decode, group by group."""
+def _read(pool: Pool, scale: ImageTextScale, store: Store) -> Iterator[tuple[UInt64s, Bytes]]:
+    """Uids and pixels of the rows that decode and were not taken down, group by group."""
     side = scale.image.resolution
     for shard in pool.shards:
-        uids, start = pool.uids(shard)[0], 0
+        uids, start, refused = pool.uids(shard)[0], 0, revoked(store).mask(shard)
         for height in shard.groups:
             images = pool.read(shard, roles=["image"], start=start, stop=start + height).frame["image"].to_list()
-            made = [(row, one) for row, image in enumerate(images) if image is not None and (one := _decoded(image, scale)) is not None]
+            made = [
+                (row, one)
+                for row, image in enumerate(images)
+                if image is not None and not refused[start + row] and (one := _decoded(image, scale)) is not None
+            ]
             places = start + np.array([row for row, _ in made], np.int64)
             yield uids[places], np.stack([one for _, one in made]) if made else np.zeros((0, 3, side, side), np.uint8)
             start += height

@@ -14,6 +14,8 @@ from curate.executor import Crashed, Executor
 from curate.plan import LAWFUL
 from curate.pool import Pool
 from curate.record import Run
+from curate.revoked import revoked
+from curate.store import Store
 from eval_fixed_model.arms import members_digest
 from eval_fixed_model.conditions import conditions, conditions_id
 from eval_fixed_model.loops import Loop, Rows, loop_of
@@ -100,8 +102,8 @@ def _evaluate(
     place = store.path(f"rows/{scale.name}-{_rows_id(run, loop, scale, held)}")
     rows = rows_of(run, scale, named, place, executor, progress)
     leaks = loop.leaked_pairs(rows, scale)
-    _refuse_trusted_leaks(leaks["row"].to_numpy(), rows, _uids(training_pools(run, loop.ROLES)))
-    found = arms_of(run, rows, _uids(training_pools(run, loop.ROLES, trusted=True)))
+    _refuse_trusted_leaks(leaks["row"].to_numpy(), rows, _uids(store, training_pools(run, loop.ROLES)))
+    found = arms_of(run, rows, _uids(store, training_pools(run, loop.ROLES, trusted=True)))
     found = found if only is None else chosen(found, only)
     arms: dict[str, Entered] = {}
     jobs: dict[str, Job] = {}
@@ -150,9 +152,10 @@ def kind_for(scale: Scale) -> str:
     return kinds.pop()
 
 
-def _uids(pools: list[Pool]) -> UInt64s:
-    """Every row's, each once."""
-    found = [pool.uids(shard)[0] for pool in pools for shard in pool.shards]
+def _uids(store: Store, pools: list[Pool]) -> UInt64s:
+    """Every row's that was not taken down, each once."""
+    refused = revoked(store)
+    found = [pool.uids(shard)[0][~refused.mask(shard)] for pool in pools for shard in pool.shards]
     return np.unique(np.concatenate([np.zeros((0, 2), np.uint64), *found]), axis=0)
 
 
@@ -197,9 +200,11 @@ def _train(jobs: dict[str, Job], executor: Executor, progress: Progress) -> None
 
 def _rows_id(run: Run, loop: Loop, scale: Scale, held: dict[str, Any]) -> str:
     trusted = [pool.id for pool in training_pools(run, loop.ROLES)]
-    barred = [run.facts["nodes"][LAWFUL]["id"]] if LAWFUL in run.facts["nodes"] else []
+    barred: list[Any] = [run.facts["nodes"][LAWFUL]["id"]] if LAWFUL in run.facts["nodes"] else []
     # What is asked holds the digest of a tokenizer's file; a survey keeps which of it the pool shows.
     made = [held["items"]] if scale.tokens.tokenizer == "file" or in_place(scale) else []
+    refused = [revoked(run.store).identity(pool) for pool in (run.pool, *training_pools(run, loop.ROLES))]
+    barred += [["revoked", refused]] if any(refused) else []
     return digest_of([scale.digest, run.pool.id, trusted, held["versions"], held["code"], *made, *barred])[:16]
 
 
