@@ -12,7 +12,7 @@ from typing import Any
 from curate.export_rows import column_names
 from curate.layouts import BYTES, IMAGE, NULL, vector_length
 from pipelines.documents.answers import Answers
-from pipelines.documents.exported import Exported
+from pipelines.documents.exported import Exported, Table
 from pipelines.documents.facts import ABSENT, Facts, shortened
 from pipelines.documents.known import CLEARANCE, known
 
@@ -155,16 +155,22 @@ def _distribution(exported: Exported) -> list[dict[str, Any]]:
     ]
     if exported.layout == "webdataset":
         return [*named, *_members(exported)]
-    if _several(exported):
-        stem = exported.files[0].name.rpartition("-")[0]
-        ending = exported.files[0].name.partition(".")[2]
-        files = {"@type": "cr:FileSet", "@id": _FILES, "name": _FILES, "encodingFormat": FORMATS[exported.layout]}
-        named.append({**files, "includes": f"{stem}-*.{ending}"})
+    for number, one in enumerate(exported.tables):
+        if len(one.files) > 1:
+            name = _numbered(_FILES, number)
+            stem, ending = one.files[0].rpartition("-")[0], one.files[0].partition(".")[2]
+            every = len(exported.tables) == 1
+            about = {
+                "name": name,
+                "encodingFormat": FORMATS[exported.layout],
+                "includes": f"{stem}-*.{ending}" if every else list(one.files),
+            }
+            named.append({"@type": "cr:FileSet", "@id": name, **about})
     return named
 
 
-def _several(exported: Exported) -> bool:
-    return exported.layout in ("parquet", "jsonl.zst") and len(exported.files) > 1
+def _numbered(name: str, number: int) -> str:
+    return f"{name}-{number + 1}" if number else name
 
 
 def _members(exported: Exported) -> list[dict[str, Any]]:
@@ -179,35 +185,37 @@ def _members(exported: Exported) -> list[dict[str, Any]]:
             "encodingFormat": _MEMBERS.get(ending, "application/octet-stream"),
             "includes": f"*.{ending}",
         }
-        for ending in exported.columns
+        for ending in exported.endings
     ]
 
 
 def _record_sets(facts: Facts, exported: Exported) -> list[dict[str, Any]]:
     if exported.layout == "webdataset":
-        return [_member_records(ending) for ending in exported.columns]
-    if not exported.files or exported.layout == "npy":
-        return []
-    place = {"fileSet": {"@id": _FILES}} if _several(exported) else {"fileObject": {"@id": exported.files[0].name}}
+        return [_member_records(ending) for ending in exported.endings]
+    return [_table_records(facts, exported, one, number) for number, one in enumerate(exported.tables)]
+
+
+def _table_records(facts: Facts, exported: Exported, one: Table, number: int) -> dict[str, Any]:
+    records, several = _numbered(_ROWS, number), len(one.files) > 1
+    place = {"fileSet": {"@id": _numbered(_FILES, number)}} if several else {"fileObject": {"@id": one.files[0]}}
     if exported.layout == "uids":
-        fields = [
-            _field(
-                _ROWS, "uid", "The row's uid, as often as the subset uses it.", "sc:Text", {**place, "extract": {"fileProperty": "lines"}}
-            )
-        ]
-        return [{"@type": "cr:RecordSet", "@id": _ROWS, "name": _ROWS, "field": fields}]
+        lines = {**place, "extract": {"fileProperty": "lines"}}
+        fields = [_field(records, "uid", "The row's uid, as often as the subset uses it.", "sc:Text", lines)]
+        return {"@type": "cr:RecordSet", "@id": records, "name": records, "field": fields}
     roles = {column: role for role, column in column_names(facts.run).items()}
     fields = []
-    for name, kind in exported.columns.items():
+    for name, kind in one.columns.items():
         form = _form(kind, roles.get(name, ""))
         if form is not None:
             told = _told(name, roles.get(name, ""), exported.about.get("evidence", {}))
             source = {**place, "extract": {"column": name}, **({"transform": {"jsonPath": "bytes"}} if kind == IMAGE else {})}
-            fields.append({**_field(_ROWS, name, told, form["dataType"], source), **form})
-    left = [name for name in exported.columns if name not in {field["name"] for field in fields}]
+            fields.append({**_field(records, name, told, form["dataType"], source), **form})
+    left = [name for name in one.columns if name not in {field["name"] for field in fields}]
     note = f" Not described, since nested or raw bytes: {', '.join(left)}." if left else ""
+    note += " Where the pool's shards have other columns, there are several such sets." if len(exported.tables) > 1 else ""
     about = f"The rows of {facts.name}, in the pool's order.{note}"
-    return [{"@type": "cr:RecordSet", "@id": _ROWS, "name": _ROWS, "description": about, "key": {"@id": f"{_ROWS}/uid"}, "field": fields}]
+    key = {"@id": f"{records}/uid"}
+    return {"@type": "cr:RecordSet", "@id": records, "name": records, "description": about, "key": key, "field": fields}
 
 
 def _field(records: str, name: str, told: str, form: str, source: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import tarfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ from curate.layouts import BYTES, kind_of
 from pipelines.documents.facts import Facts
 
 ABOUT = "export.json"
-_NOT_DATA = (ABOUT,)
 
 
 @dataclass(frozen=True)
@@ -29,15 +29,24 @@ class ExportedFile:
 
 
 @dataclass(frozen=True)
+class Table:
+    """Files whose rows have the same columns, and the kind of each (`curate/layouts.py`)."""
+
+    files: tuple[str, ...]
+    columns: dict[str, str]
+
+
+@dataclass(frozen=True)
 class Exported:
-    """An export of a subset: `about` is what it says of itself, `columns` the kind of each column (`curate/layouts.py`; of webdataset the
-    endings of its members)."""
+    """An export of a subset: `about` is what it says of itself; `tables` its rows, where shards' columns differ several; `endings` those of
+    the members of tars."""
 
     folder: Path
     layout: str
     about: dict[str, Any]
     files: tuple[ExportedFile, ...]
-    columns: dict[str, str]
+    tables: tuple[Table, ...]
+    endings: tuple[str, ...]
 
 
 def read_export(folder: Path, facts: Facts) -> Exported | None:
@@ -56,7 +65,7 @@ def read_export(folder: Path, facts: Facts) -> Exported | None:
     for one in files:
         if about.get("sha256", {}).get(one.name, one.sha256) != one.sha256:
             raise CeterisError("the file is not the one that was exported", where=str(folder / one.name), fix="export again")
-    return Exported(folder, about["layout"], about, files, _columns(folder, about))
+    return Exported(folder, about["layout"], about, files, tuple(_tables(folder, about)), _endings(folder, about))
 
 
 def _about(folder: Path) -> dict[str, Any] | None:
@@ -71,19 +80,28 @@ def _about(folder: Path) -> dict[str, Any] | None:
     return None
 
 
-def _columns(folder: Path, about: dict[str, Any]) -> dict[str, str]:
+def _tables(folder: Path, about: dict[str, Any]) -> Iterator[Table]:
     names: list[str] = about["files"]
-    if about["layout"] == "parquet" and names:
-        schemas = [pq.read_schema(folder / name) for name in names]
-        return {field.name: BYTES if pa.types.is_large_binary(field.type) else kind_of(field.type) for one in schemas for field in one}
-    if about["layout"] == "jsonl.zst" and names:
+    if about["layout"] == "parquet":
+        found: dict[str, list[str]] = {}
+        schemas = {name: pq.read_schema(folder / name).remove_metadata() for name in names}
+        for name, schema in schemas.items():
+            found.setdefault(str(schema), []).append(name)
+        for same in found.values():
+            kinds = {one.name: BYTES if pa.types.is_large_binary(one.type) else kind_of(one.type) for one in schemas[same[0]]}
+            yield Table(tuple(same), kinds)
+    elif about["layout"] == "jsonl.zst" and names:
         with pa.CompressedInputStream(pa.OSFile(str(folder / names[0])), "zstd") as stream:
             frame = pl.read_ndjson(stream.read(), infer_schema_length=None)
-        return {name: str(dtype) if not dtype.is_nested() else f"nested {dtype}" for name, dtype in frame.schema.items()}
-    if about["layout"] == "webdataset":
-        endings = dict[str, str]()
-        for name in names:
-            with tarfile.open(folder / name) as archive:
-                endings |= {member.name.partition(".")[2]: "member" for member in archive}
-        return dict(sorted(endings.items()))
-    return {"uid": "String"} if about["layout"] == "uids" else {}
+        kinds = {name: f"nested {dtype}" if dtype.is_nested() else str(dtype) for name, dtype in frame.schema.items()}
+        yield Table(tuple(names), kinds)
+    elif about["layout"] == "uids":
+        yield Table(tuple(names), {"uid": "String"})
+
+
+def _endings(folder: Path, about: dict[str, Any]) -> tuple[str, ...]:
+    found = set[str]()
+    for name in about["files"] if about["layout"] == "webdataset" else ():
+        with tarfile.open(folder / name) as archive:
+            found |= {member.name.partition(".")[2] for member in archive}
+    return tuple(sorted(found))

@@ -136,10 +136,10 @@ class _Remaking:
 
     def _named(self, with_weights: bool = False) -> Iterator[Finding]:
         told = self.package.json(SIGNALS)
-        for name in sorted(set(told["sources"]) - set(self.entries)):
-            yield Finding("missing", f"filter {name}", "there is no such filter here: name its folder with --filters")
+        gone = sorted(set(told["sources"]) - set(self.entries))
+        yield from (Finding("missing", f"filter {name}", "there is none here: name its folder with --filters") for name in gone)
         yield from (elsewhere := list(self._elsewhere(set(told["sources"]))))
-        if elsewhere:
+        if gone or elsewhere:
             return
         try:
             plan = resolve(self.recipe, self.pool, self.entries, self.store)
@@ -171,14 +171,17 @@ class _Remaking:
     def _model(self, name: str, training: Training, told: Mapping[str, Any], with_weights: bool) -> Iterator[Finding]:
         for pool, theirs in zip(training.rows, self.package.json(POOLS)["models"].get(name, []), strict=False):
             yield from (replace(one, kind="differs") for one in _pool_differs(theirs, pool, f"training rows of {name}"))
-        if not training.pending and training.id != told.get("id"):
+        other = training.id != told.get("id")
+        if other and not training.pending:
             yield Finding("differs", f"model {name}", "would be made otherwise: from other rows or files, or by another version")
         if not with_weights:
             return
         place = self.package.folder / "models" / name
-        if not (place / "weights.safetensors").is_file():
+        if other:
+            yield Finding("missing", f"model {name}", "the package's weights are of a model that was made otherwise")
+        elif not (place / "weights.safetensors").is_file():
             yield Finding("missing", f"model {name}", "its weights are not in the package: pack it with --weights, or train it again")
-        elif training.id == told.get("id") and self.store.json(f"{training.folder}/model.json") is None:
+        elif self.store.json(f"{training.folder}/model.json") is None:
             _adopt(self.store, training, told, place)
 
 

@@ -1,0 +1,207 @@
+"""Subset packages: the same bytes from the same run, made again elsewhere to the same digest, and every difference named."""
+
+import hashlib
+import io
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from curate.errors import CeterisError
+from curate.executor import InProcess
+from curate.record import Run
+from pipelines.documents.opened import opened
+from pipelines.documents.package import package
+from pipelines.documents.remake import Verified, verify_package
+from tests.pipelines.documents.conftest import write_filter
+
+
+@pytest.fixture(scope="module")
+def packed(texts: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return package(texts, "often", tmp_path_factory.mktemp("packed") / "often").path
+
+
+@pytest.fixture(scope="module")
+def elsewhere(texts: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the pool and the filter under another path."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    shutil.copytree(texts.pool.root, folder / "rows")
+    write_filter(folder / "filters")
+    return folder
+
+
+def parts(found: Verified, kind: str) -> list[str]:
+    return [one.part for one in found.findings if one.kind == kind]
+
+
+def resealed(packed: Path, folder: Path, name: str, text: str) -> Path:
+    """A copy with another file under this name, its digest in the manifest."""
+    shutil.copytree(packed, folder)
+    (folder / name).write_text(text, encoding="utf-8")
+    told = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    told["files"][name] = hashlib.sha256(text.encode()).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(told), encoding="utf-8")
+    return folder
+
+
+def test_the_same_run_gives_the_same_bytes(texts: Run, packed: Path, tmp_path: Path) -> None:
+    files = [package(texts, "often", tmp_path / f"{n}.tar.zst").path for n in range(2)]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    with opened(files[0]) as one:
+        assert one.manifest == json.loads((packed / "manifest.json").read_text(encoding="utf-8"))
+        assert (one.subset.hex, one.subset.copies.tolist()) == (texts.subset("often").hex, [3] * 20)
+    digest = texts.facts["subsets"]["often"]
+    assert hashlib.sha256((packed / "subset.bin").read_bytes()).hexdigest() == digest
+    assert str(texts.pool.root) not in "".join(one.read_text(errors="replace") for one in packed.iterdir())
+    with pytest.raises(CeterisError, match="there already"):
+        package(texts, "often", files[0])
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_another_process_makes_it_again_on_a_copy_of_the_pool(packed: Path, elsewhere: Path, tmp_path: Path, workers: int) -> None:
+    call = [sys.executable, "-m", "pipelines.cli", "package", "--verify", str(packed), "--pool", str(elsewhere / "rows"), "--remake"]
+    call += ["--filters", str(elsewhere / "filters"), "--workers", str(workers), "--store", str(tmp_path / "s"), "--json"]
+    done = subprocess.run(call, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3])
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["same"]
+    assert told["remade"] == told["digest"]
+    assert told["findings"] == []
+
+
+def test_a_trained_filter_network_is_trained_again_or_taken_along(done: Run, place: Path, tmp_path: Path) -> None:
+    made = package(done, "best", tmp_path / "best.tar.zst")
+    assert made.left_out == {}
+    shutil.copytree(place / "shards", tmp_path / "rows")
+    shutil.copytree(place / "trusted", tmp_path / "good")
+    where = [f"models.matcher.filter_network.trusted={tmp_path / 'good'}"]
+    lost = verify_package(made.path, tmp_path / "rows", remake=True, executor=InProcess())
+    assert parts(lost, "missing") == ["model matcher"]
+    assert not lost.same
+    again = verify_package(made.path, tmp_path / "rows", remake=True, sets=where, executor=InProcess(), store=tmp_path / "s")
+    assert again.same
+    assert again.findings == ()
+    kept = verify_package(
+        made.path, tmp_path / "rows", remake=True, sets=where, with_weights=True, executor=InProcess(), store=tmp_path / "t"
+    )
+    assert kept.same
+    ledgers = [(tmp_path / store / str(one.run) / "ledger.jsonl").read_text(encoding="utf-8") for store, one in (("s", again), ("t", kept))]
+    assert ['"made":["matcher"]' in text for text in ledgers] == [True, False]
+    pl.read_parquet(tmp_path / "good" / "*.parquet").head(1000).write_parquet(next((tmp_path / "good").glob("*.parquet")))
+    other = verify_package(made.path, tmp_path / "rows", remake=True, sets=where, with_weights=True, executor=InProcess())
+    assert {"training rows of matcher", "model matcher"} <= set(parts(other, "differs"))
+    assert parts(other, "missing") == ["model matcher"]
+    assert other.remade is None
+
+
+@pytest.mark.parametrize("name", ["subset.bin", "recipe.yaml", "ledger.jsonl", "pools.json", "signals.json", "funnel.json", "README.md"])
+def test_a_changed_file_is_named(packed: Path, tmp_path: Path, name: str) -> None:
+    for change in ("flip", "truncate", "remove"):
+        folder = tmp_path / change
+        shutil.copytree(packed, folder)
+        data = bytearray((folder / name).read_bytes())
+        data[len(data) // 2] ^= 1
+        (folder / name).write_bytes(data if change == "flip" else data[:-1])
+        if change == "remove":
+            (folder / name).unlink()
+        found = verify_package(folder)
+        assert parts(found, "broken") == [name]
+        assert not found.same
+
+
+def test_files_that_contradict_each_other_are_named(packed: Path, tmp_path: Path) -> None:
+    ledger = (packed / "ledger.jsonl").read_text(encoding="utf-8")
+    recipe = (packed / "recipe.yaml").read_text(encoding="utf-8")
+    pools = json.loads((packed / "pools.json").read_text(encoding="utf-8"))
+    pools["pool"]["shards"].reverse()
+    changed = {
+        "ledger.jsonl": ledger[: ledger[:-1].rindex("\n") + 1],
+        "recipe.yaml": recipe.replace("20", "21"),
+        "pools.json": json.dumps(pools),
+    }
+    for name, text in changed.items():
+        found = verify_package(resealed(packed, tmp_path / name, name, text))
+        assert set(parts(found, "broken")) == {name}
+    told = json.loads((packed / "manifest.json").read_text(encoding="utf-8"))
+    shutil.copytree(packed, tmp_path / "m")
+    (tmp_path / "m" / "manifest.json").write_text(json.dumps({**told, "rows": 19}), encoding="utf-8")
+    assert set(parts(verify_package(tmp_path / "m"), "broken")) == {"manifest.json", "subset.bin"}
+    (tmp_path / "m" / "more.txt").write_text("more", encoding="utf-8")
+    assert "more.txt" in parts(verify_package(tmp_path / "m"), "broken")
+
+
+def test_another_pool_is_named_shard_by_shard_and_nothing_is_made(packed: Path, elsewhere: Path, tmp_path: Path) -> None:
+    def on(folder: Path) -> Verified:
+        return verify_package(packed, folder, remake=True, executor=InProcess())
+
+    shutil.copytree(elsewhere / "rows", tmp_path / "changed")
+    frame = pl.read_parquet(tmp_path / "changed" / "1.parquet")
+    frame.head(29).write_parquet(tmp_path / "changed" / "1.parquet")
+    found = on(tmp_path / "changed")
+    assert [one.what for one in found.findings] == ["the shard 1.parquet holds other content: 29 rows, in the package 30"]
+    shutil.copytree(elsewhere / "rows", tmp_path / "fewer")
+    (tmp_path / "fewer" / "1.parquet").unlink()
+    shutil.copyfile(tmp_path / "changed" / "1.parquet", tmp_path / "fewer" / "2.parquet")
+    gone = on(tmp_path / "fewer")
+    assert [one.kind for one in gone.findings] == ["missing", "differs"]
+    shutil.copytree(elsewhere / "rows", tmp_path / "turned")
+    (tmp_path / "turned" / "0.parquet").rename(tmp_path / "turned" / "2.parquet")
+    assert "another order" in on(tmp_path / "turned").findings[0].what
+    assert not any(one.same or one.remade for one in (found, gone))
+    shutil.copytree(elsewhere / "rows", tmp_path / "named")
+    (tmp_path / "named" / "1.parquet").rename(tmp_path / "named" / "7.parquet")
+    assert verify_package(packed, tmp_path / "named").same  # the same shards in the same order
+
+
+def test_other_filters_and_libraries_are_named(packed: Path, elsewhere: Path, tmp_path: Path) -> None:
+    missing = verify_package(packed, elsewhere / "rows", remake=True, executor=InProcess())
+    assert parts(missing, "missing") == ["filter mine"]
+    told = json.loads((packed / "signals.json").read_text(encoding="utf-8"))
+    told["signals"]["mine"]["code"]["versions"] = {"xxhash": "0.0.1"}
+    told["signals"]["mine"]["version"] = 7
+    folder = resealed(packed, tmp_path / "p", "signals.json", json.dumps(told))
+    other = verify_package(folder, elsewhere / "rows", remake=True, filters=[elsewhere / "filters"], executor=InProcess())
+    assert (parts(other, "differs"), parts(other, "note")) == (["filter mine"], ["library xxhash"])
+    assert other.same  # which changed nothing
+
+
+def test_a_filter_that_measures_otherwise_is_where_the_rows_part(packed: Path, elsewhere: Path, tmp_path: Path) -> None:
+    write_filter(tmp_path / "filters", 2, " % 7")
+    call = [sys.executable, "-m", "pipelines.cli", "package", "--verify", str(packed), "--pool", str(elsewhere / "rows"), "--remake"]
+    call += ["--filters", str(tmp_path / "filters"), "--workers", "1", "--json"]  # a process of its own: a filter is imported once
+    done = subprocess.run(call, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3])
+    assert done.returncode == 1
+    told = json.loads(done.stdout)
+    assert told["remade"] not in (None, told["digest"])
+    assert [(one["kind"], one["part"]) for one in told["findings"]] == [
+        ("note", "filter mine"),
+        ("differs", "filter mine"),
+        ("differs", "evidence mine"),
+        ("differs", "subset"),
+    ]
+
+
+def test_an_archive_writes_nothing_outside_its_folder(tmp_path: Path) -> None:
+    for name, kind in {"../evil": tarfile.REGTYPE, "/evil": tarfile.REGTYPE, "link": tarfile.SYMTYPE}.items():
+        path = tmp_path / "evil.tar.zst"
+        with pa.CompressedOutputStream(pa.OSFile(str(path), "wb"), "zstd") as stream, tarfile.open(fileobj=stream, mode="w|") as tar:
+            info = tarfile.TarInfo(name)
+            info.type, info.size, info.linkname = kind, 4 if kind == tarfile.REGTYPE else 0, "/etc/passwd"
+            tar.addfile(info, io.BytesIO(b"evil"))
+        with pytest.raises(CeterisError, match="a member that no package has"):
+            verify_package(path)
+    (tmp_path / "no.tar.zst").write_bytes(b"no")
+    with pytest.raises(CeterisError, match="is no package"):
+        verify_package(tmp_path / "no.tar.zst")
+    (tmp_path / "f").mkdir()
+    with pytest.raises(CeterisError, match="no manifest"):
+        verify_package(tmp_path / "f")
+    (tmp_path / "f" / "manifest.json").write_text('{"format": "ceteris-package 9"}', encoding="utf-8")
+    with pytest.raises(CeterisError, match="ceteris-package 9"):
+        verify_package(tmp_path / "f")
