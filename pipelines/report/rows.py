@@ -1,0 +1,224 @@
+"""Rows to look at: drawn from those kept and dropped, those nearest to each threshold, and duplicates beside the rows they left for.
+
+What a row says comes from `why`, the one door to rows: rows that it does not tell of are not shown. Pictures are decoded and written anew.
+"""
+
+import base64
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from curate.audit import story
+from curate.plan import POOL, parted
+from curate.record import Run
+from curate.search import place_of
+from filters._image import ImageError, decode
+from pipelines import show
+from pipelines.captions import name_entries
+from pipelines.provenance.fate import barred
+from pipelines.provenance.index import by_pool, runs_of
+from pipelines.report.evidence import Floats, Held, Mask
+from pipelines.report.thresholds import Curve
+
+Numbers = npt.NDArray[np.int64]
+
+AT_MOST = 360
+"""Rows on one page."""
+KEPT, DROPPED, NEAR, PAIRS = 12, 6, 4, 5
+SIDE = 112
+QUALITY = 72
+ROLES = ("text", "url", "source", "license")
+
+
+@dataclass(frozen=True)
+class Card:
+    """One row: its uid and place, what its roles say, every stage's verdict in words, all its values, and its picture as a data address
+    (None: it has none, or none that can be decoded, which `fault` says)."""
+
+    uid: str
+    original: str
+    shard: str
+    row: int
+    roles: dict[str, str]
+    fate: tuple[tuple[str, str, str], ...]
+    values: tuple[tuple[str, Any], ...]
+    subsets: tuple[str, ...]
+    picture: str | None = None
+    size: tuple[int, int] | None = None
+    fault: str = ""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Cards under one heading: single rows, or `pairs` of a row that left and the one it left for. `of` is how many such rows there are."""
+
+    id: str
+    kind: str
+    title: str
+    about: str
+    of: int
+    cards: tuple[tuple[Card, str], ...] = ()
+    pairs: tuple[tuple[Card, Card | None, str], ...] = ()
+
+
+@dataclass
+class Rows:
+    """The cards of one page: each row is read once, and no more than `AT_MOST`."""
+
+    held: Held
+    known: dict[int, Card | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Which rows are never drawn: those that were taken down, and those that any run on this pool restricts."""
+        run = self.held.run
+        self.open: Mask = np.ones(run.pool.rows, bool)
+        self.open[barred(by_pool(runs_of(run.store, None)).get(run.facts["pool"], [run]))] = False
+
+    def card(self, number: int) -> Card | None:
+        """The row with this pool-wide number; None where it must not be shown, or the page is full."""
+        if number not in self.known and len(self.known) < AT_MOST:
+            self.known[number] = card(self.held.run, number) if self.open[number] else None
+        return self.known.get(number)
+
+    def cards(self, numbers: Sequence[int], told: Sequence[str] = ()) -> tuple[tuple[Card, str], ...]:
+        """Those of these rows that may be shown, each with what is said of it here."""
+        said = told or [""] * len(numbers)
+        return tuple((made, text) for number, text in zip(numbers, said, strict=True) if (made := self.card(int(number))) is not None)
+
+
+def card(run: Run, number: int) -> Card | None:
+    """The row with a pool-wide number as `why` tells it, with its picture; None where it tells nothing of its content."""
+    return card_of(run, name_entries(run, story(run, place_of(run.pool, number))))
+
+
+def card_of(run: Run, story: dict[str, Any]) -> Card | None:
+    """What `why` told of a row of this run, with its picture; None for a row of which only the address may be told."""
+    if "shard" not in story or not any(role in story for role in run.pool.roles if role != "uid"):
+        return None
+    fate = tuple((stage, verdict["kind"], show.told(stage, verdict, story["values"])) for stage, verdict in story["stages"].items())
+    roles = {role: str(story[role]) for role in (*ROLES, *run.pool.roles) if role not in ("image", "uid", "face_boxes") and story.get(role)}
+    picture, size, fault = _picture(run, story) if "image" in run.pool.roles else (None, None, "")
+    values = tuple((name, value) for name, value in story["values"].items() if not _is_bytes(run, name))
+    where = story["uid"], str(story.get("original", "")), story["shard"], story["row"]
+    return Card(*where, roles, fate, values, tuple(story["subsets"]), picture, size, fault)
+
+
+def _is_bytes(run: Run, column: str) -> bool:
+    name, field = parted(column)
+    return bool(run.facts["measures"].get(name, {}).get("columns", {}).get(field) == "Binary")
+
+
+def _picture(run: Run, story: dict[str, Any]) -> tuple[str | None, tuple[int, int] | None, str]:
+    """The picture of a row that may be shown, small and written anew as WebP; or why there is none."""
+    shard = next(one for one in run.pool.shards if one.path == story["shard"])
+    read = run.unchanged.read(shard, roles=["image"], rows=[story["row"]])
+    data = read.frame["image"][0]
+    if data is None:
+        return None, None, str(read.faults["image"][0]) if "image" in read.faults else "no image"
+    try:
+        return thumbnail(data)
+    except ImageError as error:
+        return None, None, error.code
+
+
+def thumbnail(data: bytes, side: int = SIDE) -> tuple[str, tuple[int, int], str]:
+    """An encoded image as a data address of at most `side` pixels a side, and the size it has. Raises ImageError."""
+    image = decode(data)
+    size = image.size
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    out = io.BytesIO()
+    Image.fromarray(np.asarray(image)).save(out, "WEBP", quality=QUALITY, method=4)  # pixels alone: no metadata leaves
+    return f"data:image/webp;base64,{base64.b64encode(out.getvalue()).decode()}", size, ""
+
+
+def browse(held: Held, curves: Sequence[Curve]) -> list[Shown]:
+    """Every group of rows to look at: kept by each subset, dropped by each reason, nearest to each threshold, and duplicates."""
+    if held.gone:
+        return []
+    rows = Rows(held)
+    found = [*_duplicates(rows), *_near(rows, curves), *_kept(rows), *_dropped(rows)]
+    order = ["kept", "dropped", "no evidence", "quarantined", "near", "duplicates"]
+    return sorted((one for one in found if one.cards or one.pairs), key=lambda one: order.index(one.kind))
+
+
+def _draw(mask: Mask, count: int) -> Numbers:
+    """As many rows, drawn by chance, the same each time."""
+    there = np.flatnonzero(mask)
+    return np.sort(np.random.default_rng(0).choice(there, min(count, there.size), replace=False))
+
+
+def _kept(rows: Rows) -> Iterator[Shown]:
+    for name in reversed(rows.held.subsets()):
+        mask = rows.held.of_subset(name) & rows.open
+        about = f"{int(mask.sum()):,} rows are in the subset {name}; drawn by chance"
+        yield Shown(f"kept-{name}", "kept", name, about, int(mask.sum()), rows.cards(_draw(mask, KEPT).tolist()))
+
+
+def _dropped(rows: Rows) -> Iterator[Shown]:
+    held = rows.held
+    for stage in held.run.facts["nodes"]:
+        if stage == POOL:
+            continue
+        codes = held.codes(stage)
+        for code, reason in enumerate(held.run.decided(stage).reasons):
+            mask = (codes == code) & rows.open
+            if reason.stage != stage or reason.kind in ("in", "restricted") or not mask.any():
+                continue
+            count = int(mask.sum())
+            about = f"{count:,} rows: {reason.kind} at {stage} by {reason.text}; drawn by chance"
+            cards = rows.cards(_draw(mask, DROPPED).tolist())
+            yield Shown(f"left-{stage}-{code}", reason.kind, f"{stage}: {reason.text}", about, count, cards)
+
+
+def _near(rows: Rows, curves: Sequence[Curve]) -> Iterator[Shown]:
+    for number, curve in enumerate(curves):
+        if curve.now is None:
+            continue
+        values = rows.held.numbers(curve.column)
+        judged = curve.judged & rows.open & ~np.isnan(values)
+        passing = _passes(values, curve)
+        sides = [_nearest(values, judged & side, curve.now) for side in (passing, ~passing)]
+        both = np.concatenate(sides)
+        both = both[np.argsort(-values[both] if curve.sign.startswith(">") else values[both], kind="stable")]
+        told = [f"{values[row]:.6g} {'passes' if passing[row] else 'fails'} {curve.sign} {curve.now:.6g}" for row in both]
+        about = f"the rows on both sides of {curve.column} {curve.sign} {curve.now:.6g}"
+        title = f"{curve.stage}: {curve.column} {curve.sign} {curve.now:.4g}"
+        yield Shown(f"near-{number}", "near", title, about, curve.entering, rows.cards(both.tolist(), told))
+
+
+def _passes(values: Floats, curve: Curve) -> Mask:
+    assert curve.now is not None
+    compared = {">=": np.greater_equal, ">": np.greater, "<=": np.less_equal, "<": np.less}[curve.sign](values, curve.now)
+    return np.asarray(compared, bool)
+
+
+def _nearest(values: Floats, mask: Mask, to: float) -> Numbers:
+    there = np.flatnonzero(mask)
+    return there[np.argsort(np.abs(values[there] - to), kind="stable")[:NEAR]]
+
+
+def _duplicates(rows: Rows) -> Iterator[Shown]:
+    held = rows.held
+    for stage, node in held.run.facts["nodes"].items():
+        cut = held.run.decided(stage).cut if stage != POOL else None
+        if cut is None or cut.survivors is None:
+            continue
+        found = held.run.store.frame(cut.survivors).sort("similarity", "row")
+        threshold = held.run.facts["groups"].get(node["grouping"], {}).get("threshold")
+        picked = sorted(
+            {*range(min(PAIRS, found.height)), *np.linspace(0, found.height - 1, PAIRS).astype(int).tolist()} if found.height else set()
+        )
+        pairs = []
+        for left, survivor, similarity in found[picked].select("row", "survivor", "similarity").rows():
+            one = rows.card(left)
+            other = rows.card(survivor) if survivor < held.run.pool.rows else None
+            if one is not None:
+                pairs.append((one, other, f"similarity {similarity:.3f}"))
+        at = "" if threshold is None else f", at a threshold of {threshold:g}"
+        about = f"{found.height:,} rows left {stage} for one that is like them{at}; the least alike first, then across the range"
+        yield Shown(f"twins-{stage}", "duplicates", f"{stage}: {node['grouping']}", about, found.height, pairs=tuple(pairs))

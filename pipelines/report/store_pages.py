@@ -1,0 +1,127 @@
+"""The pages over a whole store: its runs, what goes on, the leaderboard, and rows found by uid, url or text."""
+
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from curate.digest import short
+from curate.errors import CeterisError
+from curate.plan import POOL
+from curate.record import Run
+from curate.store import Store
+from pipelines.provenance.fate import Fate, fates
+from pipelines.provenance.index import runs_of
+from pipelines.report.page import about, render
+from pipelines.report.progress import progress
+from pipelines.report.rows import Card, card_of
+
+BY = ("uid", "url", "text")
+SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A run in the list: its folder's name, its recipe's, the pool, rows of every subset, and the scales it was evaluated at."""
+
+    id: str
+    name: str
+    pool: str
+    rows: int
+    subsets: tuple[tuple[str, int], ...]
+    scored: tuple[str, ...]
+
+
+@dataclass
+class Pages:
+    """Pages by the names their addresses have, below `home`. A run's report is made once for each state of its scores and take-downs."""
+
+    store: Store
+    home_address: str
+    made: dict[tuple[Any, ...], str] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def home(self) -> str:
+        """The runs of the store, the latest first, and what goes on."""
+        return self._page("store.html", "Runs", runs=self._runs(), now=self.now())
+
+    def now(self) -> dict[str, Any]:
+        """What goes on."""
+        return progress(self.store)
+
+    def run(self, name: str) -> str:
+        """A run's report. CeterisError where there is none of this NAME-ID."""
+        runs = {run.folder.removeprefix("runs/"): run for run in self._every()}
+        if name not in runs:
+            raise CeterisError("there is no such run", fix="choose one of the list")
+        key = (name, *self._state())
+        with self.lock:  # one is made at a time
+            if key not in self.made:
+                self.made = {known: page for known, page in self.made.items() if known[0] != name}
+                self.made[key] = render("report.html", "report.js", **about(runs[name]), home=self.home_address)
+        return self.made[key]
+
+    def scores(self) -> str:
+        """All scores of the store that verify, ranked under equal conditions."""
+        from pipelines import leaderboard as boards
+
+        board = boards.leaderboard([Path(self.store.address)])
+        groups = [(boards.title(group), boards.cells(group), boards.remarks(group)) for group in board.groups]
+        told = {"columns": boards.COLUMNS, "right": boards.RIGHT, "groups": groups, "refused": boards.refusals(board)}
+        return self._page("scores.html", "Scores", **told)
+
+    def search(self, by: str, value: str) -> str:
+        """Rows with this uid, with this url, or with this in their text, and what every run made of them."""
+        if by not in BY:
+            raise CeterisError(f"rows are not searched by {by}", fix=f"by {', '.join(BY)}")
+        asked: dict[str, Any] = {"by": by, "q": value, "found": 0, "rows": [], "notes": [], "told": "", "taken": {}}
+        if value.strip():
+            try:
+                found = fates(self.store, **{by: value.strip() if by != "text" else value}, at_most=SHOWN)  # type: ignore[arg-type]
+            except CeterisError as error:
+                asked["told"] = f"{error.what}. {error.fix}"
+            else:
+                rows = [(fate, self._card(fate)) for fate in found.rows]
+                asked |= {"found": found.found, "rows": rows, "notes": found.notes, "taken": found.revoked}
+        return self._page("search.html", "Search", **asked)
+
+    def failed(self, error: CeterisError) -> str:
+        """What went wrong."""
+        return self._page("failed.html", "Not shown", error=error)
+
+    def _page(self, template: str, title: str, **told: Any) -> str:
+        held = {"title": title, "home": self.home_address, "address": self.store.address, "by": "uid", "q": "", **told}
+        return render(template, "store.js", forms="'self'", connects="'self'", **held)
+
+    def _card(self, fate: Fate) -> Card | None:
+        """A row that may be shown, as the latest run that knows it tells it."""
+        if fate.state:
+            return None
+        latest = next(run for run in self._every() if run.folder.removeprefix("runs/") == fate.runs[0]["run"])
+        return card_of(latest, fate.story)
+
+    def _every(self) -> list[Run]:
+        try:
+            return runs_of(self.store)
+        except CeterisError:  # none has finished
+            return []
+
+    def _runs(self) -> list[Listed]:
+        scored: dict[str, list[str]] = {}
+        for key in self.store.storage.list("scores/"):
+            if "/entries/" in key and key.endswith(".json"):
+                entry = self.store.json(key)
+                seeds = max((len(arm["scores"]) for arm in entry["arms"].values()), default=0)
+                scored.setdefault(entry["run"], []).append(f"{Path(entry['scale']).stem}, {seeds} seeds")
+        found = []
+        for run in self._every():
+            kept = {line["stage"]: line["kept"] for line in run.funnel()}
+            subsets = tuple((name, kept[run.node_of(name)]) for name in run.facts["subsets"] if name != POOL)
+            where = f"{run.pool.root.name} ({short(run.facts['pool'].removeprefix('pools/'))})"
+            name = run.folder.removeprefix("runs/")
+            found.append(Listed(name, run.facts["name"], where, run.pool.rows, subsets, tuple(dict.fromkeys(scored.get(run.folder, [])))))
+        return found
+
+    def _state(self) -> tuple[int, ...]:
+        """Changes whenever a page on a run would."""
+        return tuple(len(self.store.storage.list(prefix)) for prefix in ("ledger/", "scores/", "revoked/"))
