@@ -159,5 +159,6 @@ def look(task: SearchTask) -> Indices:
 
 def _matches(values: pl.Series, by: str, value: str | bytes) -> npt.NDArray[np.bool_]:
     held = hosts(values) if by == "host" else values
-    same = held.str.contains(str(value), literal=True) if by == "text" else held == value
-    return same.fill_null(False).to_numpy()
+    column = pl.col(held.name)
+    same = column.str.contains(str(value), literal=True) if by == "text" else column == pl.lit(value)
+    return held.to_frame().select(same.fill_null(False)).to_series().to_numpy()
