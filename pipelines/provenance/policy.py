@@ -101,8 +101,10 @@ class Policy:
         return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, "title": "Ceteris policy"}
 
     def at(self, clause: str) -> str:
-        """file:line:column of a clause, as `Offence` names it; of what encloses it where the file leaves it to its default."""
+        """Where a clause, as `Offence` names it, stands: file:line:column, or that it holds without being written."""
         first, _, rest = clause.partition(".")
+        if first not in self.source.value:
+            return "always" if first == "evidence" else "by default"
         if first == "required":
             return self.source.at((first, self.keys.required.index(rest)))
         return self.source.at((first, rest) if rest else (first,), key=True)

@@ -11,6 +11,7 @@ import polars as pl
 
 from curate.errors import CeterisError, PoolError, nearest
 from curate.pool import Pool, Shard
+from curate.tombstones import hosts
 from pipelines.verbs import Progress, silent
 
 NEAR = 31
@@ -19,7 +20,6 @@ TELLING = 50
 """The least quality of a PDQ hash that says anything of its picture."""
 STATES = ("declared", "there", "obtained", "same_file", "same_picture", "other_picture", "other_file", "unchecked")
 _HASH, _STATUS, _OBTAINED, _ERROR = "sha256", "status", "success", "error_message"
-_HOST = r"^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?([^/?#:]+)"
 _KEY = ["high", "low", "copy"]
 _BATCH = 256
 _REASON = 80  # characters of what a fetcher says went wrong
@@ -149,7 +149,7 @@ def _declared(pool: Pool, number: int, shard: Shard, by: str, hashes: str | None
     return _keys(pool, shard, by).with_columns(
         declared_at=pl.lit(number, pl.UInt32),
         declared_row=pl.int_range(pl.len(), dtype=pl.UInt64),
-        host=read["url"].str.extract(_HOST).str.to_lowercase() if "url" in roles else none,
+        host=hosts(read["url"]) if "url" in roles else none,
         source=read["source"] if "source" in roles else none,
         declared_hash=_hex(read[f"pool.{hashes}"]) if hashes else none,
         declared_pdq=_hex(read[f"pool.{pdq}"]) if pdq else none,

@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from curate.errors import CeterisError, RecipeError
 from curate.executor import InProcess
+from curate.record import Run
 from pipelines.cli import app
 from pipelines.provenance.policy import Policy
 from pipelines.provenance.policy_check import check
@@ -132,6 +133,29 @@ def test_mistakes_are_named_with_line_and_column(text, what):
 def test_what_the_run_does_not_have_is_named_at_its_place_too(run, text, what):
     with pytest.raises(RecipeError, match=what):
         check(run.subset("told"), Policy.parse(text, where="p"))
+
+
+def test_an_offence_says_where_its_clause_stands(run):
+    policy = Policy.parse("classes:\n  refuse: [permissive]\nrequired: [url, source]", where="p")
+    found = {one.clause: one.where for one in check(run.subset("told"), policy).offences}
+    assert found == {
+        **{"absent": "by default", "conflicts": "by default", "classes.refuse": "p:2:3"},
+        **{"required.url": "p:3:12", "required.source": "p:3:17"},
+    }
+
+
+def test_rows_that_were_taken_down_are_in_no_audit_and_no_attribution(tmp_path):
+    from pipelines.provenance.attribution import attribution
+    from pipelines.provenance.obligations import obligations
+    from pipelines.provenance.revoke import revoke
+
+    run = curated(tmp_path)
+    gone = rows().filter(pl.col("license") == "CC-BY-4.0")["uid"][0]
+    revoke([f"uid:{gone}"], store=run.store.address, copies=False, yes=True, executor=InProcess())
+    fresh = Run.open(f"{run.store.address}/{run.folder}")
+    assert obligations(fresh.subset("told")).rows == check(fresh.subset("told"), Policy.parse("scope: item")).rows == ROWS - 1
+    attribution(fresh.subset("told"), tmp_path / "a.csv")
+    assert gone not in (tmp_path / "a.csv").read_text()
 
 
 def test_json_schema_is_published_and_describes_every_key():
