@@ -18,6 +18,7 @@ from pipelines import (
     cli_licences,
     cli_provenance,
     cli_questions,
+    cli_report,
     cli_revoke,
     cli_runs,
     cli_scores,
@@ -228,6 +229,7 @@ app.add_typer(cli_questions.app)
 app.add_typer(cli_documents.app)
 app.add_typer(cli_licences.app)
 app.add_typer(cli_provenance.app)
+app.add_typer(cli_report.app)
 app.add_typer(cli_verify.app)
 app.add_typer(cli_revoke.app)
 

@@ -107,6 +107,11 @@ class Mix:
     lines: tuple[tuple[str, tuple[int, ...]], ...]
     others: int
 
+    @property
+    def most(self) -> float:
+        """The largest share of any value in any subset."""
+        return max((rows / total for _, counts in self.lines for rows, total in zip(counts, self.totals, strict=True) if total), default=1.0)
+
 
 def funnel(held: Held) -> list[Step]:
     """Every stage in order."""
