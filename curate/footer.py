@@ -25,6 +25,13 @@ def null_counts(file: Path) -> list[dict[str, int | None]]:
         raise ValueError(f"the footer's row groups cannot be read: {error!r}") from error
 
 
+def struct_at(data: bytes, at: int = 0) -> tuple[dict[int, Any], int]:
+    """The struct that begins at a byte, as {field id: value}, and where it ends. IndexError, KeyError or RecursionError where none does."""
+    reader = _Compact(data)
+    reader.at = at
+    return reader.struct(), reader.at
+
+
 def _named(path: list[bytes]) -> str:
     return b".".join(path).decode("utf-8", "replace")
 

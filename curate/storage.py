@@ -118,8 +118,53 @@ class MemoryStorage:
         self._objects.pop(key, None)
 
 
+class ScratchStorage(LocalStorage):
+    """A folder of its own over another storage, of which it only reads: what is put here hides what lies there, nothing there changes, and
+    nothing need outlive this process."""
+
+    def __init__(self, root: Path) -> None:
+        """Open a folder that `over` has made."""
+        super().__init__(root)
+        self.address = f"{_SCRATCH}{self.root}"
+        self.below = open_storage((self.root / _BELOW).read_text(encoding="utf-8"))
+
+    @classmethod
+    def over(cls, below: Storage, root: Path) -> "ScratchStorage":
+        """A scratch folder over a storage."""
+        (root / _BELOW).write_text(below.address, encoding="utf-8")
+        return cls(root)
+
+    def list(self, prefix: str) -> list[str]:
+        """Keys that start with `prefix`, sorted."""
+        return sorted({*super().list(prefix), *self.below.list(prefix)} - {_BELOW})
+
+    def get(self, key: str, start: int = 0, length: int | None = None) -> bytes:
+        """The bytes under `key`, or `length` of them from `start`; KeyError where there are none."""
+        try:
+            return super().get(key, start, length)
+        except KeyError:
+            return self.below.get(key, start, length)
+
+    def put(self, key: str, data: bytes | memoryview) -> None:
+        """Write under a new key."""
+        path = self.root / key
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("xb") as file:
+                file.write(data)
+        except FileExistsError as error:
+            raise ExistsError(key) from error
+        except OSError as error:
+            raise _explained(error, path, len(data)) from error
+
+
+_SCRATCH, _BELOW = "scratch:", "below"
+
+
 def open_storage(address: str) -> Storage:
-    """The storage at an address: `memory:NAME`, or a folder."""
+    """The storage at an address: `memory:NAME`, a folder, or a scratch folder over one of these."""
+    if address.startswith(_SCRATCH):
+        return ScratchStorage(Path(address.removeprefix(_SCRATCH)))
     return MemoryStorage(address.removeprefix("memory:")) if address.startswith("memory:") else LocalStorage(Path(address))
 
 

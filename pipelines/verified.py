@@ -7,7 +7,7 @@ what is damaged, cut short, swapped or brought from elsewhere is found. Who make
 again gives equal weights, or does not."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -218,7 +218,7 @@ class _Folder:
             raise Unfit(f"the store's chain of heads is broken: {self.chain.broken}")
         if self.chain is not None and (key, head) not in self.chain.heads:
             raise Unfit("the store's chain of heads does not know its ledger")
-        first, *lines = [json.loads(line) for line in text.splitlines()]
+        first, *lines = [json.loads(line) for line in text.split("\n") if line]
         if first.get("entry") != key:
             raise Unfit(f"its ledger is that of {first.get('entry')}")
         return {line["score"]: line for line in lines if line["what"] == "training"}
@@ -236,6 +236,7 @@ class _Folder:
             for seed, key in arm["scores"].items():
                 place = self.folder.joinpath(*key.split("/")[2:])
                 try:
+                    rows.refuse_revoked(key)
                     scores[int(seed)] = self._score(place, key, int(seed), records, scale)
                     clean[int(seed)] = SeedScore.read(place, scale, leaked).headline
                     unchecked += rows.unchecked(place.parent.name, arm, int(seed), entry)
@@ -251,18 +252,10 @@ class _Folder:
     def _score(self, place: Path, key: str, seed: int, records: dict[str, dict[str, Any]], scale: Scale) -> SeedScore:
         if not (place / "train.json").is_file() or not (place / "items.parquet").is_file():
             raise Unfit("the score is not there, or not all of it")
-        about = _json(place / "train.json")
-        written = {name: value for name, value in records.get(key, {}).items() if name in about}
-        other = sorted(name for name in about if written.get(name, _ABSENT) != about[name])
-        if place.name != f"seed-{about.get('seed')}" or about.get("seed") != seed:
-            raise Unfit(f"train.json is that of seed {about.get('seed')}, and lies in {place.name}")
-        if other:
-            raise Unfit(f"train.json is not what the ledger wrote down: {', '.join(other)}")
+        about = recorded_score(place, key, seed, records)
         if about["scale"] != scale.digest:
             raise Unfit(f"it was trained at a scale of the digest {about['scale'][:16]}")
         data = (place / "items.parquet").read_bytes()
-        if "answers" not in about:
-            raise Unfit("train.json has no digest of the answers: it was written by an earlier version; evaluate again in a new store")
         if sha256(data) != about["answers"]:
             raise Unfit("items.parquet is not what its digest in train.json says")
         frames.from_bytes(data, where="items.parquet")
@@ -272,6 +265,20 @@ class _Folder:
             if not file.is_file() or sha256(file.read_bytes()) != before.get(str(step)):
                 raise Unfit(f"{file.name} is not what its digest in train.json says")
         return SeedScore.read(place, scale)
+
+
+def recorded_score(place: Path, key: str, seed: int, records: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """The training's record in a score's folder, held against what the entry's ledger wrote down. Unfit where it is another."""
+    about = _json(place / "train.json")
+    written = {name: value for name, value in records.get(key, {}).items() if name in about}
+    other = sorted(name for name in about if written.get(name, _ABSENT) != about[name])
+    if place.name != f"seed-{about.get('seed')}" or about.get("seed") != seed:
+        raise Unfit(f"train.json is that of seed {about.get('seed')}, and lies in {place.name}")
+    if other:
+        raise Unfit(f"train.json is not what the ledger wrote down: {', '.join(other)}")
+    if "answers" not in about:
+        raise Unfit("train.json has no digest of the answers: it was written by an earlier version; evaluate again in a new store")
+    return about
 
 
 _ABSENT = object()

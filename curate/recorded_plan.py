@@ -1,0 +1,130 @@
+"""The plan of a finished run as its store alone tells it: the resolved recipe, the evidence's names and columns; no filter, no model."""
+
+import ast
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NoReturn
+
+import polars as pl
+
+from curate.errors import StoreError
+from curate.findings import RESTORE
+from curate.grouping import Grouping
+from curate.nodes import node_of
+from curate.pieces import open_pool
+from curate.plan import LAWFUL, POOL, REVOKED, UNSEEN, Groups, Lawful, Measure, Node, Outside, Plan, Reference, TakenDown, root_of
+from curate.recipe import Recipe
+from curate.signal import Signal
+from curate.store import Store
+
+_PLAIN = (pl.Boolean, pl.String, pl.Binary, pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64)
+DTYPES: dict[str, pl.DataType] = {str(dtype): dtype() for dtype in (*_PLAIN, pl.Float32, pl.Float64, pl.Date)}
+
+
+class StoredSignal(Signal):
+    """A signal of which only stored evidence counts: it measures nothing."""
+
+    def __reduce__(self) -> tuple[object, tuple[Any, ...]]:
+        """Travel with its columns, not by the path of code."""
+        return (stored_signal, (self.name, self.writes))
+
+    def measure(self, rows: pl.DataFrame, parameters: Mapping[str, Any]) -> pl.DataFrame:  # noqa: ARG002  as every signal
+        """StoreError: evidence is missing."""
+        _unstored(f"the evidence of {self.name} is not stored for {rows.height:,} rows that were decided by it", self.name)
+
+
+class StoredGrouping(Grouping):
+    """A grouping of which only stored links count: it links nothing."""
+
+    def __reduce__(self) -> tuple[object, tuple[Any, ...]]:
+        """Travel without code."""
+        return (stored_grouping, (self.name, self.sketch, self.threshold))
+
+
+def stored_signal(name: str, writes: dict[str, pl.DataType]) -> StoredSignal:
+    """A signal by its name and columns."""
+    return StoredSignal(name, "", 0, (), (), writes, (), None, pl.DataFrame, {}, {})
+
+
+def stored_grouping(name: str, sketch: Signal, threshold: float) -> StoredGrouping:
+    """A grouping by its name, sketch and threshold."""
+    return StoredGrouping(name, "", 0, sketch, _links, threshold, {})
+
+
+def _links(*_: Any, **__: Any) -> NoReturn:
+    _unstored("keys that were decided about were never linked", "links")
+
+
+def _unstored(what: str, where: str) -> NoReturn:
+    raise StoreError(what, where=where, fix=RESTORE)
+
+
+def recorded_plan(store: Store, folder: str) -> Plan:
+    """The plan of runs/NAME-ID. StoreError where run.json and the recipe do not agree."""
+    facts, written = store.json(f"{folder}/run.json"), store.json(f"{folder}/recipe.json")
+    recipe = Recipe.parse(written["text"], where=f"{folder}/recipe.json")
+    if not recipe.digest == written["digest"] == facts["recipe"]:
+        _unstored("the recipe is not that of its digest", f"{folder}/recipe.json")
+    measures = {name: _measure(store, name, one["folder"], one["parameters"]) for name, one in facts["measures"].items()}
+    groups = {
+        name: Groups(
+            name,
+            stored_grouping(name, measures[one["sketch"]].signal, one["threshold"]),
+            measures[one["sketch"]],
+            {},
+            one["threshold"],
+            one["folder"],
+        )
+        for name, one in facts["groups"].items()
+    }
+    nodes = {POOL: replace(node_of(None, POOL, "pool", (), None, {}), id=facts["nodes"][POOL]["id"])}
+    for name in facts["order"][1:]:
+        nodes[name] = _node(name, facts, recipe, nodes, folder)
+    references = {stage: _reference(store, one, recipe) for stage, one in facts.get("references", {}).items()}
+    return Plan(recipe, open_pool(store, facts["pool"]), nodes, measures, groups, {}, {}, references)
+
+
+def _node(name: str, facts: Mapping[str, Any], recipe: Recipe, nodes: Mapping[str, Node], folder: str) -> Node:
+    held = facts["nodes"][name]
+    rule: Any
+    parents: tuple[str, ...]
+    if name in (REVOKED, LAWFUL, UNSEEN):
+        lists = sorted(f"{one['folder']}/rows.json" for one in facts["models"].values() if one["rows"] and one["trusts"])
+        if name == LAWFUL and recipe.restricted is None:
+            _unstored("the recipe restricts nothing, and the run did", f"{folder}/run.json")
+        own = {REVOKED: TakenDown(), UNSEEN: Outside(tuple(lists)), LAWFUL: recipe.restricted and Lawful(recipe.restricted)}
+        rule, combinator, parents = own[name], "after", (root_of(nodes),)
+    else:
+        stage, root = recipe.stages[name], root_of([one for one in nodes if one in (POOL, REVOKED, LAWFUL, UNSEEN)])
+        rule, combinator = stage.rule, stage.combinator
+        parents = tuple(root if parent == POOL else parent for parent in stage.parents)
+        if held["rule"] != (rule.text if rule else None):
+            _unstored(f"stage {name} has another rule than in the recipe", f"{folder}/run.json")
+    if [combinator, *parents] != [held["combinator"], *held["parents"]]:
+        _unstored(f"stage {name} starts from others than in the recipe", f"{folder}/run.json")
+    return replace(node_of(None, name, combinator, parents, rule, nodes), id=held["id"])
+
+
+def _measure(store: Store, name: str, folder: str, parameters: dict[str, Any]) -> Measure:
+    kind, _, fingerprint = folder.removeprefix("signals/").rpartition("-")
+    stored = store.json(f"{folder}/signal.json")
+    if stored is None:
+        _unstored("what the evidence's columns are is not stored", f"{folder}/signal.json")
+    writes = {column: _dtype(text, folder) for column, text in stored["columns"].items() if column != "error"}
+    return Measure(name, kind, stored_signal(stored["name"], writes), parameters, fingerprint)
+
+
+def _dtype(text: str, folder: str) -> pl.DataType:
+    """The dtype that polars writes so."""
+    if found := re.fullmatch(r"Enum\(categories=(\[.*\])\)", text, re.DOTALL):
+        return pl.Enum(ast.literal_eval(found[1]))
+    if text not in DTYPES:
+        _unstored(f"no column can be of the kind {text}", f"{folder}/signal.json")
+    return DTYPES[text]
+
+
+def _reference(store: Store, held: Mapping[str, Any], recipe: Recipe) -> Reference:
+    measures = {name: _measure(store, name, folder, {}) for name, folder in held["measures"].items()}
+    lawful = Lawful(recipe.restricted) if held["lawful"] and recipe.restricted else None
+    return Reference(open_pool(store, held["pool"]), measures[held["sketch"]], measures, lawful)
