@@ -15,8 +15,7 @@ def fates(found: Fates) -> None:
         show.line("revoked: " + ", ".join(f"{key} {value}" for key, value in found.revoked.items()))
     if len(found.rows) == 1:
         _whole(found.rows[0])
-        return
-    for fate in found.rows:
+    for fate in found.rows if len(found.rows) > 1 else ():
         _short(fate)
     if found.found > len(found.rows):
         show.line(f"... and {found.found - len(found.rows):,} more rows (--at-most shows more)")
