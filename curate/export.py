@@ -15,6 +15,7 @@ from curate.export_evidence import Evidence
 from curate.export_lines import write_lines
 from curate.export_parquet import write_parquet
 from curate.export_tars import write_tars
+from curate.ledger import name_file
 from curate.record import Run
 from curate.redaction import Blurring, Redaction
 from curate.subset import Subset
@@ -22,6 +23,7 @@ from curate.subset import Subset
 __all__ = ["LAYOUTS", "Blurring", "Redaction", "export"]
 
 LAYOUTS = ("parquet", "uids", "npy", "webdataset", "jsonl.zst")
+_NAMED = ("subset", "digest", "rows", "run", "layout")
 _TEXTS, _IMAGES = ("parquet", "webdataset", "jsonl.zst"), ("parquet", "webdataset")
 
 
@@ -93,13 +95,23 @@ def export(
             about["sha256"] = {name: sha256_file(attempt / name) for name in files}
         if layout != "parquet" or changes:
             (attempt / "export.json").write_text(json.dumps({**about, "files": files}, indent=2) + "\n", encoding="utf-8")
+        digests = {name: about.get("sha256", {}).get(name) or sha256_file(attempt / name) for name in files}
         attempt.replace(out)
     except OSError as error:
         fix = "make room (webdataset needs the subset's size twice while it is written), or name another folder"
         raise CeterisError(f"cannot write there: {error.strerror or error}", where=str(out), fix=fix) from error
     finally:
         shutil.rmtree(attempt, ignore_errors=True)
+    _name(run, {name: about[name] for name in _NAMED} | {"folder": str(out.absolute()), "files": digests})
     return {**about, "files": files}
+
+
+def _name(run: Run, export: dict[str, Any]) -> None:
+    """Write down in the store, and its chain, what was exported and where to, so that a take-down can say which exports hold a row."""
+    number = len(run.store.storage.list("exports/")) + 1
+    while not run.store.put_json(f"exports/{number:06d}.json", export):
+        number += 1  # another process was quicker
+    name_file(run.store, f"exports/{number:06d}.json")
 
 
 def _check_boxes(run: Run, out: Path, layout: str) -> None:

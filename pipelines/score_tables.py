@@ -33,6 +33,8 @@ def verdict(judged: Judged) -> None:
     _contrasts(f"verdict at {scale.name}", judged.contrasts, scale, "seeds needed")
     for candidate, control in judged.same:
         line(f"{candidate} and {control} train on the same rows")
+    for arm, request in judged.taken_down.items():
+        line(f"{arm} was trained on rows that were taken down (request {request}): run the recipe and `curate eval` again")
     if all(len(runs.seeds) < 2 for runs in family.arms.values()):
         line("every arm has one seed, and nothing says how much seeds differ: give --seeds 3, or more")
     line(_noise(family, scale))

@@ -10,6 +10,7 @@ import numpy as np
 from curate import ledger
 from curate.digest import UInt64s
 from curate.errors import CeterisError
+from curate.revoked import must_be_made_again
 from curate.store import Store
 from curate.subset import Subset
 from curate.subset import load as load_subset
@@ -49,6 +50,12 @@ class TrainedRows:
             if len(np.unique(np.concatenate([subset.uids, distinct]), axis=0)) != len(subset.uids):
                 raise Unfit(f"it was trained on rows that the subset {arm['name']} of {entry['run']} does not hold")
         return []
+
+    def refuse_revoked(self, score: str) -> None:
+        """Unfit where a score (its key in the store) was trained on rows that were taken down since."""
+        known = must_be_made_again(Store.open(self.root)) if self.root else {}
+        if number := known.get(score.rpartition("/")[0]):
+            raise Unfit(f"it was trained on rows that were taken down (request {number}); run the recipe and evaluate again")
 
     def _members(self, digest: str) -> UInt64s | None:
         kept = next(iter(sorted(self.root.glob(f"rows/*/members/{digest}.npy"))), None) if self.root else None

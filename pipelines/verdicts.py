@@ -8,6 +8,7 @@ from curate.digest import digest_of
 from curate.errors import CeterisError
 from curate.ledger import name_file
 from curate.record import Run
+from curate.revoked import must_be_made_again
 from eval_fixed_model.conditions import differences
 from eval_fixed_model.scale import Scale, load_scale
 from eval_fixed_model.statistics import Answer, Bank, Contrast, Draw, Look, Verdict, bank_of, verdict
@@ -70,12 +71,20 @@ class Judged:
         """Seeds of each arm that would settle it."""
         return self.line.seeds_needed
 
+    @property
+    def taken_down(self) -> dict[str, int]:
+        """Arms of this run that were trained on rows taken down since, and the request: they must be made again."""
+        known = must_be_made_again(self.evaluation.store)
+        shown = {name for one in self.contrasts for name in (one.candidate, one.control)}
+        arms = {name: arm.scores.values() for name, arm in self.evaluation.arms.items() if name in shown}
+        return {name: known[address] for name, keys in arms.items() for key in keys if (address := key.rpartition("/")[0]) in known}
+
     def to_json(self) -> dict[str, Any]:
         """The lines, the family and every arm's mean, JSON-able."""
         lines = [vars(contrast) for contrast in self.contrasts]
         arms = {self.names[arm]: vars(runs) for arm, runs in self.family.arms.items() if arm in self.names}
         spreads = {kind: vars(spread) for kind, spread in self.family.spreads.items()}
-        about = {
+        about: dict[str, Any] = {
             "run": self.evaluation.run,
             "scale": self.evaluation.scale.name,
             "conditions": self.evaluation.conditions,
@@ -83,6 +92,7 @@ class Judged:
         }
         family: dict[str, Any] = {"contrasts": len(self.family.contrasts), "critical": self.family.critical, "delta": self.family.delta}
         family |= {"confidence": self.family.confidence, "seed_correlation": self.family.seed_correlation, "spreads": spreads}
+        about |= {"taken down": self.taken_down} if self.taken_down else {}
         return {**about, "contrasts": lines, "same rows": self.same, "arms": arms, "family": family}
 
 
