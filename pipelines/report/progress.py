@@ -19,7 +19,9 @@ def progress(store: Store) -> dict[str, Any]:
         "evidence": dict(sorted(evidence(store))),
         "stages": sum(key.endswith("/manifest.json") for key in keys),
         "trainings": sum(key.endswith("/train.json") and "/." not in key for key in keys),
-        "runs": sum(store.json(key)["run"].startswith("runs/") for key in store.storage.list("ledger/")),
+        "runs": len(
+            {head for key in store.storage.list("ledger/") if (head := store.json(key)["run"]).startswith("runs/") and head.count("/") == 1}
+        ),
     }
 
 

@@ -110,7 +110,9 @@ class Mix:
     @property
     def most(self) -> float:
         """The largest share of any value in any subset."""
-        return max((rows / total for _, counts in self.lines for rows, total in zip(counts, self.totals, strict=True) if total), default=1.0)
+        return max(
+            (rows / total for _, counts in self.lines for rows, total in zip(counts, self.totals, strict=True) if total), default=1.0
+        )
 
 
 def funnel(held: Held) -> list[Step]:

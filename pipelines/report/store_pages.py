@@ -1,6 +1,7 @@
 """The pages over a whole store: its runs, what goes on, the leaderboard, and rows found by uid, url or text."""
 
-import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from pipelines.report.rows import Card, card_of
 
 BY = ("uid", "url", "text")
 SHOWN = 20
+PATIENCE = 3.0
+"""Seconds until a reader is told that a report is being drawn."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,8 @@ class Pages:
 
     store: Store
     home_address: str
-    made: dict[tuple[Any, ...], str] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    made: dict[tuple[Any, ...], "Future[str]"] = field(default_factory=dict)
+    drawing: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
 
     def home(self) -> str:
         """The runs of the store, the latest first, and what goes on."""
@@ -50,16 +53,24 @@ class Pages:
         return progress(self.store)
 
     def run(self, name: str) -> str:
-        """A run's report. CeterisError where there is none of this NAME-ID."""
+        """A run's report, or a page that asks for it again while it is drawn. CeterisError where there is none of this NAME-ID."""
         runs = {run.folder.removeprefix("runs/"): run for run in self._every()}
         if name not in runs:
             raise CeterisError("there is no such run", fix="choose one of the list")
         key = (name, *self._state())
-        with self.lock:  # one is made at a time
-            if key not in self.made:
-                self.made = {known: page for known, page in self.made.items() if known[0] != name}
-                self.made[key] = render("report.html", "report.js", **about(runs[name]), home=self.home_address)
-        return self.made[key]
+        if key not in self.made:
+            self.made = {known: page for known, page in self.made.items() if known[0] != name}
+            self.made[key] = self.drawing.submit(self._report, runs[name])
+        try:
+            return self.made[key].result(PATIENCE)
+        except NotYet:
+            return self._page("drawing.html", name)
+        except CeterisError:
+            del self.made[key]
+            raise
+
+    def _report(self, run: Run) -> str:
+        return render("report.html", "report.js", **about(run), home=self.home_address)
 
     def scores(self) -> str:
         """All scores of the store that verify, ranked under equal conditions."""

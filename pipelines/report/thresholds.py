@@ -38,6 +38,10 @@ class Curve:
     judged: Mask = field(repr=False, compare=False)
     ties: int = 0
 
+    def exact(self, place: int) -> bool:
+        """Whether the count at a threshold is exact."""
+        return self.least[place] == self.most[place]
+
     @property
     def unsure(self) -> bool:
         """Whether any count is not exact."""

@@ -1,0 +1,130 @@
+"""Rows to look at: every reason has some, none that must not be shown is among them, pictures are only pixels."""
+
+import base64
+import hashlib
+import io
+import re
+from pathlib import Path
+
+import polars as pl
+import pytest
+from PIL import Image
+
+from curate.executor import InProcess
+from curate.recipe import Recipe
+from curate.record import Run
+from filters._image import ImageError
+from pipelines import verbs
+from pipelines.provenance.revoke import revoke
+from pipelines.report.evidence import Held
+from pipelines.report.page import report
+from pipelines.report.rows import Card, Shown, browse, thumbnail
+from pipelines.report.thresholds import curves
+from tests.pipelines.report.conftest import picture, write_rows
+
+
+@pytest.fixture(scope="module")
+def shown(hostile: Run) -> list[Shown]:
+    """Every group of the run."""
+    held = Held(hostile)
+    return browse(held, curves(held))
+
+
+def _cards(groups: list[Shown]) -> list[Card]:
+    single = [card for one in groups for card, _ in one.cards]
+    return single + [card for one in groups for pair in one.pairs for card in pair[:2] if isinstance(card, Card)]
+
+
+def test_every_subset_reason_threshold_and_grouping_has_rows(shown: list[Shown]) -> None:
+    titles = [(one.kind, one.title) for one in shown]
+    assert [title for kind, title in titles if kind == "kept"] == ["best", "unique", "basic"]
+    dropped = [title for kind, title in titles if kind == "dropped"]
+    assert dropped[:2] == ["basic: text_length.chars >= 3", "basic: image_shape.width >= 16"]
+    assert ("no evidence", "basic: text_length.chars >= 3") in titles
+    assert [kind for kind, _ in titles].count("near") == 4
+    assert [title for kind, title in titles if kind == "quarantined"] == ["basic: image_shape.width >= 16"]
+    assert titles[-1] == ("duplicates", "unique: exact_duplicate")
+
+
+def test_the_rows_of_a_group_are_of_it(hostile: Run, shown: list[Shown]) -> None:
+    for one in shown:
+        for card, told in one.cards:
+            fate = {stage: kind for stage, kind, _ in card.fate}
+            if one.kind == "kept":
+                assert one.title in card.subsets
+            elif one.kind == "near":
+                assert re.search(r"(passes|fails) [<>]=? ", told)
+            else:
+                assert fate[one.title.split(":")[0]] == one.kind
+    for left, survivor, told in shown[-1].pairs:
+        assert survivor is not None
+        assert left.picture == survivor.picture
+        assert told == "similarity 1.000"
+
+
+def test_near_a_threshold_the_nearest_come_from_both_sides(hostile: Run, shown: list[Shown]) -> None:
+    near = next(one for one in shown if one.kind == "near" and one.title.startswith("best"))
+    words = [told.split()[1] for _, told in near.cards]
+    assert words == ["passes"] * 4 + ["fails"] * 4
+    values = [float(told.split()[0]) for _, told in near.cards]
+    assert values == sorted(values, reverse=True)
+
+
+def test_a_picture_that_cannot_be_decoded_says_so(shown: list[Shown]) -> None:
+    group = next(one for one in shown if one.kind == "quarantined")
+    (card, _), *_ = group.cards
+    assert (card.picture, card.fault) == (None, "truncated_image") or card.fault in ("broken_image", "not_an_image")
+
+
+def test_pictures_are_small_and_written_anew() -> None:
+    big = Image.new("RGB", (900, 300), (200, 30, 30))
+    about = Image.Exif()
+    about[0x010E] = "a secret place"
+    out = io.BytesIO()
+    big.save(out, "JPEG", exif=about)
+    address, size, _ = thumbnail(out.getvalue())
+    data = base64.b64decode(address.removeprefix("data:image/webp;base64,"))
+    assert size == (900, 300)
+    assert Image.open(io.BytesIO(data)).size == (112, 37)
+    assert b"secret" not in data
+    assert b"EXIF" not in data
+    with pytest.raises(ImageError, match="not_an_image"):
+        thumbnail(b"<svg xmlns='http://www.w3.org/2000/svg'/>")
+
+
+BARRED = """
+models:
+  list: {hash_list: {file: list.txt}}
+signals:
+  listed: {hash_match: {model: list}}
+restricted: listed.matched
+stages:
+  basic: {keep: "text_length.chars >= 3"}
+  best: {after: basic, keep: {top: pool.quality, count: 20}}
+subsets: [basic, best]
+"""
+
+
+def test_restricted_and_taken_down_rows_are_on_no_page(tmp_path: Path) -> None:
+    captions = tuple(f"row {n} of secrets{n}" for n in range(30))
+    write_rows(tmp_path / "shards", captions, 32)
+    (tmp_path / "list.txt").write_text("\n".join(hashlib.sha256(picture(n)).hexdigest() for n in (1, 3, 5)), encoding="utf-8")
+    recipe = Recipe.parse(BARRED, base=tmp_path)
+    run = verbs.run(recipe, tmp_path / "shards", store=tmp_path / "store", executor=InProcess())
+    open_recipe = Recipe.parse(
+        BARRED.replace("restricted: listed.matched\n", "")
+        .replace("basic:", "all:")
+        .replace("[basic", "[all")
+        .replace("after: basic", "after: all"),
+        base=tmp_path,
+    )
+    other = verbs.run(open_recipe, tmp_path / "shards", store=tmp_path / "store", executor=InProcess())
+    revoke([f"https://pool.example/{n}?<b>{n}</b>" for n in (2, 4)], store=tmp_path / "store", yes=True, who="a test")
+    hidden = (1, 2, 3, 4, 5)
+    for one in (run, other):  # what one run restricts, no other shows
+        told = report(Run(one.store, one.folder))
+        assert "secrets6" in told
+        assert not [n for n in hidden if re.search(rf"secrets{n}\b", told)]
+        assert "?&lt;b&gt;6&lt;" in told
+        assert not [n for n in hidden if f"?&lt;b&gt;{n}&lt;" in told]
+    assert pl.read_parquet(tmp_path / "shards" / "part-0.parquet")["text"][1] == captions[1]  # the pool is the owner's

@@ -1,0 +1,57 @@
+"""Funnel, overlaps and distributions of a small run."""
+
+from curate.record import Run
+from pipelines.report.evidence import Held
+from pipelines.report.selection import funnel, histograms, mixes, overlaps
+
+
+def test_every_row_is_kept_or_has_a_reason_at_every_stage(hostile: Run) -> None:
+    for step in funnel(Held(hostile)):
+        assert step.rows is not None
+        assert sum(rows for _, rows in step.by_kind()) == step.rows
+
+
+def test_every_clause_is_listed_in_its_order_also_one_that_nothing_failed(hostile: Run) -> None:
+    basic = next(step for step in funnel(Held(hostile)) if step.stage == "basic")
+    assert basic.clauses == 3
+    assert [one.text for one in basic.left if one.kind == "dropped"] == [
+        "text_length.chars >= 3",
+        "image_shape.width >= 16",
+        "text_length.words <= 400",
+    ]
+    assert basic.left[-1].rows == 0
+
+
+def test_combinations_part_the_pool(hostile: Run) -> None:
+    held = Held(hostile)
+    names, lines, rest = overlaps(held)
+    assert names == ("basic", "unique", "best")
+    assert sum(line.rows for line in lines) + rest == hostile.pool.rows
+    inside = {line.inside: line.rows for line in lines}
+    assert inside[(True, True, True)] == hostile.decided("best").kept  # each is within the one before
+    assert set(inside) == {(False, False, False), (True, False, False), (True, True, False), (True, True, True)}
+
+
+def test_bins_hold_every_measured_row_and_whole_numbers_are_said_as_such(hostile: Run) -> None:
+    held = Held(hostile)
+    found = {of_column[0].column: of_column for of_column in histograms(held)}
+    assert set(found) == {"text_length.chars", "image_shape.width", "text_length.words", "pool.quality", "image_shape.height"}
+    for column, of_column in found.items():
+        assert [one.subset for one in of_column] == ["basic", "unique", "best"]
+        for one in of_column:
+            inside = held.of_subset(one.subset)
+            values = held.numbers(column)
+            assert sum(each["before"] for each in one.bins) == one.before.measured == (values == values).sum()
+            assert sum(each["after"] for each in one.bins) == one.after.measured == (values[inside] == values[inside]).sum()
+    widths = found["image_shape.width"][0].bins
+    assert widths[0]["told"].startswith("8: ")
+    assert widths[-1]["told"].startswith("32: ")
+
+
+def test_mixes_count_each_subset(hostile: Run) -> None:
+    found = {mix.column: mix for mix in mixes(Held(hostile))}
+    assert set(found) == {"license", "source"}
+    source = found["source"]
+    assert source.totals[0] == hostile.pool.rows
+    assert {value: counts[0] for value, counts in source.lines} == {"pool.example": 32, "<u>other</u>.example": 32}
+    assert source.most == max(rows / total for _, counts in source.lines for rows, total in zip(counts, source.totals, strict=True))
