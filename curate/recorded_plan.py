@@ -13,11 +13,13 @@ from curate.findings import RESTORE
 from curate.grouping import Grouping
 from curate.nodes import node_of
 from curate.pieces import open_pool
-from curate.plan import LAWFUL, POOL, REVOKED, UNSEEN, Groups, Lawful, Measure, Node, Outside, Plan, Reference, TakenDown, root_of
+from curate.plan import LAWFUL, POOL, REVOKED, UNSEEN, Groups, Lawful, Measure, Node, Outside, Plan, Reference, TakenDown
 from curate.recipe import Recipe
 from curate.signal import Signal
 from curate.store import Store
 
+ROOTS = (POOL, REVOKED, LAWFUL, UNSEEN)
+"""The pool as stages see it: all of it, or what is left by each of these."""
 _PLAIN = (pl.Boolean, pl.String, pl.Binary, pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64)
 DTYPES: dict[str, pl.DataType] = {str(dtype): dtype() for dtype in (*_PLAIN, pl.Float32, pl.Float64, pl.Date)}
 
@@ -86,22 +88,22 @@ def recorded_plan(store: Store, folder: str) -> Plan:
 
 
 def _node(name: str, facts: Mapping[str, Any], recipe: Recipe, nodes: Mapping[str, Node], folder: str) -> Node:
-    held = facts["nodes"][name]
+    held, parents = facts["nodes"][name], tuple(facts["nodes"][name]["parents"])
     rule: Any
-    parents: tuple[str, ...]
-    if name in (REVOKED, LAWFUL, UNSEEN):
+    asked: tuple[str, ...]
+    if name in ROOTS:
         lists = sorted(f"{one['folder']}/rows.json" for one in facts["models"].values() if one["rows"] and one["trusts"])
         if name == LAWFUL and recipe.restricted is None:
             _unstored("the recipe restricts nothing, and the run did", f"{folder}/run.json")
         own = {REVOKED: TakenDown(), UNSEEN: Outside(tuple(lists)), LAWFUL: recipe.restricted and Lawful(recipe.restricted)}
-        rule, combinator, parents = own[name], "after", (root_of(nodes),)
+        rule, combinator, asked = own[name], "after", (POOL,)
     else:
-        stage, root = recipe.stages[name], root_of([one for one in nodes if one in (POOL, REVOKED, LAWFUL, UNSEEN)])
-        rule, combinator = stage.rule, stage.combinator
-        parents = tuple(root if parent == POOL else parent for parent in stage.parents)
+        stage = recipe.stages[name]
+        rule, combinator, asked = stage.rule, stage.combinator, stage.parents
         if held["rule"] != (rule.text if rule else None):
             _unstored(f"stage {name} has another rule than in the recipe", f"{folder}/run.json")
-    if [combinator, *parents] != [held["combinator"], *held["parents"]]:
+    alike = [there == parent or (parent == POOL and there in ROOTS) for there, parent in zip(parents, asked, strict=False)]
+    if combinator != held["combinator"] or len(parents) != len(asked) or not all(alike):
         _unstored(f"stage {name} starts from others than in the recipe", f"{folder}/run.json")
     return replace(node_of(None, name, combinator, parents, rule, nodes), id=held["id"])
 

@@ -18,6 +18,10 @@ RECORDS: dict[str, tuple[str, frozenset[str]]] = {
     "indexed": (rf"pools/{_HEX}/indexed\.json", frozenset(("rows", "sums"))),
     "whole": (rf"pools/{_HEX}/subset\.json", frozenset(("digest",))),
     "uids": (rf"pools/{_HEX}/uids/\d{{6}}\.json", PART),
+    "settled": (rf"pools/{_HEX}/settled\.json", frozenset(("requests",))),
+    "tombstone": (r"revocations/\d{6}/tombstone\.json", frozenset(("number", "hashes", "previous"))),
+    "retrain": (r"revocations/\d{6}/retrain\.json", frozenset()),
+    "export": (r"exports/[^/]+\.json", frozenset()),
     "cache": (r"pools/files\.json", frozenset(("version", "files"))),
     "signal": (rf"signals/{_NAMED}/signal\.json", frozenset(("name", "version", "parameters", "fingerprint", "columns"))),
     "code": (rf"signals/{_NAMED}/code/\d{{4}}\.json", frozenset(("source", "versions", "pool"))),
@@ -36,10 +40,13 @@ FILES: dict[str, str] = {
     "format": "FORMAT",
     "lock": "lock",
     "attempt": "tmp/.*",
-    "part": rf"(pools/{_HEX}|(signals|links|indexes)/{_NAMED}|revoked|models/{_HEX}|decisions/{_HEX})/parts/[^/]+-{_HEX32}\.[a-z]+",
+    "part": rf"((pools|models|decisions)/{_HEX}|(signals|links|indexes)/{_NAMED}|revoked|revocations)/parts/[^/]+-{_HEX32}\.[a-z]+",
     "weights": rf"models/{_HEX}/{_HEX32}/weights\.safetensors",
     "subset": rf"subsets/{_HEX}\.parquet",
     "ledger": rf"runs/{_NAMED}/ledger(-\d+)?\.jsonl",
+    "take-down": r"revocations/\d{6}/ledger(-\d+)?\.jsonl",
+    "key": "revocations/key",
+    "pending": r"revocations/pending\.json",
 }
 UNSEALED = frozenset(("card", "funnel"))
 """Kinds without a seal: they are named by digest in others."""
@@ -63,8 +70,8 @@ def misshapen(kind: str, key: str, value: Any) -> str:
     identities = {"signal": "fingerprint", "model": "id", "decisions": "id"}
     if kind in identities and str(value[identities[kind]])[:16] != folder[-16:]:
         return f"it is that of {value[identities[kind]]}, and lies in {folder}"
-    if kind == "line":
-        return ""
+    if kind == "tombstone":
+        return "" if _is_part(value["hashes"], "revocations") else "its hashes lie elsewhere"
     parts = value["parts"] if kind in ("manifest", "decisions") else [value] if kind in ("uids", "rows") else []
     home = "revoked" if key.startswith("revoked/") else folder
     return next((f"a part lies in another folder than {home}" for part in parts if not _is_part(part, home)), "")

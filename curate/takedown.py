@@ -189,7 +189,7 @@ def _take_down(
     if stones is not None:
         part = store.put_frame(REQUESTS, "hashes", stones)
         previous = store.storage.get(f"{REQUESTS}/{number - 1:06d}/tombstone.json") if number > 1 else b""
-        tombstone = {"number": number, **about, "hashes": asdict(part), "previous": sha256(previous)}
+        tombstone = {"number": number, **about, "hashes": asdict(part), "key": sha256(key_of(store)), "previous": sha256(previous)}
         changes.record(f"{folder}/tombstone.json", tombstone)
         ledger.record("revocation", number=number, tombstone=sha256(sealed(tombstone)), **about)
     else:

@@ -91,7 +91,7 @@ def verify_store(
     held = Contents.read(store, others, asked.head)
     runs = _runs(held, asked.run)
     pools = {folder: _opened(held, folder) for folder in sorted({key.rpartition("/")[0] for key, _ in held.of_kind("pool")})}
-    files = list(listed_files(held, _shards_of(held, pools)))
+    files = list({one.key: one for one in listed_files(held, _shards_of(held, pools))}.values())
     chosen = [one for one in files if asked.draws(one.shard or one.key)]
     size = check_files(held, chosen, executor, progress)
     for key, pool in pools.items():
@@ -214,15 +214,18 @@ def _again(held: Contents, over: Store, run: str, executor: Executor, progress: 
         if len(one.parts) != pieces or one.id != plan.nodes[name].id:
             raise StoreError(f"the decisions of stage {name} are not those of this run", where=f"decisions/{one.id[:16]}", fix=RESTORE)
     again.decided = {POOL: again.whole_pool()}
-    again.decided |= {name: one for name, one in again.stored.items() if (name, one.id) in sound}
     refused = revoked(over)
     again.beside = bool(refused.of_pool(plan.pool).size) and not _up_to_date(plan.nodes, refused.identity(plan.pool), plan.pool.id)
+    if not again.beside:
+        again.decided |= {name: one for name, one in again.stored.items() if (name, one.id) in sound}
     return again
 
 
 def _up_to_date(nodes: Mapping[str, Node], identity: str | None, pool: str) -> bool:
-    """Whether a plan knows all that was taken down of its pool."""
-    return REVOKED in nodes and identity is not None and nodes[REVOKED].id == without_revoked(pool, identity, nodes[POOL]).id
+    """Whether a plan's stages leave out all that was taken down of its pool: an earlier run's decisions were only told which rows left."""
+    if REVOKED not in nodes or identity is None or any(POOL in node.parents for name, node in nodes.items() if name != REVOKED):
+        return False
+    return nodes[REVOKED].id == without_revoked(pool, identity, nodes[POOL]).id
 
 
 def _judge_one(held: Contents, again: Again, run: str, facts: Mapping[str, Any], asked: Asked, sound: dict[tuple[str, str], Any]) -> int:
@@ -243,7 +246,8 @@ def _judge_one(held: Contents, again: Again, run: str, facts: Mapping[str, Any],
             sound[f"subset of {node}", again.plan.nodes[node].id] = found
             if found != digest:
                 held.find(f"the subset {stage} comes out as {found[:16]} when it is judged again, not {digest[:16]}", f"{run}/run.json")
-    sound |= {(name, one.id): True for name, one in again.stored.items()}
+    if not again.beside:
+        sound |= {(name, one.id): True for name, one in again.stored.items()}
     return again.judged
 
 

@@ -85,6 +85,8 @@ def listed_files(held: Contents, shards_of: Mapping[str, Sequence[str]]) -> Iter
         yield Listed(part["key"], part["sha256"], key, known[number]["digest"] if number < len(known) else "")
     for key, part in held.of_kind("rows"):
         yield Listed(part["key"], part["sha256"], key)
+    for key, value in held.of_kind("tombstone"):
+        yield Listed(value["hashes"]["key"], value["hashes"]["sha256"], key)
     for key, value in held.of_kind("decisions"):
         cut, shards = value["cut"] or {}, shards_of.get(key.rpartition("/")[0], ())
         for number, part in enumerate(value["parts"]):
@@ -95,7 +97,12 @@ def listed_files(held: Contents, shards_of: Mapping[str, Sequence[str]]) -> Iter
         made_before = {"card.json": sha256(canonical_json(value["card"]).encode())}
         for name, digest in value.get("files", made_before).items():
             yield Listed(f"{value['folder']}/{name}", digest, key)
-    yield from (Listed(key, digest, "a ledger") for key, digest in held.named.items() if digest and key not in held.digests)
+    yield from (Listed(key, digest, "a ledger") for key, digest in held.named.items() if digest and _own(key, held))
+
+
+def _own(key: str, held: Contents) -> bool:
+    """Whether a file that a ledger names is named by no record, and is none itself."""
+    return key not in held.digests and "/parts/" not in key
 
 
 def latest_pools(held: Contents) -> dict[str, dict[str, Any]]:

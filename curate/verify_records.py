@@ -13,6 +13,8 @@ from curate.seal import SEAL, unsealed
 from curate.store import FORMAT, Store
 from curate.store_kinds import RECORDS, UNSEALED, kind_of, misshapen
 
+PURGED = ("signals/", "links/", "pools/", "subsets/", "models/")
+"""Where what was taken away never comes again under its name."""
 AGAIN = "run the command again that wrote it; if that changes nothing, the ledger was cut: restore it from a copy"
 Others = Callable[[str], bool]
 
@@ -64,10 +66,11 @@ class Contents:
         held._unsealed([key for key in held.keys if held._read(key, others)])
         held._chain(head)
         for key in held.keys:
-            if key.endswith(".jsonl") and (held.kinds.get(key) == "ledger" or others(key)):
+            if key.endswith(".jsonl") and (held.kinds.get(key) in ("ledger", "take-down") or others(key)):
                 held._ledger(key)
         held._match()
         held._name()
+        held._tombstones()
         return held
 
     def _unsealed(self, keys: list[str]) -> None:
@@ -150,31 +153,50 @@ class Contents:
         facts = [json.loads(line) for line in text.split("\n") if line]
         if canonical := next((n for n, line in enumerate(text.split("\n"), 1) if line and canonical_json(json.loads(line)) != line), 0):
             self.find("this line was not written so by Ceteris", key, place=f"line {canonical}")
-        folder = key.rpartition("/")[0] if self.kinds.get(key) == "ledger" else key[:-1]
-        known = any((run, at) == (folder, head) for _, run, at in self.heads)
+        head = sha256(data or b"") if self.kinds.get(key) == "take-down" else head
+        known = any((run, at) == (self._spoken(key), head) for _, run, at in self.heads)
         ends = bool(facts) and facts[-1].get("what") == END
         self.ledgers.append(Ledgered(key, facts, head, known))
         if not known and not ends:
             self.find("the ledger ends in the middle: it was cut short", key)
 
+    def _spoken(self, ledger: str) -> str:
+        """What the store's chain calls a ledger by: the run, the entry; a take-down's by its own name."""
+        kind = self.kinds.get(ledger)
+        return ledger.rpartition("/")[0] if kind == "ledger" else ledger if kind == "take-down" else ledger[:-1]
+
     def _match(self) -> None:
         """Heads without a ledger, and ledgers without a head."""
-        whole = {(one.key.rpartition("/")[0] if self.kinds.get(one.key) == "ledger" else one.key[:-1], one.head) for one in self.ledgers}
+        whole = {(self._spoken(one.key), one.head) for one in self.ledgers}
+        there = set(self.keys)
         done = {run for run, _ in whole} & {run for _, run, _ in self.heads}
         for line, run, head in self.heads:
             if run.startswith("runs/") and run.count("/") == 1:
                 if (run, head) not in whole and not any(where.startswith(f"{run}/ledger") for where in self.bad):
                     self.find(f"no ledger of this run leads to the head {head[:16]}, which {line} holds", f"{run}/ledger.jsonl")
             elif run.endswith(".json") and "/entries/" in run:
+                if run not in there:
+                    self.find(f"{line} names this entry, and it is gone", run)
                 if (run, head) not in whole and f"{run}l" not in self.bad:
                     self.find(f"it does not lead to the head {head[:16]}, which {line} holds", f"{run}l")
             else:
                 self.named[run] = head
         for one in self.ledgers:
-            folder = one.key.rpartition("/")[0] if self.kinds.get(one.key) == "ledger" else one.key[:-1]
-            finished = f"{folder}/run.json" in self.keys if self.kinds.get(one.key) == "ledger" else folder in self.keys
+            folder = self._spoken(one.key)
+            finished = (f"{folder}/run.json" if self.kinds.get(one.key) == "ledger" else folder) in there
             if not one.known and folder not in done and finished:
                 self.find("the store's chain does not know this ledger's head", one.key, AGAIN)
+
+    def _tombstones(self) -> None:
+        """The key that hashes of what was taken down were made with, and the chain of requests."""
+        stones = dict(self.of_kind("tombstone"))
+        if "revocations/pending.json" in self.keys:
+            self.find("a take-down was begun and is not done", "revocations/pending.json", "run `curate revoke --resume`")
+        if stones and "revocations/key" not in self.keys:
+            self.find("the key of the tombstones is gone: what was taken down cannot be told", "revocations/key", "restore it from a copy")
+        key = sha256(self._bytes("revocations/key") or b"") if "revocations/key" in self.keys else ""
+        if key and any(stone.get("key", key) != key for stone in stones.values()):
+            self.find("it is not the key that the tombstones were made with", "revocations/key", "restore it from a copy")
 
     def _name(self) -> None:
         """What ledgers name, in the order of the chain: a later one may name a file anew, or that it was taken away."""
@@ -184,10 +206,14 @@ class Contents:
                 if fact.get("what") == "files" and isinstance(fact.get("files"), dict):
                     prefix = f"{fact['folder']}/" if fact.get("folder") else ""
                     self.named |= {f"{prefix}{name}": digest for name, digest in fact["files"].items()}
+                if fact.get("what") == "purged":  # of a take-down
+                    self.named |= {fact["file"]: None} | ({fact["file_after"]: fact["after"]} if fact.get("file_after") else {})
         there = set(self.keys)
         for key, digest in self.named.items():
+            if self.kinds.get(key) == "settled":  # runs write it anew
+                continue
             if digest is None:
-                if key in there:
+                if key in there and key.startswith(PURGED):
                     self.find("it was taken away, as a ledger says, and is there", key, "delete it")
             elif key not in there:
                 self.find("a ledger names this file, and it is gone", key)

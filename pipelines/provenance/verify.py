@@ -26,7 +26,6 @@ KINDS: dict[str, str] = {
     "members": rf"rows/[^/]+-{_HEX}/members/{_HEX}\.npy",
     "rows": rf"rows/[^/]+-{_HEX}/[^/]+",
     "verdict": rf"{_RUN}/(verdict|calibration)-[0-9a-f]{{12}}\.json",
-    "request": r"revocations/\d{6}/.*",
 }
 """What lies in a store that the engine does not know: the pattern of each kind's names."""
 _PATTERNS = {kind: re.compile(pattern) for kind, pattern in KINDS.items()}

@@ -72,6 +72,8 @@ def check_members(
         if one["rows"] is None:
             continue
         key = f"{one['rows']}/members/{place.split('/')[2]}.npy"
+        if key not in held.keys and held.named.get(key, "") is None:
+            continue  # taken away with rows that were taken down
         if key not in held.keys:
             held.find(f"the rows that {place} was trained on are gone", key)
         elif key not in bad and one["entry"]["run"] not in {where.rpartition("/")[0] for where in bad}:
