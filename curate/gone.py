@@ -135,7 +135,7 @@ def models_of_pools(gone: Gone, runs: Mapping[str, dict[str, Any]]) -> set[str]:
     found = set()
     for facts in runs.values():
         for model in facts["models"].values():
-            over = not model["rows"] and facts["pool"] in gone.pools
+            over = model.get("over", not model["rows"]) and facts["pool"] in gone.pools
             if over or any(key in gone.pools for key in model["rows"]):
                 found.add(model["folder"])
     return found

@@ -229,7 +229,12 @@ def _description(plan: Plan, subsets: dict[str, str]) -> dict[str, Any]:
     }
     groups = {name: {"folder": one.folder, "sketch": one.sketch.name, "threshold": one.threshold} for name, one in plan.groups.items()}
     models = {
-        name: {"folder": one.folder, "rows": [pool_key(rows) for rows in one.rows], "trusts": one.model.trusts}
+        name: {
+            "folder": one.folder,
+            "rows": [pool_key(rows) for rows in one.rows],
+            "trusts": one.model.trusts,
+            "over": one.over is not None,
+        }
         for name, one in plan.models.items()
     }
     references = {
