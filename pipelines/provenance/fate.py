@@ -96,10 +96,10 @@ def fates(
     if len(given) != 1:
         raise CeterisError("name a row in one way", fix="a uid, --url URL, --text FRAGMENT or --image FILE")
     ((by, value),) = given.items()
-    pools, hits, notes = by_pool(runs_of(store, run)), dict[str, _Hit](), list[str]()
-    for key, runs in pools.items():
+    pools, known, hits, notes = by_pool(runs_of(store, run)), by_pool(runs_of(store)), dict[str, _Hit](), list[str]()
+    for key in pools:
         try:
-            numbers, matches, said = _numbers(store, runs, by, value, every, executor or InProcess())
+            numbers, matches, said = _numbers(store, known[key], by, value, every, executor or InProcess())
         except CeterisError as error:
             if run is not None or len(pools) == 1:
                 raise
@@ -113,7 +113,7 @@ def fates(
     if not hits and not taken:
         raise CeterisError(_nothing(by, value, store, pools), where="; ".join(notes), fix=_FIX[by])
     seen: dict[tuple[str, int, str], dict[str, Any]] = {}
-    rows = [_fate(store, name, hit, pools, seen) for name, hit in list(hits.items())[:at_most]]
+    rows = [_fate(store, name, hit, pools, known, seen) for name, hit in list(hits.items())[:at_most]]
     return Fates(given, len(hits), rows, notes, taken)
 
 
@@ -189,7 +189,15 @@ def barred(runs: Sequence[Run]) -> Indices:
     return np.unique(np.concatenate(found)).astype(np.int64)
 
 
-def _fate(store: Store, uid: str, hit: _Hit, pools: dict[str, list[Run]], seen: dict[tuple[str, int, str], dict[str, Any]]) -> Fate:
+def _fate(
+    store: Store,
+    uid: str,
+    hit: _Hit,
+    pools: dict[str, list[Run]],
+    known: dict[str, list[Run]],
+    seen: dict[tuple[str, int, str], dict[str, Any]],
+) -> Fate:
+    """What the runs in `pools` say of a row; what any `known` run restricts is restricted."""
     blocks, places, state, told = [], [], "", (pools[hit.places[0][0]][0], hit.places[0][1])
     for key, place in hit.places:
         pool = open_pool(store, key)
@@ -197,9 +205,9 @@ def _fate(store: Store, uid: str, hit: _Hit, pools: dict[str, list[Run]], seen: 
         places.append({"pool": str(pool.root), "shard": shard.path, "row": place.row})
         if revoked.answer(store, shard, place.row) is not None:
             state, told = revoked.ERROR, (pools[key][0], place)
-        for run in pools[key]:
-            blocks.append(block(run, place, seen))
-            if blocks[-1].get(RESTRICTED) and not state:
+        blocks += [block(run, place, seen) for run in pools[key]]
+        for run in known[key]:
+            if not state and LAWFUL in run.facts["nodes"] and block(run, place, seen).get(RESTRICTED):
                 state, told = RESTRICTED, (run, place)  # whose story tells nothing more
     found = story(*told)
     return Fate(uid, state, places, blocks, found if state else name_entries(told[0], found), hit.match)

@@ -1,5 +1,6 @@
 """What became of a row, in every run of a store that holds it, however it is asked for."""
 
+import hashlib
 import io
 import json
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from curate.digest import hex_of
 from curate.errors import CeterisError, PoolError
 from curate.executor import InProcess
 from curate.recipe import Recipe
@@ -232,3 +234,32 @@ def test_a_picture_is_found_by_bytes_pixels_and_nearly(gallery, tmp_path, stored
         fates(made, image=tmp_path / "asked.png")
     with pytest.raises(CeterisError, match="cannot be read"):
         fates(made, image=tmp_path / "none.png")
+
+
+def test_a_row_that_one_run_restricts_is_an_address_in_all(gallery, tmp_path) -> None:
+    folder, images = gallery
+    (tmp_path / "list.txt").write_text(hashlib.sha256(images[0]).hexdigest(), encoding="utf-8")
+    made = Store.open(tmp_path / "store")
+    free = '{stages: {one: {keep: "text_length.words > 1"}}, subsets: [one]}'
+    listed = "{models: {list: {hash_list: {file: list.txt}}}, signals: {listed: {hash_match: {model: list}}}, restricted: listed.matched, "
+    for recipe in (listed + free[1:], free):
+        verbs.run(Recipe.parse(recipe, base=tmp_path), folder / "pool", store=made, executor=InProcess())
+    uid = hex_of(Run.latest(made).uids())[0]
+    (fate,) = fates(made, uid=uid).rows
+    assert fate.state == "restricted"
+    assert [bool(one.get("restricted")) for one in fate.runs] == [False, True]
+    assert set(fate.story) == {"uid", "shard", "row", "stages", "values", "subsets"}
+    assert "picture number" not in json.dumps(fate.to_json())
+    alone = fates(made, uid=uid, run=Run.latest(made).folder.removeprefix("runs/")).rows[0]
+    assert (alone.state, len(alone.runs), "text" in alone.story) == ("restricted", 1, False)
+    assert {one.uid for one in fates(made, text="picture number").rows}.isdisjoint({uid})
+    assert fates(made, text="picture number").found == 4
+    (tmp_path / "asked.png").write_bytes(images[0])
+    assert [(one.state, one.match["image"]) for one in fates(made, image=tmp_path / "asked.png").rows] == [
+        ("restricted", "equal bytes"),
+        ("", "equal pixels"),
+        ("", "near"),
+    ]
+    told = CliRunner().invoke(app, ["why", uid, "--store", made.address])
+    assert "restricted if listed.matched" in told.stdout
+    assert "picture number" not in told.stdout
