@@ -165,8 +165,3 @@ def write_answers(path: Path, answers: Answers) -> None:
     with path.open("w", encoding="utf-8") as file:
         file.write("# What only a person can say; documents are written again with `curate document SUBSET OUT --answers FILE`.\n")
         yaml.dump(sheet, file)
-
-
-def unanswered(answers: Answers) -> list[str]:
-    """The keys of questions without an answer that nothing else answers either."""
-    return [key for key, one in QUESTIONS.items() if key not in answers and not one.facts]

@@ -1,6 +1,6 @@
 """The datasheet: every question of Gebru et al. 2021, answered by the ledger with its source, by a person, or marked as open."""
 
-from pipelines.documents.answers import MARK, SECTIONS, Answers, Question
+from pipelines.documents.answers import MARK, QUESTIONS, SECTIONS, Answers, Question
 from pipelines.documents.exported import Exported
 from pipelines.documents.facts import Facts
 from pipelines.documents.known import known
@@ -28,3 +28,8 @@ def _answered(one: Question, facts: Facts, exported: Exported | None, answers: A
     if not lines:
         lines.append(f"> {MARK}: `{one.key}` in answers.yaml.{' Nothing on it was recorded.' if one.facts else ''}")
     return f"**{one.text}**\n\n" + "\n".join(lines) + "\n"
+
+
+def unanswered(facts: Facts, exported: Exported | None, answers: Answers) -> list[str]:
+    """The keys of questions that neither a person answered nor anything that was recorded."""
+    return [key for key, one in QUESTIONS.items() if key not in answers and not (one.facts and known(one.facts, facts, exported))]

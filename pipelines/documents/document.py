@@ -10,11 +10,11 @@ from curate.digest import sha256
 from curate.errors import CeterisError, nearest
 from curate.record import Run
 from pipelines import verbs
-from pipelines.documents.answers import FILE, Answers, read_answers, unanswered, write_answers
+from pipelines.documents.answers import FILE, Answers, read_answers, write_answers
 from pipelines.documents.card import card
 from pipelines.documents.croissant import croissant
 from pipelines.documents.croissant_check import blank, refuse_faults
-from pipelines.documents.datasheet import datasheet
+from pipelines.documents.datasheet import datasheet, unanswered
 from pipelines.documents.exported import Exported, read_export
 from pipelines.documents.facts import Facts
 from pipelines.documents.huggingface import LICENCE_FILE, faults, licence_table, metadata, readme
@@ -67,7 +67,7 @@ def document(
     if not own.is_file():
         write_answers(own, said)
     required = blank(croissant(facts, exported, said))
-    return Documented(folder, tuple(pages), exported.layout, tuple(required), tuple(unanswered(said)))
+    return Documented(folder, tuple(pages), exported.layout, tuple(required), tuple(unanswered(facts, exported, said)))
 
 
 def _croissant(facts: Facts, exported: Exported, said: Answers) -> Pages:

@@ -85,7 +85,9 @@ def _sample(facts: Facts, _: Exported | None) -> Iterator[Known]:
 
 def _content(facts: Facts, exported: Exported | None) -> Iterator[Known]:
     columns = ", ".join(facts.run.pool.columns) or "none"
-    yield Known(f"The pool's rows as they are. Columns that rules can use: {columns}.", _pool(facts))
+    changed = exported is not None and (exported.about.get("redaction") or exported.about.get("blurring"))
+    how = "changed on their way out" if changed else "as they are"
+    yield Known(f"The pool's rows {how}. Columns that rules can use: {columns}.", _pool(facts))
     if exported and exported.about.get("evidence"):
         added = ", ".join(f"{name} ({column})" for name, column in exported.about["evidence"].items())
         yield Known(f"The export adds measured columns: {added}.", "the export's own metadata")

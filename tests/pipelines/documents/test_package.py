@@ -12,10 +12,12 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 import pytest
+from typer.testing import CliRunner
 
 from curate.errors import CeterisError
 from curate.executor import InProcess
 from curate.record import Run
+from pipelines.cli import app
 from pipelines.documents.opened import opened
 from pipelines.documents.package import package
 from pipelines.documents.remake import Verified, verify_package
@@ -61,6 +63,20 @@ def test_the_same_run_gives_the_same_bytes(texts: Run, packed: Path, tmp_path: P
     assert str(texts.pool.root) not in "".join(one.read_text(errors="replace") for one in packed.iterdir())
     with pytest.raises(CeterisError, match="there already"):
         package(texts, "often", files[0])
+
+
+def test_the_command_packs_and_checks(texts: Run, tmp_path: Path) -> None:
+    path = tmp_path / "often.tar.zst"
+    done = CliRunner().invoke(app, ["package", "often", str(path), "--store", texts.store.address])
+    assert done.exit_code == 0
+    assert "identity" in done.stdout
+    done = CliRunner().invoke(app, ["package", "--verify", str(path)])
+    assert done.exit_code == 0
+    assert "what was asked holds" in done.stdout
+    for call in (["package"], ["package", "often"], ["package", "often", "x", "--verify", str(path)]):
+        assert isinstance(CliRunner().invoke(app, call).exception, CeterisError)
+    with pytest.raises(CeterisError, match="without the pool"):
+        verify_package(path, remake=True)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
