@@ -102,11 +102,11 @@ def export(
         raise CeterisError(f"cannot write there: {error.strerror or error}", where=str(out), fix=fix) from error
     finally:
         shutil.rmtree(attempt, ignore_errors=True)
-    _name(run, {name: about[name] for name in _NAMED} | {"folder": str(out.absolute()), "files": digests})
+    name_export(run, {name: about[name] for name in _NAMED} | {"folder": str(out.absolute()), "files": digests})
     return {**about, "files": files}
 
 
-def _name(run: Run, export: dict[str, Any]) -> None:
+def name_export(run: Run, export: dict[str, Any]) -> None:
     """Write down in the store, and its chain, what was exported and where to, so that a take-down can say which exports hold a row."""
     number = len(run.store.storage.list("exports/")) + 1
     while not run.store.put_json(f"exports/{number:06d}.json", export):

@@ -16,8 +16,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curate.digest import hex_of
+from curate.digest import hex_of, sha256_file
 from curate.errors import CeterisError, nearest
+from curate.export import name_export
 from curate.record import Run, Selected
 from pipelines.provenance.declared import batches, signal_of
 from pipelines.provenance.terms import address, spoken, understood
@@ -77,7 +78,7 @@ def attribution(
 
     `columns`: columns of the pool that hold title, author, source or url where roles do not say. `exported`: a folder that `curate export`
     wrote, whose changes are said; `changed`: further ones. In Markdown, rows that follow each other and read alike are one line. In CSV,
-    a field that a spreadsheet would take for a formula begins with an apostrophe.
+    a field that a spreadsheet would take for a formula begins with an apostrophe. The file is known to the store as an export is.
     """
     run, name = chosen.run, signal_of(chosen.run, signal)
     if out.suffix not in ENDINGS:
@@ -106,11 +107,14 @@ def attribution(
                 unfilled += Counter({role: int((frame[role].fill_null("") == "").sum()) for role in ROLES})
                 sink.write(_written(frame, out.suffix))
             sink.write(_foot(rows, left) if out.suffix == ".md" else b"")
+        digest = sha256_file(attempt)
         attempt.replace(out)
     except OSError as error:
         raise CeterisError(f"cannot write there: {error.strerror or error}", where=str(out), fix="name a file that can be made") from error
     finally:
         attempt.unlink(missing_ok=True)
+    named = {"subset": chosen.name, "digest": chosen.digest, "rows": rows, "run": run.folder.removeprefix("runs/"), "layout": "attribution"}
+    name_export(run, named | {"folder": str(out.absolute().parent), "files": {out.name: digest}})
     licences = [{"licence": one, "rows": many, "name": spoken(one), "address": address(one)} for one, many in by_licence.most_common()]
     missing = {role: many for role, many in unfilled.items() if many}
     return Attribution(

@@ -106,6 +106,18 @@ def test_what_an_export_changed_is_said_and_another_subset_is_refused(run, tmp_p
     assert not list(tmp_path.glob(".*"))
 
 
+def test_what_a_fetcher_resized_is_said_of_those_rows(tmp_path):
+    (tmp_path / "pool").mkdir()
+    about = {"key": ["0", "1"], "status": "success", "url": "https://x.example.org/", "caption": ["one", "two"], "license": "CC-BY-4.0"}
+    sizes = {"original_width": [640, 64], "original_height": [480, 64], "width": [64, 64], "height": [48, 64]}
+    pl.DataFrame({**about, **sizes, "jpg": [b"x", b"y"]}).write_parquet(tmp_path / "pool" / "0.parquet")
+    recipe = Recipe.parse('stages: {all: {keep: "license.class is not None"}}\nsubsets: [all]')
+    run = verbs.run(recipe, tmp_path / "pool", store=tmp_path / "store", executor=InProcess())
+    attribution(run.subset("all"), tmp_path / "a.jsonl", changed=["captions in lower case"])
+    made = [json.loads(line)["changes"] for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+    assert made == ["image resized from 640 x 480 to 64 x 48; captions in lower case", "captions in lower case"]
+
+
 @pytest.mark.parametrize(
     ("columns", "name", "what"),
     [

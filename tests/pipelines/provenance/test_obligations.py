@@ -1,9 +1,12 @@
 import json
 
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
 from curate.executor import InProcess
+from curate.recipe import Recipe
+from pipelines import verbs
 from pipelines.cli import app
 from pipelines.provenance.obligations import obligations
 from tests.pipelines.provenance.licensed import DECLARED, ROWS, curated
@@ -70,9 +73,6 @@ def test_an_open_subset_has_no_conflict(run):
 
 
 def test_rows_that_nobody_asked_are_no_evidence_and_the_fix_gathers_them(run):
-    from curate.recipe import Recipe
-    from pipelines import verbs
-
     recipe = 'stages: {bare: {keep: "text_length.words > 0"}, %s}\nsubsets: [bare%s]'
     alone = verbs.run(Recipe.parse(recipe % ("", "")), run.pool, store=run.store.address, executor=InProcess())
     found = obligations(alone.subset("bare"))
@@ -81,6 +81,18 @@ def test_rows_that_nobody_asked_are_no_evidence_and_the_fix_gathers_them(run):
     again = verbs.run(Recipe.parse(recipe % (stage, ", bare_asked")), run.pool, store=run.store.address, executor=InProcess())
     assert obligations(again.subset("bare_asked")).no_evidence == 0
     assert again.subset("bare_asked").digest == alone.subset("bare").digest
+
+
+def test_rows_that_forbid_in_one_place_what_another_permits_say_on_what_they_differ(tmp_path):
+    (tmp_path / "pool").mkdir()
+    said = ["CC BY 4.0 ; CC BY-NC 4.0", "MIT ; Apache-2.0"]
+    pl.DataFrame({"text": ["a", "b"], "license": said}).write_parquet(tmp_path / "pool" / "0.parquet")
+    recipe = Recipe.parse('stages: {all: {keep: "license.class is not None"}}\nsubsets: [all]')
+    found = obligations(verbs.run(recipe, tmp_path / "pool", store=tmp_path / "store", executor=InProcess()).subset("all"))
+    assert {one.one: one.why for one in found.conflicts if one.kind == "rows"} == {
+        "CC-BY-4.0, CC-BY-NC-4.0": "places of a row differ; only some of them ask no-commercial",
+        "MIT, Apache-2.0": "places of a row differ",
+    }
 
 
 def test_audit_says_it_in_tables_and_in_json(run):

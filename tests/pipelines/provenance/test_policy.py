@@ -151,10 +151,13 @@ def test_rows_that_were_taken_down_are_in_no_audit_and_no_attribution(tmp_path):
 
     run = curated(tmp_path)
     gone = rows().filter(pl.col("license") == "CC-BY-4.0")["uid"][0]
-    revoke([f"uid:{gone}"], store=run.store.address, copies=False, yes=True, executor=InProcess())
+    before = attribution(run.subset("told"), tmp_path / "before.csv")
+    told = revoke([f"uid:{gone}"], store=run.store.address, copies=False, yes=True, executor=InProcess())
+    assert [(one["layout"], one["files"]) for one in told.touched["exports"]] == [("attribution", ["before.csv"])]
     fresh = Run.open(f"{run.store.address}/{run.folder}")
     assert obligations(fresh.subset("told")).rows == check(fresh.subset("told"), Policy.parse("scope: item")).rows == ROWS - 1
     attribution(fresh.subset("told"), tmp_path / "a.csv")
+    assert (tmp_path / "a.csv").read_text().count("\n") == before.rows
     assert gone not in (tmp_path / "a.csv").read_text()
 
 
