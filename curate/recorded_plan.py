@@ -33,7 +33,7 @@ class StoredSignal(Signal):
 
     def measure(self, rows: pl.DataFrame, parameters: Mapping[str, Any]) -> pl.DataFrame:  # noqa: ARG002  as every signal
         """StoreError: evidence is missing."""
-        _unstored(f"the evidence of {self.name} is not stored for {rows.height:,} rows that were decided by it", self.name)
+        _unstored("the evidence of some rows is not stored here, and they were decided by it", self.name)
 
 
 class StoredGrouping(Grouping):
@@ -45,7 +45,7 @@ class StoredGrouping(Grouping):
 
 
 def stored_signal(name: str, writes: dict[str, pl.DataType]) -> StoredSignal:
-    """A signal by its name and columns."""
+    """A signal by the folder of its evidence and its columns."""
     return StoredSignal(name, "", 0, (), (), writes, (), None, pl.DataFrame, {}, {})
 
 
@@ -114,7 +114,7 @@ def _measure(store: Store, name: str, folder: str, parameters: dict[str, Any]) -
     if stored is None:
         _unstored("what the evidence's columns are is not stored", f"{folder}/signal.json")
     writes = {column: _dtype(text, folder) for column, text in stored["columns"].items() if column != "error"}
-    return Measure(name, kind, stored_signal(stored["name"], writes), parameters, fingerprint)
+    return Measure(name, kind, stored_signal(folder, writes), parameters, fingerprint)
 
 
 def _dtype(text: str, folder: str) -> pl.DataType:

@@ -21,7 +21,7 @@ RECORDS: dict[str, tuple[str, frozenset[str]]] = {
     "settled": (rf"pools/{_HEX}/settled\.json", frozenset(("requests",))),
     "tombstone": (r"revocations/\d{6}/tombstone\.json", frozenset(("number", "hashes", "previous"))),
     "retrain": (r"revocations/\d{6}/retrain\.json", frozenset()),
-    "export": (r"exports/[^/]+\.json", frozenset()),
+    "export": (r"exports/[^/]+\.json", frozenset(("folder", "files", "digest"))),
     "cache": (r"pools/files\.json", frozenset(("version", "files"))),
     "signal": (rf"signals/{_NAMED}/signal\.json", frozenset(("name", "version", "parameters", "fingerprint", "columns"))),
     "code": (rf"signals/{_NAMED}/code/\d{{4}}\.json", frozenset(("source", "versions", "pool"))),

@@ -28,7 +28,7 @@ from curate.revoked import revoked
 from curate.run import subset_of
 from curate.storage import LocalStorage, ScratchStorage
 from curate.store import Store
-from curate.verify_files import check_files, check_subsets, listed_files
+from curate.verify_files import check_exports, check_files, check_subsets, listed_files
 from curate.verify_pools import changed
 from curate.verify_records import Contents, Others
 
@@ -99,6 +99,7 @@ def verify_store(
             held.findings += changed(store, pool, asked, progress)
     subsets = {digest: run for run, facts in runs.items() for stage, digest in facts["subsets"].items() if stage != POOL}
     check_subsets(held, subsets)
+    check_exports(held, progress)
     _leftovers(held, {one.key for one in files})
     decisions, judged = _judge(held, runs, pools, asked, executor, progress)
     counts = {"files": len(chosen) + len(held.digests), "bytes": size, "pools": len(pools), "runs": judged, "decisions": decisions}
@@ -196,8 +197,8 @@ def _unfit(held: Contents, run: str, facts: Mapping[str, Any], pools: Mapping[st
     folders = tuple(f"{folder}/" for folder in (run, facts["pool"], *measured, *decided))
     asks = any(column.startswith(f"{POOL}.") for node in facts["nodes"].values() for column in node["columns"])
     pool = pools.get(facts["pool"])
-    roots = (f"{pool.root}/",) if pool is not None and asks else ()
-    first = next((where for where in sorted(held.bad) if where.startswith((*folders, *roots))), "")
+    root = f"{pool.root}/" if pool is not None and asks else "\0"
+    first = next((where for where in sorted(held.bad) if where.startswith(folders) or f"{where}/".startswith(root)), "")
     return f"it rests on {first}, which is damaged or gone" if first else "" if pool is not None else "its pool is not known"
 
 

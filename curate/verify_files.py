@@ -3,9 +3,10 @@
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from curate.digest import canonical_json, sha256
+from curate.digest import canonical_json, sha256, sha256_file
 from curate.errors import CeterisError
 from curate.executor import Crashed, Executor
 from curate.findings import RESTORE
@@ -131,6 +132,23 @@ def check_files(held: Contents, files: Sequence[Listed], executor: Executor, pro
                 also = f"; it holds what {owner[seen.other]} should" if seen.other in owner else ""
                 held.find(f"it is not the file that {one.by} names{also}", one.key, RESTORE, "" if also else seen.place)
     return size
+
+
+def check_exports(held: Contents, progress: Progress) -> None:
+    """Hold exported folders, where they still lie where they were written, against the digests that the store has of their files."""
+    latest = {str(value["folder"]): (key, value) for key, value in held.of_kind("export")}
+    for number, (folder, (key, value)) in enumerate(latest.items()):
+        progress("exports", number, len(latest))
+        if not Path(folder).is_dir():
+            held.notes.append(f"the export {folder}, which {key} names, is not there any more")
+            continue
+        for name, digest in value["files"].items():
+            file = Path(folder) / name
+            try:
+                if sha256_file(file) != digest:
+                    held.find(f"it is not the file that {key} names", str(file), "export the subset again")
+            except OSError as error:
+                held.find(f"{key} names this exported file, and it cannot be read: {error.strerror}", str(file), "export the subset again")
 
 
 def check_subsets(held: Contents, wanted: Mapping[str, str]) -> None:

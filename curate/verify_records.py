@@ -9,7 +9,7 @@ from curate.digest import canonical_json, sha256
 from curate.errors import StoreError
 from curate.findings import RESTORE, Finding
 from curate.ledger import END, START, check
-from curate.seal import SEAL, unsealed
+from curate.seal import is_sealed, unsealed
 from curate.store import FORMAT, Store
 from curate.store_kinds import RECORDS, UNSEALED, kind_of, misshapen
 
@@ -101,7 +101,7 @@ class Contents:
         except StoreError as error:
             self.find(error.what, key)
             return False
-        lacking = isinstance(value, dict) and kind not in UNSEALED and SEAL.encode() not in data
+        lacking = isinstance(value, dict) and kind not in UNSEALED and not is_sealed(data)
         if why := misshapen(kind, key, value):
             self.find(why, key)
         elif kind in UNSEALED and canonical_json(value).encode() != data:
