@@ -7,14 +7,36 @@ if TYPE_CHECKING:
     from pipelines.documents.document import document
     from pipelines.documents.package import package
     from pipelines.documents.remake import verify_package
+    from pipelines.provenance.attribution import attribution
+    from pipelines.provenance.notice import notice
+    from pipelines.provenance.obligations import obligations
+    from pipelines.provenance.policy_check import check
+    from pipelines.provenance.rot import rot
     from pipelines.training import evaluate
     from pipelines.verbs import export, plan, run, why
     from pipelines.verdicts import compare
 
-__all__ = ["compare", "document", "evaluate", "export", "package", "plan", "run", "verify_package", "why"]
+__all__ = [
+    "attribution",
+    "check",
+    "compare",
+    "document",
+    "evaluate",
+    "export",
+    "notice",
+    "obligations",
+    "package",
+    "plan",
+    "rot",
+    "run",
+    "verify_package",
+    "why",
+]
 
 _WHERE = {
     **{"compare": "verdicts", "evaluate": "training", "export": "verbs", "plan": "verbs", "run": "verbs", "why": "verbs"},
+    **{name: f"provenance.{name}" for name in ("attribution", "notice", "obligations", "rot")},
+    "check": "provenance.policy_check",
     **{"document": "documents.document", "package": "documents.package", "verify_package": "documents.remake"},
 }
 

@@ -187,15 +187,11 @@ def audit(
     coverage: Annotated[
         bool, typer.Option("--captions", help="instead: what captions say, what stands in their place, and what they never say")
     ] = False,
-    subset: Annotated[
-        list[str] | None, typer.Option(help="with --contamination, --concepts, --captions: only this; may be repeated")
-    ] = None,
+    subset: Annotated[list[str] | None, typer.Option(help="as SUBSET; may be repeated")] = None,
     grouping: Annotated[str | None, typer.Option(help="with --dedup: which, where a run has several")] = None,
     sample: Annotated[int, typer.Option(min=1, help="with --dedup: texts to read")] = 2000,
     seed: Annotated[int, typer.Option(help="with --dedup: the draw")] = 0,
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="[SUBSET]...", help="with --licences, --policy: only these; with --common: the one")
-    ] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[SUBSET]...", help="only these; with --common, the one")] = None,
     licences: Annotated[
         bool, typer.Option("--licences", help="instead: what the declared licences ask, how they are evidenced, and where they conflict")
     ] = False,
@@ -213,16 +209,16 @@ def audit(
 ) -> None:
     """Show what each subset is made of: licence, language and source, as declared and measured; what is in quarantine; how
     well duplicates are found; which evaluation items are in it; or what its declared licences ask."""
-    at = open_run(store, run, as_json)
+    at, subset = open_run(store, run, as_json), names or subset
     if policy or licences or common:
         from pipelines import cli_licences
 
         if policy:
-            cli_licences.audit_policy(at, policy, names or subset, out, first, as_json)
+            cli_licences.audit_policy(at, policy, subset, out, first, as_json)
         elif common:
-            cli_licences.audit_common(at, common, names or subset, out, as_json)
+            cli_licences.audit_common(at, common, subset, out, as_json)
         else:
-            cli_licences.audit_licences(at, names or subset, as_json)
+            cli_licences.audit_licences(at, subset, as_json)
         return
     if dedup:
         found = planted.audit(at, grouping, sample=sample, seed=seed)
@@ -251,7 +247,7 @@ def audit(
         held = quarantined(at)
         say(held.to_dicts()) if as_json else show.quarantine(held)
         return
-    mixes = verbs.mixes(at, by or [])
+    mixes = verbs.mixes(at, by or [], subset)
     if as_json:
         say({column: counts.to_dicts() for column, counts in mixes.items()})
         return

@@ -144,8 +144,8 @@ def near(run: Run, stage: str, count: int = 5) -> list[dict[str, Any]]:
     return auditing.near(run, stage, count)
 
 
-def mixes(run: Run, by: Sequence[str] = ()) -> dict[str, pl.DataFrame]:
-    """What each subset is made of, by each column asked for; else by licence class, language and source where the run has them."""
+def mixes(run: Run, by: Sequence[str] = (), subsets: Sequence[str] | None = None) -> dict[str, pl.DataFrame]:
+    """What each subset, or each of `subsets`, is made of, by each column asked for; else by licence class, language and source."""
     known = [f"{name}.{column}" for name, measure in run.facts["measures"].items() for column in measure["columns"]]
     default: list[str] = [column for column in ("license.class", "language.code") if column in known]
     default += [role for role in ("license", "source") if role in run.pool.roles and f"{role}.class" not in known]
@@ -155,7 +155,7 @@ def mixes(run: Run, by: Sequence[str] = ()) -> dict[str, pl.DataFrame]:
         raise CeterisError(
             "nothing to audit by: no licence, language or source is known", fix=f"name a column with --by, for example {roles}"
         )
-    return {column: auditing.mix(run, column) for column in columns}
+    return {column: auditing.mix(run, column, list(subsets) if subsets else None) for column in columns}
 
 
 def export(

@@ -95,6 +95,13 @@ def test_rows_that_forbid_in_one_place_what_another_permits_say_on_what_they_dif
     }
 
 
+def test_audit_shows_the_subsets_that_are_named(run):
+    at = ["--store", run.store.address, "--run", run.folder.removeprefix("runs/")]
+    shown = CliRunner().invoke(app, ["audit", "open", "--by", "license.class", *at, "--json"])
+    (counts,) = json.loads(shown.stdout).values()
+    assert set(counts[0]) == {"license.class", "open"}
+
+
 def test_audit_says_it_in_tables_and_in_json(run):
     call = ["audit", "told", "--licences", "--store", run.store.address, "--run", run.folder.removeprefix("runs/")]
     shown = CliRunner().invoke(app, call)
