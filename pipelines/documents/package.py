@@ -3,7 +3,7 @@
 A folder, or the same as one `.tar.zst`: manifest.json with the SHA-256 of every other file; subset.bin, the sorted uids and then how often
 each is used, as big-endian 128-bit and 32-bit numbers, so that its SHA-256 is the subset's digest; the resolved recipe; the run's ledger
 and funnel; the pools, each shard with its digest; filters with their fingerprints, source digests and libraries; models' cards, and weights
-where they are small; the data card. The same run gives the same bytes.
+where they are small; the data card; the NOTICE of what it rests on. The same run gives the same bytes.
 """
 
 import json
@@ -20,6 +20,7 @@ import pyarrow as pa
 from curate import frames
 from curate.digest import canonical_json, digest_of, sha256_file
 from curate.errors import CeterisError
+from curate.export import name_export
 from curate.pieces import open_pool
 from curate.pool import Pool
 from curate.record import Run
@@ -27,6 +28,7 @@ from curate.store import Part
 from pipelines.documents.answers import Answers, read_answers
 from pipelines.documents.card import card
 from pipelines.documents.facts import Facts, MadeModel, model_taken_down
+from pipelines.provenance.notice import notice
 
 FORMAT = "ceteris-package 1"
 MANIFEST, SUBSET, RECIPE, LEDGER, FUNNEL, POOLS, SIGNALS = (
@@ -52,6 +54,9 @@ def package(run: Run, subset: str, out: str | Path, *, weights: bool = False, an
     all of them. CeterisError where `out` is there already, or rows of the subset were taken down."""
     path, facts = Path(out), Facts(run, subset)
     chosen = facts.subset
+    if [line["digest"] for line in facts.ledger if line["what"] == "subset" and line["stage"] == subset] != [facts.digest]:
+        what = f"rows of {subset} were taken down after its run, whose ledger names them still"
+        raise CeterisError(what, where=run.folder, fix="run the recipe again, and pack that run")
     if path.exists():
         raise CeterisError("something of this name is there already", where=str(path), fix="name a new file or folder")
     attempt = path.absolute().parent / f".{path.name}.{uuid.uuid4().hex}"
@@ -82,6 +87,10 @@ def package(run: Run, subset: str, out: str | Path, *, weights: bool = False, an
         raise CeterisError(f"cannot write there: {error.strerror or error}", where=str(path), fix=fix) from error
     finally:
         shutil.rmtree(attempt, ignore_errors=True)
+    held = {path.name: sha256_file(path)} if path.is_file() else {**files, MANIFEST: sha256_file(path / MANIFEST)}
+    place = path.absolute().parent if path.is_file() else path.absolute()
+    named = {"subset": subset, "digest": facts.digest, "rows": len(chosen), "run": run.folder.removeprefix("runs/"), "layout": "package"}
+    name_export(run, {**named, "folder": str(place), "files": held})  # so that a take-down knows of it
     return Packed(path, str(manifest["identity"]), files, left_out)
 
 
@@ -119,6 +128,7 @@ def _texts(facts: Facts, answers: Answers) -> Iterator[tuple[str, str]]:
     models = {one.name: {"kind": one.kind, "id": one.id, "weights": one.weights, "card": one.card} for one in facts.models}
     yield SIGNALS, _json({"name": run.facts["name"], "sources": sources, "signals": signals, "models": models})
     yield "README.md", card(facts, None, answers)
+    yield "NOTICE.txt", notice(run).text()
 
 
 def _weights(run: Run, model: MadeModel, folder: Path, every: bool) -> str:

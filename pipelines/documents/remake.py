@@ -1,6 +1,7 @@
 """A package held against a pool and this machine, and its subset made again; what differs is named."""
 
 import tempfile
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -130,7 +131,11 @@ class _Remaking:
             rows = self.package.manifest["without"]
             return [
                 *self._named(),
-                Finding("note", "revoked", f"it was made without {rows:,} rows that had been taken down where it was made"),
+                Finding(
+                    "note",
+                    "revoked",
+                    f"it was made without {rows:,} rows that were taken down there: --store names one that refuses the same",
+                ),
             ]
         return list(self._named(with_weights))
 
@@ -187,7 +192,7 @@ class _Remaking:
 
 def _adopt(store: Store, training: Training, told: Mapping[str, Any], place: Path) -> None:
     """Put a package's model where the store keeps the model that would be made."""
-    folder = f"{training.folder}/packaged"
+    folder = f"{training.folder}/{uuid.uuid4().hex}"
     for name in ("weights.safetensors", "card.json"):
         store.storage.put(f"{folder}/{name}", (place / name).read_bytes())
     rows = place / "rows.parquet"

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,9 @@ from pipelines.documents.exported import read_export
 from pipelines.documents.facts import Facts
 from pipelines.documents.huggingface import faults, metadata, size_of
 from pipelines.documents.known import known
+from pipelines.documents.package import package
 from pipelines.evaluations import Evaluation
+from pipelines.provenance.revoke import revoke
 from tests.pipelines.documents.conftest import SECRET
 
 
@@ -119,10 +122,21 @@ def test_hostile_licences_do_nothing_and_restricted_rows_are_nowhere(texts: Run,
 
 
 def test_rows_that_were_taken_down_leave_in_no_document(texts: Run, tmp_path: Path) -> None:
+    shutil.copytree(texts.store.path(""), tmp_path / "s")
+    uid, run = texts.subset("often").hex[0], Run.open(tmp_path / "s" / texts.folder)
+    revoke([f"uid:{uid}"], store=run.store, copies=False, yes=True, who="a test")
+    after = Run.open(tmp_path / "s" / texts.folder)
+    document(after, "often", tmp_path / "x", layout="parquet")
+    assert not any(uid.encode() in path.read_bytes() for path in (tmp_path / "x").iterdir())
+    assert "19 rows, used 57 times" in (tmp_path / "x" / "datasheet.md").read_text(encoding="utf-8")
+    with pytest.raises(CeterisError, match="were taken down after its run"):
+        package(after, "often", tmp_path / "p")
+
+
+def test_a_store_that_refuses_more_than_its_run_left_out_documents_nothing(texts: Run, tmp_path: Path) -> None:
     store, shard = Store.open(tmp_path / "s"), texts.pool.shards[0]
     recipe = Recipe.parse("stages: {a: {keep: 'pool.flag == 0'}}\nsubsets: [a]")
     run = verbs.run(recipe, texts.pool.root, store=store, executor=InProcess())
-    document(run, "a", tmp_path / "x")
     part = store.put_frame("revoked", "rows", pl.DataFrame({"row": [3], "request": [1]}), scope=shard.digest, stop=shard.rows)
     store.publish("revoked", [part], 1)
     with pytest.raises(CeterisError, match="1 rows of a were taken down"):

@@ -16,11 +16,15 @@ from typer.testing import CliRunner
 
 from curate.errors import CeterisError
 from curate.executor import InProcess
+from curate.recipe import Recipe
 from curate.record import Run
+from curate.store import Store
+from pipelines import verbs
 from pipelines.cli import app
 from pipelines.documents.opened import opened
 from pipelines.documents.package import package
 from pipelines.documents.remake import Verified, verify_package
+from pipelines.provenance.revoke import revoke
 from tests.pipelines.documents.conftest import write_filter
 
 
@@ -201,6 +205,22 @@ def test_a_filter_that_measures_otherwise_is_where_the_rows_part(packed: Path, e
         ("differs", "evidence mine"),
         ("differs", "subset"),
     ]
+
+
+def test_a_run_without_rows_that_were_taken_down_is_made_again_where_they_are_refused(texts: Run, elsewhere: Path, tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "s")
+    recipe = Recipe.parse("stages: {a: {keep: text_length.words > 2}}\nsubsets: [a]")
+    first = verbs.run(recipe, elsewhere / "rows", store=store, executor=InProcess())
+    revoke([f"uid:{first.subset('a').hex[0]}"], store=store, copies=False, yes=True, who="a test")
+    run = verbs.run(recipe.set("stages.a.keep", "text_length.words > 3"), elsewhere / "rows", store=store, executor=InProcess())
+    made = package(run, "a", tmp_path / "p")
+    found = verify_package(made.path, elsewhere / "rows", remake=True, executor=InProcess())
+    assert not found.same
+    assert parts(found, "note") == ["revoked"]
+    assert found.findings[-1].what == "1 rows are new, 0 are missing"
+    assert verify_package(made.path, elsewhere / "rows", remake=True, executor=InProcess(), store=store).same
+    exports = [store.json(key) for key in store.storage.list("exports/")]
+    assert [(one["layout"], one["folder"]) for one in exports] == [("package", str(tmp_path / "p"))]
 
 
 def test_an_archive_writes_nothing_outside_its_folder(tmp_path: Path) -> None:
