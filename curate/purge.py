@@ -15,8 +15,9 @@ from curate import frames
 from curate.changes import Changes
 from curate.digest import sha256
 from curate.gone import Gone, decided_in, evidence_parts, runs_of, subset_files, trained_arms, training_lists
+from curate.purge_counts import purge_counts
 from curate.purge_links import purge_links
-from curate.purge_runs import WORD, Blanked, blank_uids, purge_decisions, purge_run
+from curate.purge_runs import WORD, Blanked, blank_uids, judged_in, purge_decisions, purge_run
 from curate.revoked import ERROR, FOLDER
 from curate.subset import Subset, save
 
@@ -29,6 +30,10 @@ def purge(gone: Gone, changes: Changes) -> dict[str, Any]:
     runs = runs_of(gone.store)
     sums = {key: blank_uids(gone, key, changes) for key in gone.pools if gone.store.json(f"{key}/indexed.json")}
     decisions = {folder: purge_decisions(gone, changes, folder, key, sums[key]) for folder, key in decided_in(runs).items() if key in sums}
+    for folder in decisions:
+        if (judged := judged_in(gone, changes, folder, decided_in(runs)[folder])) is not None:
+            facts = next(one for one in runs.values() if folder in decided_in({"": one}))
+            purge_counts(gone, changes, folder, facts["pool"], judged, facts)
     orphans = _drop_orphans(gone, changes, runs, sums)
     subsets = _purge_subsets(gone, changes)
     told = {folder: purge_run(gone, changes, folder, facts, subsets) for folder, facts in runs.items()}

@@ -120,6 +120,16 @@ def purge_decisions(gone: Gone, changes: Changes, folder: str, key: str, rows: B
     return rows.numbers.size
 
 
+def judged_in(gone: Gone, changes: Changes, folder: str, key: str) -> dict[int, npt.NDArray[np.bool_]] | None:
+    """By piece, which rows a stage that counted entries judged and are not refused; None of other stages."""
+    value = changes.now(f"{folder}/manifest.json")
+    if value is None or not (value["cut"] or {}).get("counts"):
+        return None
+    own = [n for n, reason in enumerate(value["reasons"]) if n == 0 or (reason["kind"], reason["stage"]) == ("dropped", value["node"])]
+    pieces = pieces_of(gone.pool(key))
+    return {one.number: np.isin(gone.store.frame(_part(value["parts"][one.number]))["code"].to_numpy(), own) for one in pieces}
+
+
 def _purge_survivors(gone: Gone, changes: Changes, folder: str, value: dict[str, Any], numbers: npt.NDArray[np.int64]) -> dict[str, Any]:
     part = _part(value)
     frame = gone.store.frame(part)

@@ -117,3 +117,18 @@ def test_a_request_that_names_nothing_here_changes_nothing(texts: Path, do: Runn
     take_down(look(store, Plain(domains=frozenset(["example.org"]))), who="w", reason="r", time="t")
     assert do(recipe, pool, tmp_path / "store").folder == first.folder
     assert store.json(f"{pools_of(store)[0]}/settled.json") == {"requests": 1}
+
+
+def test_an_entry_that_only_they_had_is_not_named_any_more(do: Runner, tmp_path: Path) -> None:
+    sources = ["one's own page", *["web"] * 8, "books"]
+    rows = pl.DataFrame({"uid": [f"{row:032x}" for row in range(10)], "text": [f"text {row}" for row in range(10)], "source": sources})
+    (tmp_path / "pool").mkdir()
+    rows.write_parquet(tmp_path / "pool" / "0.parquet")
+    recipe = Recipe.parse("{stages: {even: {keep: {balance: pool.source, at_most: 2, seed: 1}}}, subsets: [even]}")
+    outcome = do(recipe, Pool.open(tmp_path / "pool"), tmp_path / "store")
+    store = Store.open(tmp_path / "store")
+    take_down(look(store, Plain(words_of_hex([f"{0:032x}", f"{1:032x}"]))), who="w", reason="r", time="t")
+    cut = Run(store, outcome.folder).decided("even").cut
+    assert cut is not None
+    assert cut.counts is not None
+    assert dict(store.frame(cut.counts).rows()) == {"books": 1, "web": 8}
