@@ -51,16 +51,16 @@ def histogram(bins: Sequence[Mapping[str, Any]], title: str, unit: str, *, logar
         .mark_rect(opacity=1, color=colour, stroke="var(--paper)", strokeWidth=0.4)
         .encode(
             x=x,
-            x2="high:Q",
+            x2=alt.X2("high:Q"),
             y=alt.Y(f"{field}:Q", title=None, axis=y_axis, scale=alt.Scale(zero=True)),
-            y2=alt.datum(0),
-            description="told:N",
+            y2=alt.Y2Datum(0),
+            description=alt.Description("told:N"),
         )
         for field, colour in (("before", "var(--before)"), ("after", "var(--kept)"))
     ]
     if cuts:
         lines = alt.Data(values=[{"low": cut, "told": f"cut at {cut:,.6g}"} for cut in cuts])
-        marks.append(alt.Chart(lines).mark_rule(color="var(--ink)", strokeDash=[3, 2]).encode(x=x, description="told:N"))
+        marks.append(alt.Chart(lines).mark_rule(color="var(--ink)", strokeDash=[3, 2]).encode(x=x, description=alt.Description("told:N")))
     return drawn(alt.layer(*marks).properties(width=WIDTH, height=110), f"{title}: {unit} by value, before and after")
 
 
@@ -77,17 +77,19 @@ def seeds(dots: Sequence[Mapping[str, Any]], arms: Sequence[str], title: str, *,
         axis=alt.Axis(tickCount=5, grid=True),
     )
     y = alt.Y("arm:N", title=None, sort=list(arms), axis=alt.Axis(grid=False))
-    base = alt.Chart(alt.Data(values=[dict(dot) for dot in dots])).encode(y=y, description="told:N")
+    base = alt.Chart(alt.Data(values=[dict(dot) for dot in dots])).encode(y=y, description=alt.Description("told:N"))
     colour = alt.Color("side:N", scale=alt.Scale(domain=["candidate", "control"], range=["var(--kept)", "var(--soft)"]), legend=None)
     mean, seed = base.transform_filter("datum.kind == 'mean'"), base.transform_filter("datum.kind == 'seed'")
     marks = [
-        mean.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1.5).encode(x=alt.X("low:Q"), x2="high:Q", color=colour),
+        mean.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1.5).encode(x=alt.X("low:Q"), x2=alt.X2("high:Q"), color=colour),
         mean.mark_tick(thickness=2.5, size=14).encode(x=x, color=colour),
         seed.mark_point(size=26, strokeWidth=1.2, filled=False, opacity=0.9).encode(x=x, color=colour),
     ]
     if chance is not None:
         guess = alt.Data(values=[{"value": chance, "told": f"a guess makes {chance:.4g}"}])
-        marks.insert(0, alt.Chart(guess).mark_rule(color="var(--soft)", strokeDash=[2, 3]).encode(x=x, description="told:N"))
+        marks.insert(
+            0, alt.Chart(guess).mark_rule(color="var(--soft)", strokeDash=[2, 3]).encode(x=x, description=alt.Description("told:N"))
+        )
     return drawn(alt.layer(*marks).properties(width=width, height=alt.Step(20)), f"{title}: every seed, by arm")
 
 
@@ -100,11 +102,13 @@ def curve(points: Sequence[Mapping[str, Any]], title: str, now: float | None, *,
     base = alt.Chart(data).encode(x=x)
     marks = [base.mark_area(color="var(--kept)", opacity=0.22, interpolate="step-after").encode(y=alt.Y("least:Q", title=None, axis=axis))]
     if unsure:
-        marks.append(base.mark_line(color="var(--soft)", strokeDash=[3, 3], strokeWidth=1.2, interpolate="step-after").encode(y="most:Q"))
-    marks.append(base.mark_line(color="var(--kept)", strokeWidth=1.8, interpolate="step-after").encode(y="least:Q"))
+        marks.append(
+            base.mark_line(color="var(--soft)", strokeDash=[3, 3], strokeWidth=1.2, interpolate="step-after").encode(y=alt.Y("most:Q"))
+        )
+    marks.append(base.mark_line(color="var(--kept)", strokeWidth=1.8, interpolate="step-after").encode(y=alt.Y("least:Q")))
     if now is not None:
         at = alt.Data(values=[{"at": now, "told": f"now {now:,.6g}"}])
-        marks.append(alt.Chart(at).mark_rule(color="var(--ink)", strokeDash=[3, 2]).encode(x=x, description="told:N"))
+        marks.append(alt.Chart(at).mark_rule(color="var(--ink)", strokeDash=[3, 2]).encode(x=x, description=alt.Description("told:N")))
     return drawn(alt.layer(*marks).properties(width=430, height=130), f"{title}: rows kept by threshold")
 
 

@@ -1,12 +1,13 @@
 """A real Chromium without a window, driven by the DevTools protocol over two pipes: no package is needed for it."""
 
 import base64
+import fcntl
 import itertools
 import json
 import os
 import select
 import shutil
-import subprocess
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -47,11 +48,13 @@ class Chromium:
         to_read, self._out = os.pipe()
         self._in, to_write = os.pipe()
         command = [str(program()), *QUIET.split(), HERE_ALONE, "--remote-debugging-pipe", f"--user-data-dir={profile}", "about:blank"]
+        ends = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 16) for end in (to_read, to_write)]  # out of the way of 3 and 4
+        own = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in (0, 1, 2)]
         # Chromium reads commands from 3 and answers on 4.
-        shell = ["sh", "-c", f'exec "$@" 3<&{to_read} 4>&{to_write}', "sh", *command]
-        self._process = subprocess.Popen(shell, pass_fds=(to_read, to_write), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        os.close(to_read)
-        os.close(to_write)
+        own += [(os.POSIX_SPAWN_DUP2, end, number) for end, number in zip(ends, (3, 4), strict=True)]  # type: ignore[misc]
+        self._process = os.posix_spawn(command[0], command, os.environ, file_actions=own)
+        for end in (to_read, to_write, *ends):
+            os.close(end)
         self._held, self._numbers = b"", itertools.count(1)
         self._session: str | None = None
         self.requests: list[str] = []
@@ -64,12 +67,13 @@ class Chromium:
 
     def close(self) -> None:
         """End it."""
-        os.close(self._out)
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        os.close(self._out)  # what it takes for the end
+        until = time.monotonic() + 10
+        while os.waitpid(self._process, os.WNOHANG)[0] == 0:
+            if time.monotonic() > until:
+                os.kill(self._process, signal.SIGKILL)
+                until = float("inf")
+            time.sleep(0.02)
         os.close(self._in)
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
@@ -91,6 +95,10 @@ class Chromium:
         self.look(width, height, scheme, media)
         self.requests, self.said, self.loaded = [], [], 0
         self.call("Page.navigate", url=url)
+        self.wait()
+
+    def wait(self) -> None:
+        """Until a page has loaded and drawn itself."""
         while not self.loaded:
             self._next()
         self.settle()
@@ -98,7 +106,8 @@ class Chromium:
     def look(self, width: int, height: int, scheme: str = "light", media: str = "") -> None:
         """The size of the window, the colours that the system wants, and the medium (print, or a screen)."""
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
-        self.call("Emulation.setEmulatedMedia", media=media, features=[{"name": "prefers-color-scheme", "value": scheme}])
+        wishes = {"prefers-color-scheme": scheme, "prefers-reduced-motion": "reduce"}
+        self.call("Emulation.setEmulatedMedia", media=media, features=[{"name": name, "value": value} for name, value in wishes.items()])
 
     def settle(self) -> None:
         """Let the page draw twice, so that what it does at once has been done."""

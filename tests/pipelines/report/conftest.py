@@ -1,7 +1,6 @@
 """A small image-text pool whose rows say what a page must not do, a run over it, and a browser to look at what is made of it."""
 
 import io
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,15 +39,17 @@ HOSTILE = (
     "&lt;script&gt; &#x3c;b&#x3e; &amp;amp; tau",
     "'-alert(1)-' `${alert(1)}` \\u003cscript\\u003e \u2028 upsilon",
 )
-"""The last words are what a reader must find on the page."""
+"""The last words are what a reader must find on the page: its recipe keeps or drops them in groups so small that all are drawn."""
 
-ROWS = 64
+ROWS = 40
 RECIPE = """
 stages:
   basic: {keep: "text_length.chars >= 3 and image_shape.width >= 16 and text_length.words <= 400"}
   unique: {after: basic, keep: {one_per: exact_duplicate, prefer: [pool.quality desc]}}
-  best: {after: unique, keep: {top: pool.quality, count: 40}}
-subsets: [basic, unique, best]
+  best: {after: unique, keep: {top: pool.quality, count: 12}}
+  rest: {minus: [unique, best]}
+  more: {after: rest, keep: {top: pool.quality, count: 10}}
+subsets: [unique, best, more]
 """
 
 
@@ -62,7 +63,8 @@ def picture(number: int) -> bytes:
 
 
 def write_rows(folder: Path, captions: tuple[str, ...] = HOSTILE, rows: int = ROWS) -> Path:
-    """A pool in two shards: the captions first, then others; every tenth picture is a copy, one is damaged, one caption is missing."""
+    """A pool in two shards: the captions first, then others of less quality; every tenth picture is a copy, one is damaged, one caption is
+    missing."""
     texts: list[str | None] = [*captions, *[f"a picture of thing {n}, number {n * n}" for n in range(len(captions), rows)]]
     texts[-1], texts[-2] = None, "a"
     images = [picture(n - 1 if n % 10 == 9 else n) for n in range(rows)]
@@ -74,7 +76,7 @@ def write_rows(folder: Path, captions: tuple[str, ...] = HOSTILE, rows: int = RO
             "url": [f"https://pool.example/{n}?<b>{n}</b>" for n in range(rows)],
             "license": ["CC-BY-4.0" if n % 3 else "<i onclick=x>all</i> rights reserved" for n in range(rows)],
             "source": ["pool.example" if n % 2 else "<u>other</u>.example" for n in range(rows)],
-            "quality": [math.sin(n) for n in range(rows)],
+            "quality": [1 - n / 50 for n in range(rows)],
         }
     )
     folder.mkdir(parents=True)

@@ -1,0 +1,89 @@
+"""What the page says of scores, against the verdict and the scores themselves."""
+
+import html
+import re
+
+import numpy as np
+import pytest
+
+from eval_fixed_model.statistics import Contrast
+from pipelines.evaluations import Evaluation
+from pipelines.report.page import about
+from pipelines.report.scores import Scored, said
+from pipelines.verdicts import compare
+
+
+@pytest.fixture(scope="module")
+def told(scored: Evaluation) -> Scored:
+    """Of a recipe's subset and its controls, two seeds each."""
+    from curate.record import Run
+
+    found = about(Run(scored.store, scored.run))["scores"]
+    assert isinstance(found, Scored)
+    return found
+
+
+def test_lines_are_those_of_compare(scored: Evaluation, told: Scored) -> None:
+    judged = compare(scored)
+    assert [line.contrast for line in told.lines] == list(judged.contrasts)
+    assert told.contrasts == len(judged.family.contrasts)
+    assert told.candidate == "long"
+    for line in told.lines:
+        assert line.difference in line.said
+        assert line.contrast.answer in line.said
+        assert told.axis[0] <= line.contrast.difference <= told.axis[1]
+
+
+def test_every_seed_of_every_arm_is_drawn(scored: Evaluation, told: Scored) -> None:
+    labels = [html.unescape(one) for one in re.findall(r'aria-label="([^"]*)"', told.headline)]
+    for name, arm in scored.arms.items():
+        for seed in arm.scores:
+            value = scored.score(name, seed).headline
+            assert f"{name}, seed {seed}: {value:.2f} points" in labels
+            for task in told.tasks:
+                at = scored.score(name, seed).tasks[task.name].value
+                assert f"{name}, seed {seed}: {at:.2f} points" in html.unescape(task.chart)
+
+
+def test_differences_by_task_are_those_of_the_scores(scored: Evaluation, told: Scored) -> None:
+    assert {control for _, control, _ in told.differences} == {b for a, b in scored.contrasts if a == "long"}
+    for candidate, control, lines in told.differences:
+        for task, difference, interval, _ in lines:
+            means = [
+                np.mean([scored.score(arm, seed).tasks[task].value for seed in scored.arms[arm].scores]) for arm in (candidate, control)
+            ]
+            assert float(difference) == pytest.approx(means[0] - means[1], abs=0.051)
+            low, high = map(float, interval.split(" to "))
+            assert low <= float(difference) <= high
+
+
+def test_conditions_and_what_cannot_be_concluded_are_there(told: Scored) -> None:
+    assert [title for title, _ in told.sections] == [
+        "What was held equal",
+        "What was trained",
+        "How the answers follow",
+        "Tasks",
+        "Evaluation items that occur in the data",
+    ]
+    assert "each shown" in told.sections[1][1]
+    assert told.limits[0].startswith("One pool:")
+    assert told.again == ()
+
+
+@pytest.mark.parametrize(
+    ("answer", "low", "wanted"),
+    [
+        ("better", 1.0, "a is <strong>better</strong> than the whole pool: +2 points (+1 to +3)."),
+        ("worse", 1.0, "a is <strong>worse</strong> than the whole pool: +2 points (+1 to +3)."),
+        ("equivalent", 1.0, "a and the whole pool are <strong>equivalent</strong>, within 1 points of each other: +2 points (+1 to +3)."),
+        (
+            "cannot tell",
+            None,
+            "Whether a or the whole pool is better, <strong>we cannot tell</strong>: +2 points, from too few runs for an interval.",
+        ),
+    ],
+)
+def test_answers_in_words(answer: str, low: float | None, wanted: str) -> None:
+    one = Contrast("a", "whole pool", answer, 2.0, low, None if low is None else 3.0, 4.0, None, None)  # type: ignore[arg-type]
+    found = said(one, "+2 points", "+1 to +3" if low else "", "1 points")
+    assert str(found).replace("<b>a</b>", "a") == wanted

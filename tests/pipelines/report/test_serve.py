@@ -1,0 +1,158 @@
+"""A store served on this machine: who may ask, for what, and that nothing is written."""
+
+import http.client
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from curate.digest import hex_of
+from curate.errors import CeterisError
+from curate.record import Run
+from curate.store import Store
+from pipelines.report.serve import Server
+
+Got = tuple[int, dict[str, str], str]
+
+
+@pytest.fixture(scope="module")
+def server(hostile: Run) -> Iterator[Server]:
+    """The hostile pool's store, served."""
+    with Server(hostile.store.address) as served:
+        thread = threading.Thread(target=served.serve)
+        thread.start()
+        yield served
+        served.stop()
+        thread.join()
+
+
+def _ask(server: Server, path: str, *, method: str = "GET", host: str | None = None, token: str | None = None) -> Got:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    connection.putrequest(method, f"/{server.token if token is None else token}/{path}", skip_host=True)
+    connection.putheader("Host", host or f"127.0.0.1:{server.port}")
+    connection.endheaders()
+    answer = connection.getresponse()
+    found = answer.status, dict(answer.getheaders()), answer.read().decode()
+    connection.close()
+    return found
+
+
+def _page(server: Server, path: str) -> str:
+    status, _, body = _ask(server, path)
+    assert status == 200
+    return body
+
+
+def test_runs_are_listed_and_their_reports_shown(server: Server, hostile: Run) -> None:
+    name = hostile.folder.removeprefix("runs/")
+    home = _page(server, "")
+    assert f'href="/{server.token}/runs/{name}"' in home
+    assert "best <span" in home
+    while "is being drawn" in (report := _page(server, f"runs/{name}")):
+        pass
+    assert "No verdict yet" in report
+    assert f'href="/{server.token}/"' in report
+    assert _page(server, f"runs/{name}") == report
+
+
+def test_rows_are_found_by_uid_url_and_text(server: Server, hostile: Run) -> None:
+    uid = hex_of(hostile.uids()[30:31])[0]
+    for query in (f"by=uid&q={uid}", "by=url&q=https%3A%2F%2Fpool.example%2F30%3F%3Cb%3E30%3C%2Fb%3E", "by=text&q=number+900"):
+        found = _page(server, f"search?{query}")
+        assert "1 row with this" in found
+        assert uid in found
+        assert "a picture of thing 30, number 900" in found
+        assert "data:image/webp;base64," in found
+    assert "40 rows" not in _page(server, "search?by=text&q=")
+    assert "has this text" in _page(server, "search?by=text&q=nowhere+at+all")
+    hostile_query = _page(server, "search?by=text&q=%3Cscript%3Ewindow.broken%3D1%3C%2Fscript%3E")
+    assert "&lt;script&gt;window.broken=1&lt;/script&gt;" in hostile_query
+    assert "<script>window.broken" not in hostile_query
+
+
+def test_what_goes_on_is_told_as_json(server: Server, hostile: Run) -> None:
+    status, headers, body = _ask(server, "now")
+    assert (status, headers["Content-Type"]) == (200, "application/json; charset=utf-8")
+    assert json.loads(body)["writer"] is None
+    with hostile.store.writer():
+        assert "pid" in json.loads(_page(server, "now"))["writer"]
+
+
+def test_scores_of_a_store_without_any(server: Server) -> None:
+    status, _, body = _ask(server, "scores")
+    assert (status, "Not shown" in body) == (404, True)
+
+
+@pytest.mark.parametrize("host", ["outside.example", "127.0.0.1", "127.0.0.1:1", "localhost.outside.example", ""])
+def test_another_host_is_told_nothing(server: Server, host: str) -> None:
+    status, _, body = _ask(server, "", host=host or " ")
+    assert status == 421
+    assert "demo" not in body
+    assert _ask(server, "", host=f"localhost:{server.port}")[0] == 200
+
+
+@pytest.mark.parametrize("token", ["", "x", "..", "%2e%2e"])
+def test_who_does_not_know_the_address_is_told_nothing(server: Server, token: str) -> None:
+    status, _, body = _ask(server, "", token=token)
+    assert (status, "whole address" in body) == (404, True)
+    assert len(server.token) >= 24
+    with Server(server.pages.store.address) as other:
+        assert other.token != server.token
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
+def test_nothing_can_be_changed(server: Server, method: str) -> None:
+    assert _ask(server, "", method=method)[0] == 405
+
+
+@pytest.mark.parametrize(
+    "path", ["../FORMAT", "..%2f..%2fFORMAT", "runs/..", "runs/%2e%2e%2fFORMAT", "runs/%00", "FORMAT", "runs", "now/x", "a" * 5000]
+)
+def test_no_path_leads_to_a_file(server: Server, path: str) -> None:
+    status, _, body = _ask(server, path)
+    assert status in (404, 414)
+    assert "ceteris-store" not in body
+
+
+def test_every_answer_forbids_framing_guessing_and_other_places(server: Server) -> None:
+    for path in ("", "now", "search?by=uid&q=x", "runs/none"):
+        _, headers, body = _ask(server, path)
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["X-Frame-Options"] == "DENY"
+        assert headers["Referrer-Policy"] == "no-referrer"
+        assert headers["Cache-Control"] == "no-store"
+        if headers["Content-Type"].startswith("text/html"):
+            assert "default-src &#39;none&#39;" in body
+            assert "connect-src &#39;self&#39;" in body
+
+
+def test_the_store_is_left_as_it_was(server: Server, hostile: Run) -> None:
+    root = Path(hostile.store.address)
+
+    def there() -> dict[str, tuple[int, int]]:
+        return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in root.rglob("*") if path.is_file()}
+
+    before = there()
+    for path in ("", "now", "scores", f"runs/{hostile.folder.removeprefix('runs/')}", "search?by=text&q=picture"):
+        _ask(server, path)
+    assert there() == before
+
+
+def test_a_head_is_an_answer_without_its_body(server: Server) -> None:
+    status, headers, body = _ask(server, "", method="HEAD")
+    assert (status, body) == (200, "")
+    assert int(headers["Content-Length"]) > 1000
+
+
+def test_a_port_that_is_taken_is_said(server: Server) -> None:
+    with pytest.raises(CeterisError, match=f"port {server.port} cannot be had"):
+        Server(server.pages.store.address, server.port)
+
+
+def test_a_store_without_a_run_is_shown(tmp_path: Path) -> None:
+    Store.open(tmp_path / "store")
+    with Server(str(tmp_path / "store")) as served:
+        body = served.answer("GET", f"/{served.token}/", f"127.0.0.1:{served.port}").body
+    assert "No run has finished in this store" in body
