@@ -78,7 +78,7 @@ def obligations(chosen: Selected, signal: str | None = None) -> Obligations:
         _asked(by_expression),
         _sums(good, "scope").to_dicts(),
         _sums(good.with_columns(pl.col("confidence").round(3)), "confidence").sort("confidence", descending=True).to_dicts(),
-        [*_within(good), *_between(per_licence), *_whole(by_expression)],
+        [*_whole(by_expression), *_within(good), *sorted(_between(per_licence), key=lambda one: -one.rows - one.other_rows)],
         total - seen,
         seen - fine,
         gathering(chosen.name, name) if seen < total else "",

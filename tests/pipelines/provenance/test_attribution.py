@@ -1,8 +1,10 @@
 import csv
 import json
+import re
 
 import polars as pl
 import pytest
+from markdown_it import MarkdownIt
 from typer.testing import CliRunner
 
 from curate.errors import CeterisError
@@ -76,6 +78,9 @@ def test_what_people_write_stays_text_in_markdown_and_no_formula_in_tables(tmp_p
     assert r"\]\(javascript:alert\(1\)\) \<img src=x onerror=alert\(1\)\>" in text
     assert "\u202e" not in text
     assert r"\`code\` \*\*bold\*\*" in text
+    html = MarkdownIt("commonmark").render(text)
+    assert {tag for tag in ("<img", "<script", "<strong", 'javascript:alert(1)"') if tag in html} == set()
+    assert re.findall(r'href="([^"]*)"', html) == ["https://creativecommons.org/licenses/by/4.0/"] * 4
     attribution(run.subset("all"), tmp_path / "a.csv", columns={"title": "title"})
     with (tmp_path / "a.csv").open(newline="") as file:
         assert {row["title"] for row in csv.DictReader(file)} == {"'=1+1", *bad[1:]}
