@@ -150,10 +150,13 @@ def purge_run(
             return None
         changes.record(f"{folder}/run.json", described)
         return {"subsets": {name: [facts["subsets"][name], digest] for name, digest in named.items()}}
-    node = refused_node(gone, changes, facts["pool"], _after(gone))
-    own = {**described["nodes"][POOL], "id": node.id, "combinator": "after", "parents": [POOL], "rule": TakenDown.text}
-    nodes = {POOL: described["nodes"][POOL], REVOKED: own, **{k: v for k, v in described["nodes"].items() if k not in (POOL, REVOKED)}}
-    described |= {"nodes": nodes, "order": [POOL, REVOKED, *[name for name in facts["order"] if name not in (POOL, REVOKED)]]}
+    nodes, order = described["nodes"], facts["order"]
+    if REVOKED not in nodes:  # else its id stays what the stages' ids were made from, and its decisions were told of the rows
+        node = refused_node(gone, changes, facts["pool"], _after(gone))
+        own = {**nodes[POOL], "id": node.id, "combinator": "after", "parents": [POOL], "rule": TakenDown.text}
+        nodes = {POOL: nodes[POOL], REVOKED: own, **{name: one for name, one in nodes.items() if name != POOL}}
+        order = [POOL, REVOKED, *[name for name in order if name != POOL]]
+    described |= {"nodes": nodes, "order": order}
     if POOL in facts["subsets"]:
         whole = _whole(gone, changes, facts["pool"], nodes)
         described["subsets"] = {**described["subsets"], POOL: whole.digest}

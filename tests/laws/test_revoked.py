@@ -10,6 +10,7 @@ import pytest
 
 from curate.audit import why
 from curate.digest import hex_of, words_of_hex
+from curate.executor import InProcess
 from curate.gone import pools_of
 from curate.named_rows import Plain
 from curate.plan import POOL, REVOKED
@@ -20,6 +21,7 @@ from curate.revoked import revoked
 from curate.run import Outcome
 from curate.store import Store
 from curate.takedown import look, take_down
+from pipelines.provenance.verify import verify
 from tests.laws.conftest import TEXT_RECIPE, Runner
 
 Taken = tuple[Store, Outcome, Outcome, set[str]]
@@ -108,6 +110,17 @@ def test_provenance_every_row_answers_and_those_say_revoked(taken: Taken, texts:
             assert (stages[REVOKED]["kind"] == REVOKED) == (uid in chosen)
     assert told[REVOKED] == 10
     assert told["in"] >= 10
+
+
+def test_all_of_it_verifies_after_one_request_and_after_two(taken: Taken, tmp_path: Path) -> None:
+    shutil.copytree(taken[0].address, tmp_path / "store")
+    store = Store.open(tmp_path / "store")
+    assert verify(store, executor=InProcess()).findings == []
+    run = Run(store, taken[2].folder)
+    take_down(look(store, Plain(words_of_hex(run.subset("both").hex[:3]))), who="w", reason="r", time="t")
+    found = verify(Store.open(tmp_path / "store"), executor=InProcess())
+    assert found.findings == []
+    assert found.checked["decisions"]
 
 
 def test_a_request_that_names_nothing_here_changes_nothing(texts: Path, do: Runner, tmp_path: Path) -> None:
