@@ -208,6 +208,11 @@ class Contents:
                     self.named |= {f"{prefix}{name}": digest for name, digest in fact["files"].items()}
                 if fact.get("what") == "purged":  # of a take-down
                     self.named |= {fact["file"]: None} | ({fact["file_after"]: fact["after"]} if fact.get("file_after") else {})
+        for key, _ in self.of_kind("export"):
+            if key not in self.named:
+                self.find(
+                    "no line of the store's chain names it", key, "restore `ledger` from a copy; if that export was interrupted, delete it"
+                )
         there = set(self.keys)
         for key, digest in self.named.items():
             if self.kinds.get(key) == "settled":  # runs write it anew

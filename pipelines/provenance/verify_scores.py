@@ -131,7 +131,7 @@ def _answers(held: Contents, places: Mapping[str, dict[str, Any]]) -> list[Liste
             found += [Listed(f"{place}/items-{step}.parquet", digest, by) for step, digest in before.items()]
     known = {one.key for one in found} | {f"{place}/train.json" for place in places}
     for key in held.keys:
-        if key.rpartition("/")[0] in places and key not in known:
+        if places.get(key.rpartition("/")[0], {}).get("about") is not None and key not in known:
             held.find("no training wrote this file", key, "find out what put it there, and move it away")
     return found
 

@@ -3,10 +3,12 @@
 import shutil
 from pathlib import Path
 
+from curate.executor import InProcess
 from curate.pool import Pool
 from curate.recipe import Recipe
 from curate.run import Outcome, resolve
 from curate.store import Store
+from curate.verify import Asked, verify_store
 from pipelines.catalog import catalogue
 from tests.laws.conftest import Runner
 
@@ -47,6 +49,14 @@ def test_decisions_are_made_again_without_the_pool(demo_folder: Path, do: Runner
     copy = _again(store, first, tmp_path)
     shutil.rmtree(pool_folder)
     assert do(recipe, pool, copy).subsets == first.subsets
+
+
+def test_every_store_verifies(undisturbed: tuple[Store, Outcome]) -> None:
+    """By `verify`, which judges from the store alone: no filter is loaded."""
+    store, outcome = undisturbed
+    found, _ = verify_store(store, Asked(), InProcess(), lambda *_: None)
+    assert [str(one) for one in found.findings] == []
+    assert found.checked["decisions"] == outcome.plan.pool.rows * (len(outcome.plan.nodes) - 1)
 
 
 def test_the_plan_alone_names_what_is_stored(case: tuple[Recipe, Pool], undisturbed: tuple[Store, Outcome]) -> None:
