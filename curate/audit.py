@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from curate import revoked
@@ -195,13 +196,22 @@ def near(run: Run, stage: str, count: int = 5) -> list[dict[str, Any]]:
 def _column(run: Run, column: str) -> pl.DataFrame:
     """A column of evidence as (row, value) in pool order."""
     name, field = column.split(".", 1) if column.startswith(f"{POOL}.") else column.rsplit(".", 1)
-    if name != POOL:
-        found = run.evidence(name)
-        if field not in found.columns[1:]:
-            raise CeterisError(f"{name} has no column {field}", where=run.folder, fix=nearest(field, found.columns[1:]))
-        return found.select("row", value=field)
-    frames = [run.unchanged.read(shard, columns=[field]).frame.rename({column: "value"}) for shard in run.pool.shards]
-    return pl.concat(frames).with_row_index("row").select(pl.col("row").cast(pl.UInt64), "value")
+    if name == POOL:
+        frames = [run.unchanged.read(shard, columns=[field]).frame.rename({column: "value"}) for shard in run.pool.shards]
+        return pl.concat(frames).with_row_index("row").select(pl.col("row").cast(pl.UInt64), "value")
+    parts, fields, offset, frames = run.parts(name), list(run.facts["measures"][name]["columns"]), 0, []
+    if field not in fields:
+        raise CeterisError(f"{name} has no column {field}", where=run.folder, fix=nearest(field, fields))
+    for shard in run.pool.shards:
+        for part in parts.get(shard.digest, []):
+            read = run.store.frame(part, columns=["row", field])
+            frames.append(read.select(pl.col("row").cast(pl.UInt64) + offset, value=field))
+        offset += shard.rows
+    if not frames:
+        raise CeterisError(f"nothing was measured by {name} here", where=run.folder)
+    found = pl.concat(frames)
+    rows = found["row"].to_numpy()
+    return found if (rows[1:] > rows[:-1]).all() else found.unique("row").sort("row")  # parts of several runs may overlap
 
 
 def mix(run: Run, column: str, subsets: list[str] | None = None) -> pl.DataFrame:
@@ -209,23 +219,18 @@ def mix(run: Run, column: str, subsets: list[str] | None = None) -> pl.DataFrame
     values = _role(run, column) if "." not in column else _column(run, column)
     if values["value"].dtype == pl.Binary:
         values = values.with_columns(pl.col("value").bin.encode("hex"))
-    names = subsets or list(run.facts["subsets"])
-    frames = []
-    for name in names:
+    label = values["value"].cast(pl.String).fill_null("(none)")
+    known = label.unique()
+    codes, rows = label.cast(pl.Enum(known)).to_physical().to_numpy(), values["row"].to_numpy()
+    counts: dict[str, npt.NDArray[np.int64]] = {}
+    for name in subsets or list(run.facts["subsets"]):
         node = run.node_of(name)
-        codes = run.codes(node) if node != POOL else np.zeros(run.pool.rows, np.uint16)
-        rows = pl.DataFrame({"row": np.flatnonzero(codes == 0).astype(np.uint64)})
-        found = rows.join(values.with_columns(measured=True), on="row", how="left")
-        label = (
-            pl.when(pl.col("measured").is_null())
-            .then(pl.lit("(not measured)"))
-            .otherwise(pl.col("value").cast(pl.String).fill_null("(none)"))
-        )
-        frames.append(found.group_by(label.alias(column)).len(name=name).with_columns(pl.col(name).cast(pl.Int64)))
-    table = frames[0]
-    for frame in frames[1:]:
-        table = table.join(frame, on=column, how="full", coalesce=True)
-    return table.fill_null(0).sort(names[0], column, descending=[True, False])
+        kept = run.codes(node) == 0 if node != POOL else np.ones(run.pool.rows, bool)
+        found = np.bincount(codes[kept[rows]], minlength=len(known))
+        counts[name] = np.append(found, kept.sum() - found.sum())
+    table = pl.DataFrame({column: [*known, "(not measured)"], **counts})
+    table = table.filter(pl.any_horizontal(pl.col(*counts) > 0)).group_by(column).sum()
+    return table.sort(next(iter(counts)), column, descending=[True, False])
 
 
 def _role(run: Run, role: str) -> pl.DataFrame:
