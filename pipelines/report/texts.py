@@ -6,6 +6,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from curate.plan import POOL
 from pipelines.report.rows import Card
 from pipelines.report.selection import Summary
 
@@ -62,13 +63,14 @@ def share(part: int, whole: int | None) -> str:
 
 
 def deciding(card: Card) -> str:
-    """The sentence that says most of a row: where it left last, else that it is kept."""
-    left = [(stage, text) for stage, kind, text in card.fate if kind != "in"]
-    own = [(stage, text) for stage, text in left if not re.fullmatch(r"[\w ]+ by \S+", text)]
-    held = [name for name in card.subsets if name != "pool"]
+    """Where a row is, and which stages it left at, in one line; why is in its verdicts."""
+    held = [name for name in card.subsets if name != POOL]
     said = [f"in {', '.join(held)}"] if held else []
-    said += [f"{stage}: {text}" for stage, text in own]
-    return "; ".join(said) or "; ".join(f"{stage}: {text}" for stage, text in left) or "in the pool, and in no subset"
+    stages: dict[str, list[str]] = {}
+    for stage, kind, text in card.fate:
+        if kind != "in" and text != f"{kind} by {text.rpartition(' by ')[2]}":  # else it left before
+            stages.setdefault(kind, []).append(stage)
+    return "; ".join([*said, *[f"{kind} at {', '.join(names)}" for kind, names in stages.items()]]) or "in no subset"
 
 
 def tipped(parts: Sequence[tuple[str, int]], stage: str) -> list[tuple[str, int, str]]:

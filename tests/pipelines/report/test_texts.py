@@ -1,9 +1,12 @@
 """Texts of rows as text, numbers with their digits in columns."""
 
+from dataclasses import replace
+
 import pytest
 from markupsafe import Markup
 
-from pipelines.report.texts import cell, num, share, shown, ticks
+from pipelines.report.rows import Card
+from pipelines.report.texts import cell, deciding, num, share, shown, ticks
 
 
 @pytest.mark.parametrize(
@@ -41,3 +44,10 @@ def test_few_rows_are_not_none_and_nearly_all_are_not_all(part: int, whole: int 
 
 def test_values() -> None:
     assert [cell(value) for value in (True, 12345, -0.25, "x")] == ["yes", "12,345", "\u22120.25", "x"]
+
+
+def test_one_line_says_where_a_row_is_and_where_it_left() -> None:
+    fate = (("basic", "in", "kept"), ("unique", "dropped", "dropped: one per x"), ("best", "dropped", "dropped by unique"))
+    card = Card("u", "", "a.parquet", 0, {}, fate, (), ("pool", "basic"))
+    assert deciding(card) == "in basic; dropped at unique"
+    assert deciding(replace(card, fate=(("best", "quarantined", "quarantined: y"),), subsets=("pool",))) == "quarantined at best"
