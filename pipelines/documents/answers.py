@@ -144,9 +144,8 @@ def read_answers(path: Path | None) -> Answers:
 
 def _plain(key: str, value: Any, path: Path) -> Any:
     if key in _LISTS:
-        many = value if isinstance(value, list) else [value]
-        if all(isinstance(one, str) for one in many):
-            return many
+        if all(isinstance(one, str) for one in many(value)):
+            return many(value)
     elif not isinstance(value, dict | list):
         return str(value).strip()
     raise CeterisError(f"the answer to {key} is no text{' or list of texts' if key in _LISTS else ''}", where=str(path), fix="quote it")
@@ -165,3 +164,8 @@ def write_answers(path: Path, answers: Answers) -> None:
     with path.open("w", encoding="utf-8") as file:
         file.write("# What only a person can say; documents are written again with `curate document SUBSET OUT --answers FILE`.\n")
         yaml.dump(sheet, file)
+
+
+def many(value: Any) -> list[Any]:
+    """A value that may stand alone or in a list, or not at all."""
+    return value if isinstance(value, list) else [] if value is None else [value]

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from curate.errors import CeterisError
+from pipelines.documents.answers import many
 from pipelines.documents.croissant import CONFORMS
 
 _BY_PEOPLE = {"creator": "creator", "url": "url", "datePublished": "published", "license": "licence"}
@@ -43,12 +44,12 @@ def _faults(document: Mapping[str, Any]) -> Iterator[str]:
     if document.get("@type") not in ("sc:Dataset", "Dataset"):
         yield "@type is not sc:Dataset"
     for one in CONFORMS:
-        if one not in _many(document.get("conformsTo")):
+        if one not in many(document.get("conformsTo")):
             yield f"conformsTo lacks {one}"
     if "datePublished" in document and not _DATE.fullmatch(str(document["datePublished"])):
         yield "datePublished is no date"
-    files, sets = _many(document.get("distribution")), _many(document.get("recordSet"))
-    fields = [field for records in sets for field in _many(records.get("field"))]
+    files, sets = many(document.get("distribution")), many(document.get("recordSet"))
+    fields = [field for records in sets for field in many(records.get("field"))]
     names = [str(one.get("@id")) for one in (*files, *sets, *fields)]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"the identifier {name} is not unique"
@@ -68,7 +69,7 @@ def _file(one: Mapping[str, Any], places: set[str]) -> Iterator[str]:
     for key in needed[kind]:
         if not one.get(key):
             yield f"{name} lacks {key}"
-    within = _many(one.get("containedIn"))
+    within = many(one.get("containedIn"))
     for place in within:
         if place.get("@id") not in places:
             yield f"{name} lies in {place.get('@id')}, which is not there"
@@ -77,12 +78,12 @@ def _file(one: Mapping[str, Any], places: set[str]) -> Iterator[str]:
 
 
 def _records(records: Mapping[str, Any], places: set[str]) -> Iterator[str]:
-    name, fields = records.get("@id", "a record set"), _many(records.get("field"))
+    name, fields = records.get("@id", "a record set"), many(records.get("field"))
     if records.get("@type") != "cr:RecordSet" or not records.get("@id"):
         yield f"{name} is no cr:RecordSet"
     if not fields:
         yield f"{name} has no fields"
-    for key in _many(records.get("key")):
+    for key in many(records.get("key")):
         if key.get("@id") not in [field.get("@id") for field in fields]:
             yield f"the key {key.get('@id')} of {name} is none of its fields"
     for field in fields:
@@ -97,7 +98,3 @@ def _records(records: Mapping[str, Any], places: set[str]) -> Iterator[str]:
             yield f"{where} is taken from {origin.get('@id')}, which is not there"
         if not source.get("extract"):
             yield f"{where} does not say what of its file it is"
-
-
-def _many(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [] if value is None else [value]

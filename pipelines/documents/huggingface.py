@@ -10,7 +10,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from pipelines.documents.answers import Answers
+from pipelines.documents.answers import Answers, many
 from pipelines.documents.card import card
 from pipelines.documents.exported import Exported
 from pipelines.documents.facts import ABSENT, Facts
@@ -74,15 +74,15 @@ def licence_table(facts: Facts) -> str:
 
 def faults(told: dict[str, Any]) -> list[str]:
     """What the hub would refuse or warn of, as sentences."""
-    found = [f"the hub has no licence {one}" for one in _many(told.get("license")) if one not in LICENCES]
+    found = [f"the hub has no licence {one}" for one in many(told.get("license")) if one not in LICENCES]
     if "license" not in told:
         found.append("license is missing")
     if told.get("license") == "other" and not (_NAME.fullmatch(str(told.get("license_name", ""))) and told.get("license_link")):
         found.append("a licence that the hub does not know needs license_name and license_link")
-    found += [f"{one} is no language code" for one in _many(told.get("language")) if not _LANGUAGE.fullmatch(str(one))]
+    found += [f"{one} is no language code" for one in many(told.get("language")) if not _LANGUAGE.fullmatch(str(one))]
     known = {name for _, name in SIZES} | {_MOST}
-    found += [f"{one} is no size" for one in _many(told.get("size_categories")) if one not in known]
-    found += [f"{one} is no data set of the hub" for one in _many(told.get("source_datasets")) if not _DATASET.fullmatch(str(one))]
+    found += [f"{one} is no size" for one in many(told.get("size_categories")) if one not in known]
+    found += [f"{one} is no data set of the hub" for one in many(told.get("source_datasets")) if not _DATASET.fullmatch(str(one))]
     for config in told.get("configs", []):
         if not _NAME.fullmatch(str(config.get("config_name"))) or not all(
             one.get("split") and one.get("path") for one in config["data_files"]
@@ -114,7 +114,3 @@ def _configs(exported: Exported | None) -> list[dict[str, Any]]:
     stem, ending = exported.files[0].name.rpartition("-")[0], exported.files[0].name.partition(".")[2]
     several = {"webdataset": "*.tar", "uids": "uids.txt"}.get(exported.layout, f"{stem}-*.{ending}")
     return [{"config_name": "default", "data_files": [{"split": "train", "path": several}]}]
-
-
-def _many(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [] if value is None else [value]

@@ -99,10 +99,11 @@ def test_an_export_of_other_rows_is_refused(texts: Run, tmp_path: Path) -> None:
     with pytest.raises(CeterisError, match="the export there is of often"):
         document(texts, "said", tmp_path / "x")
     (tmp_path / "x" / "uids.txt").write_text("changed", encoding="utf-8")
-    document_of = Facts(texts, "often")
+    with pytest.raises(CeterisError, match="is not the one that was exported"):
+        read_export(tmp_path / "x", Facts(texts, "often"))
     (tmp_path / "x" / "uids.txt").unlink()
     with pytest.raises(CeterisError, match=r"are gone: uids\.txt"):
-        read_export(tmp_path / "x", document_of)
+        read_export(tmp_path / "x", Facts(texts, "often"))
     with pytest.raises(CeterisError, match="there is no document crossant"):
         document(texts, "said", tmp_path / "y", ["crossant"])
 
