@@ -1,6 +1,7 @@
 """The command `curate`: thin, every verb one function. Exit 0 good, 1 a verdict or policy failed, 2 the user must act."""
 
 import dataclasses
+import importlib
 import os
 import shlex
 import sys
@@ -13,21 +14,8 @@ import typer
 from curate.errors import CeterisError
 from curate.pool import Pool
 from curate.record import Run
-from pipelines import (
-    cli_documents,
-    cli_licences,
-    cli_provenance,
-    cli_questions,
-    cli_report,
-    cli_revoke,
-    cli_runs,
-    cli_scores,
-    cli_verify,
-    python_docs,
-    show,
-    verbs,
-)
 from pipelines import doctor as health
+from pipelines import python_docs, show, verbs
 from pipelines.catalog import catalogue, described, told
 from pipelines.options import (
     AsJson,
@@ -223,15 +211,30 @@ def demo(
         say(found)
 
 
-app.add_typer(cli_runs.app)
-app.add_typer(cli_scores.app)
-app.add_typer(cli_questions.app)
-app.add_typer(cli_documents.app)
-app.add_typer(cli_licences.app)
-app.add_typer(cli_provenance.app)
-app.add_typer(cli_report.app)
-app.add_typer(cli_verify.app)
-app.add_typer(cli_revoke.app)
+VERBS = (
+    "cli_runs",
+    "cli_scores",
+    "cli_questions",
+    "cli_documents",
+    "cli_licences",
+    "cli_provenance",
+    "cli_report",
+    "cli_verify",
+    "cli_revoke",
+)
+"""Modules of further verbs, in the order of the help."""
+QUICK = {"why": "cli_runs", "audit": "cli_runs", "index": "cli_provenance", "trace": "cli_provenance"}
+"""Verbs that answer in less time than all modules take to load: where one of them is the command, only its own is."""
+
+
+def _called() -> str:
+    """The verb, where this process is the command."""
+    mine = __name__ == "__main__" or Path(sys.argv[0]).name == "curate"
+    return sys.argv[1] if mine and len(sys.argv) > 1 else ""
+
+
+for _name in [QUICK[_called()]] if _called() in QUICK else VERBS:
+    app.add_typer(importlib.import_module(f"pipelines.{_name}").app)
 
 
 def main() -> None:

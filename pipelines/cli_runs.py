@@ -5,7 +5,7 @@ What imports torch is imported by the verbs that need it.
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import polars as pl
 import typer
@@ -13,11 +13,14 @@ import typer
 from curate.audit import trusted_dropped
 from curate.errors import CeterisError
 from curate.quarantine import quarantined, restricted
-from pipelines import caption_tables, captions, planted, show, verbs
+from pipelines import caption_tables, captions, show, verbs
 from pipelines.contaminated import Contaminated, contaminated
 from pipelines.model_export import LAYOUT as MODEL_LAYOUT
 from pipelines.model_export import export_model
 from pipelines.options import AsJson, RayAt, RunName, StoreAt, Workers, executor_of, open_run, open_there, say
+
+if TYPE_CHECKING:
+    from pipelines import planted
 
 app = typer.Typer()
 
@@ -221,6 +224,8 @@ def audit(
             cli_licences.audit_licences(at, subset, as_json)
         return
     if dedup:
+        from pipelines import planted
+
         found = planted.audit(at, grouping, sample=sample, seed=seed)
         say(dataclasses.asdict(found)) if as_json else _planted(found)
         return
@@ -269,7 +274,7 @@ def _hits(found: Contaminated) -> None:
     show.line("every item: --json")
 
 
-def _planted(found: planted.Audit) -> None:
+def _planted(found: "planted.Audit") -> None:
     """Recall by true similarity, and precision, as tables."""
     bands, exact = "{bands} bands of {rows}".format(**found.parameters), found.parameters["exact"]
     show.line(f"{found.grouping}: {bands}, threshold {found.threshold:g}, similarities {'exact' if exact else 'estimated from signatures'}")
