@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pipelines.provenance.obligations import obligations
     from pipelines.provenance.policy_check import check
     from pipelines.provenance.rot import rot
+    from pipelines.provenance.verify import verify
     from pipelines.training import evaluate
     from pipelines.verbs import export, plan, run, why
     from pipelines.verdicts import compare
@@ -29,13 +30,14 @@ __all__ = [
     "plan",
     "rot",
     "run",
+    "verify",
     "verify_package",
     "why",
 ]
 
 _WHERE = {
     **{"compare": "verdicts", "evaluate": "training", "export": "verbs", "plan": "verbs", "run": "verbs", "why": "verbs"},
-    **{name: f"provenance.{name}" for name in ("attribution", "notice", "obligations", "rot")},
+    **{name: f"provenance.{name}" for name in ("attribution", "notice", "obligations", "rot", "verify")},
     "check": "provenance.policy_check",
     **{"document": "documents.document", "package": "documents.package", "verify_package": "documents.remake"},
 }
