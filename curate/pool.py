@@ -1,6 +1,6 @@
 """A pool: immutable shards opened in place, the roles of their columns, and their rows."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ from curate.wanted import ROLE_KINDS, Indices, Place, Wanted
 
 __all__ = ["Pool", "Read", "Shard", "Unreadable", "number_duplicates", "refuse_duplicates"]
 
-_SAMPLE_ROWS, _SAMPLE_CHARS = 3, 200
+_SAMPLE_ROWS, _SAMPLE_CHARS, _NO_ROWS = 3, 200, np.empty(0, np.int64)
 _MAGIC = ((b"\xff\xd8\xff", "JPEG"), (b"\x89PNG", "PNG"), (b"GIF8", "GIF"), (b"BM", "BMP"), (b"II*\0", "TIFF"), (b"MM\0*", "TIFF"))
 
 
@@ -205,10 +205,15 @@ class Pool:
         root, roles = Path(held["root"]), dict(held["roles"])
         return cls(root, held["layout"], held["modality"], roles, columns, shards, unreadable, held["digest_level"], vectors)
 
-    def describe(self) -> dict[str, Any]:
-        """What the pool is believed to be, JSON-able: layout, modality, roles, rows, shards, columns, unreadable files, sample rows."""
+    def describe(self, refused: Callable[[Shard], Indices] = lambda _: _NO_ROWS) -> dict[str, Any]:
+        """What the pool is believed to be, JSON-able: layout, modality, roles, rows, shards, columns, unreadable files, sample rows; of
+        these none that is `refused`, by row number."""
         shard = next((shard for shard in self.shards if shard.rows), None)
-        sample = self.read(shard, roles=list(self.roles), stop=min(_SAMPLE_ROWS, shard.rows)).frame.to_dicts() if shard else []
+        sample = []
+        if shard:
+            skipped = refused(shard)
+            shown = np.setdiff1d(np.arange(min(shard.rows, _SAMPLE_ROWS + skipped.size)), skipped)[:_SAMPLE_ROWS]
+            sample = self.read(shard, roles=list(self.roles), rows=shown).frame.to_dicts()
         return {
             "path": str(self.root),
             "id": self.id,

@@ -37,7 +37,8 @@ Rows = dict[str, Indices]
 @dataclass(frozen=True)
 class Found:
     """The rows that a request takes down: `rows` that the store does not refuse yet, how many `already` are refused, how many pool rows
-    each kind of name met, of them how many only as `copies` of others; `unread`: pools that cannot be looked through, and why."""
+    each kind of name met, of them how many only as `copies` of others; `unread`: pools that cannot be looked through,
+    and why; `looked`: all others."""
 
     store: Store
     plain: Plain
@@ -46,6 +47,7 @@ class Found:
     kinds: dict[str, int]
     contents: dict[str, frozenset[bytes]]
     unread: dict[str, str] = field(default_factory=dict)
+    looked: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:
@@ -106,7 +108,7 @@ def look(store: Store, plain: Plain, copies: bool = True, more: Callable[[Gone],
         already += here.size - fresh.size
         if fresh.size:
             rows[digest] = fresh
-    return Found(store, plain, rows, already, kinds, contents, unread)
+    return Found(store, plain, rows, already, kinds, contents, unread, tuple(readable))
 
 
 def _meet(met: dict[str, set[int]], kinds: dict[str, int], pool: Pool, found: Mapping[int, Mapping[str, Indices]]) -> None:
@@ -151,11 +153,22 @@ def take_down(found: Found, *, who: str, reason: str, time: str) -> dict[str, An
     store = found.store
     with store.writer() as epoch:
         finish(store)
+        _sweep(store)
         number = max(requests(store), default=0) + 1
         found = replace(found)  # what is known of the store is read again under the lock
         stones = _stones(found, key_of(store))
         about = {"time": time, "who": who, "reason": reason, "rows": found.count, "asked": _asked(found.plain)}
-        return _take_down(found.gone, number, stones, about, sorted(set(pools_of(store)) - set(found.unread)), epoch, found.needles)
+        return _take_down(found.gone, number, stones, about, sorted(found.looked), epoch, found.needles)
+
+
+def _sweep(store: Store) -> None:
+    """Delete parts that no record of their folder names, as ended attempts leave them; what they hold is of no count, but it is there."""
+    keys = store.storage.list("")
+    for folder in sorted({key.partition("/parts/")[0] for key in keys if "/parts/" in key and not key.startswith(("rows/", "tmp/"))}):
+        named = b"".join(store.storage.get(key) for key in keys if key.startswith(f"{folder}/") and key.endswith(".json"))
+        for key in keys:
+            if key.startswith(f"{folder}/parts/") and key.encode() not in named:
+                store.storage.delete(key)
 
 
 def _asked(plain: Plain) -> dict[str, int]:

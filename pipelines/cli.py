@@ -14,6 +14,7 @@ import typer
 from curate.errors import CeterisError
 from curate.pool import Pool
 from curate.record import Run
+from curate.revoked import NOTHING, revoked
 from pipelines import doctor as health
 from pipelines import python_docs, show, verbs
 from pipelines.catalog import catalogue, described, told
@@ -63,7 +64,10 @@ def pool(
     if make:
         with show.progress() as watch:
             made = python_docs.make(path, watch)
-    about = Pool.open(path, layout=layout, roles=roles_of(role)).describe()
+    found, refused = Pool.open(path, layout=layout, roles=roles_of(role)), NOTHING
+    if (Path(verbs.store_address()) / "FORMAT").is_file():
+        refused = revoked(verbs.open_store())
+    about = found.describe(refused.rows)
     if as_json:
         say(about | ({"made": dataclasses.asdict(made)} if made else {}))
         return

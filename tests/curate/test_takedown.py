@@ -363,6 +363,10 @@ def _state(store: Store) -> Any:
     return [groups, evidence, subsets, decided, refused, made.funnel(), made.uids().tolist(), heads]
 
 
+def _parts_by_folder(store: Path) -> dict[str, int]:
+    return {str(path.relative_to(store)): len(list(path.iterdir())) for path in store.rglob("parts")}
+
+
 class _Died(BaseException):
     pass
 
@@ -409,6 +413,7 @@ def test_ended_anywhere_it_is_as_before_or_done_by_whoever_comes_next(
         if found == old:
             _done(Store.open(folder), _urls(rows))
             assert _state(Store.open(folder)) == new
+            assert _parts_by_folder(folder) == _parts_by_folder(tmp_path / "whole")  # what the ended attempt wrote is gone
         shutil.rmtree(folder)
 
 
@@ -466,3 +471,11 @@ def test_a_report_that_shows_a_row_leaves(store: Store, rows: pl.DataFrame) -> N
     assert told["touched"]["other files"] == ["packages/three/uids.txt", "reports/one.html"]
     assert store.storage.list("reports/") == ["reports/two.html"]
     assert not store.storage.list("packages/")
+
+
+def test_samples_of_a_pool_leave_out_what_is_refused(pool: Pool, after: Store) -> None:
+    shown = [row["url"] for row in pool.describe()["sample"]]
+    left = [row["url"] for row in pool.describe(revoked(after).rows)["sample"]]
+    assert shown[0].endswith("/00000.html")
+    assert len(left) == 3
+    assert left[:2] == shown[1:]
