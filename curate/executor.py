@@ -169,8 +169,8 @@ def _end_with(parent: int) -> None:
 class Ray:
     """Ray Core tasks, one CPU each: `local` starts a private Ray of `workers` CPUs, an address joins a cluster.
 
-    Ray's own retries are off. A task whose worker dies, or that outlives `deadline` seconds (one on a whole GPU has none), is submitted
-    again, at most ATTEMPTS times in all; an attempt that was given up is ended and its answer ignored, so a cut-off node that comes back
+    Ray's own retries are off. A task whose worker dies, or that outlives `deadline` seconds (unless it says that it is `endless`), is
+    submitted again, at most ATTEMPTS times in all; an attempt that was given up is ended and its answer ignored, so a cut-off node that comes back
     changes nothing.
     """
 
@@ -209,7 +209,7 @@ class Ray:
         gpus = self._gpu_each(ray, tasks)
         whole = gpus == 1 and _whole(tasks)  # a process that has begun on one GPU stays on it: of these each has a process of its own
         remote = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0, max_calls=int(whole))(function)
-        deadline = math.inf if whole else self.deadline
+        deadline = math.inf if any(getattr(task, "endless", False) for task in tasks) else self.deadline
         attempts = [0] * len(tasks)
         waiting = list(range(len(tasks)))[::-1]
         running: dict[Any, tuple[int, float | None]] = {}

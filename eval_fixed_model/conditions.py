@@ -31,13 +31,19 @@ def conditions(scale: Scale, device: str | None = None, processes: int = 1, micr
     first = scale.seed_sequence(1)[0]
     return {
         "scale": scale.digest,
-        "code": {**code(SCORING), **code(MODULES[scale.modality])},
+        **software(scale),
         "items": loop.items_digest(scale),
         "initial weights": {str(first): loop.weights_digest(loop.build(scale, first))},
-        "versions": {name: str(importlib.import_module(name).__version__) for name in loop.libraries(scale)},
         "device": device or kind_of("cpu"),
         "determinism": determinism,
     }
+
+
+def software(scale: Scale) -> dict[str, dict[str, str]]:
+    """Of this machine: `code`, the source digest of every file of the room that scoring and the modality's loop reach, and the `versions`
+    of the libraries that the loop names."""
+    versions = {name: str(importlib.import_module(name).__version__) for name in loop_of(scale).libraries(scale)}
+    return {"code": {**code(SCORING), **code(MODULES[scale.modality])}, "versions": versions}
 
 
 def conditions_id(held: Conditions) -> str:

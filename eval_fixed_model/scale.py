@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, PositiveFloat, PositiveInt, PrivateAttr, TypeAdapter, ValidationError, model_validator
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError
 
 from curate.digest import digest_of
@@ -166,6 +167,8 @@ class TextScale(_Scale):
             raise ValueError(f"tokens_seen {self.tokens_seen} is not a multiple of the {step} tokens of a batch")
         if self.order != "exact":
             raise ValueError("documents are packed in exact order")
+        if isinstance(self.model, ByteNgrams) and self.tokens.tokenizer == "file":
+            raise ValueError("the model byte_ngrams reads bytes: its words and n-grams are of them")
         for name, task in self.tasks.items():
             if task.kind == "short_answer" and task.most_tokens >= self.tokens.context:
                 raise ValueError(
@@ -225,12 +228,23 @@ def _scale(name: str, record: dict[str, Any], path: Path) -> Scale:
         scale = _SCALE.validate_python({"name": name, **record})
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        key = ".".join(map(str, (name, *[part for part in first["loc"] if part not in ("image-text", "text")])))
-        raise CeterisError(
-            f"{key}: {first['msg']}", where=str(path), fix="see eval_fixed_model/scales/tiny.yaml for a complete scale"
-        ) from error
+        spot = (name, *[part for part in first["loc"] if part not in ("image-text", "text")])
+        fix = "see eval_fixed_model/scales/tiny.yaml for a complete scale"
+        raise CeterisError(f"{'.'.join(map(str, spot))}: {first['msg']}", where=_place(path, spot), fix=fix) from error
     scale._folder = path.parent
     return scale
+
+
+def _place(path: Path, spot: tuple[int | str, ...]) -> str:
+    """file:line:column of what stands at `spot` in a scale file, or of the nearest thing around it."""
+    node, place = YAML().load(path.read_text(encoding="utf-8")), str(path)
+    for part in spot:
+        marks = (node.lc.data or {}) if isinstance(node, CommentedMap | CommentedSeq) else {}
+        if part not in marks:
+            break
+        line, column = marks[part][:2]
+        place, node = f"{path}:{line + 1}:{column + 1}", node[part]
+    return place
 
 
 def kept_scale(record: dict[str, Any], folder: Path) -> Scale:

@@ -1,8 +1,9 @@
 """One score: train the scale's model on one arm with one seed, ask it every task, keep every answer. The instrument's main flow."""
 
 import json
+import os
 import shutil
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ class Job:
     `rows` is a folder of materialised or surveyed rows; `scale` a name or path; `members` the arm's uids, (n, 2) words with copies
     repeated, or the .npy file that holds them; `out` the folder the score goes to; `device` the kind that trains, as conditions name it;
     `judge` where the trained network goes, if it is to be kept; `processes` how many share each batch, and `micro` how many rows each of
-    them computes at once (None: all of its share).
+    them computes at once (None: all of its share); `software` what must be equal where it runs (`conditions.software`).
     """
 
     rows: Path
@@ -41,6 +42,7 @@ class Job:
     judge: Path | None = None
     processes: int = 1
     micro: int | None = None
+    software: Mapping[str, Any] | None = None
 
     @property
     def gpu(self) -> bool:
@@ -49,6 +51,9 @@ class Job:
 
     whole_gpu = gpu
     """One training per GPU."""
+
+    endless = True
+    """No time is too long for a training."""
 
 
 @dataclass(frozen=True)
@@ -206,7 +211,11 @@ def task_scores(answers: pl.DataFrame, scale: Scale, without: Set[int] = frozens
 
 
 def _publish(part: Path, about: dict[str, Any], out: Path) -> None:
-    """The folder by one rename; an existing one is only compared with."""
+    """The folder by one rename, its files on the disk before; an existing one is only compared with."""
+    for path in (*part.iterdir(), part):
+        descriptor = os.open(path, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)
     try:
         part.rename(out)
     except OSError:

@@ -87,7 +87,9 @@ def enter(done: Evaluation, named: str, rows: str | None = None) -> None:
     entry |= {"some": True} if done.some else {}
     name = f"-{digest_of(entry)[:16]}.json"
     known = _keys(done.store)
-    if there := next((key for key in known if key.startswith(f"{done.conditions}/") and key.endswith(name)), None):
+    there = next((key for key in known[::-1] if key.startswith(f"{done.conditions}/") and key.endswith(name)), None)
+    # One of another scale or set of arms in between makes it an entry again: the last is what is spoken of.
+    if there and not any(done.store.json(key)["run"] == done.run for key in known[known.index(there) + 1 :]):
         heads = [done.store.json(key) for key in done.store.storage.list("ledger/")]
         if not any(head["run"] == there for head in heads):
             append_head(done.store, there, check(done.store.storage.get(f"{there}l").decode(), where=f"{there}l"))

@@ -1,6 +1,7 @@
 """One offline table of many stores: every score verified first, unequal conditions never ranked together, what does not verify named."""
 
 import html
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from eval_fixed_model.loops import MODULES
 from eval_fixed_model.scale import Scale
 from eval_fixed_model.sources import code
 from eval_fixed_model.statistics import Answer, Draw, Look, Verdict, verdict
+from eval_fixed_model.statistics.noise import weighed
 from eval_fixed_model.statistics.records import CONFIDENCE
 from pipelines.verdicts import within
 from pipelines.verified import Refused, Verified, VerifiedArm, verified
@@ -164,23 +166,11 @@ def _lines(
         pairs = sorted((a, b) for of, a, b in contrasts if of == pool and a != b and {a, b} <= here.keys())
         scores = {name: {seed: score.headline for seed, score in arm.scores.items()} for name, arm in here.items()}
         kinds: dict[str, Draw] = {name: "random" if arm.kind == "random" else "fixed" for name, arm in here.items()}
-        judged = verdict(
-            scores, kinds, pairs, scale.headline.delta, better=scale.headline.better, analysis=scale.analysis, alike=scale.alike, plan=False
-        )
+        how: dict[str, Any] = {"better": scale.headline.better, "analysis": scale.analysis, "alike": scale.alike, "plan": False}
+        judged = verdict(scores, kinds, pairs, scale.headline.delta, **how)
         answers = {(one.candidate, here[one.control].kind): one.answer for one in judged.contrasts}
         for look in dict.fromkeys(looks[pool, name] for name in here if (pool, name) in looks):  # who looked is judged as at the last look
-            taken = within(scores, scale, look)
-            then = verdict(
-                taken,
-                kinds,
-                pairs,
-                scale.headline.delta,
-                better=judged.better,
-                analysis=scale.analysis,
-                alike=scale.alike,
-                look=look,
-                plan=False,
-            )
+            then = verdict(within(scores, scale, look), kinds, pairs, scale.headline.delta, **how, look=look)
             answers |= {
                 (one.candidate, here[one.control].kind): one.answer for one in then.contrasts if looks.get((pool, one.candidate)) == look
             }
@@ -213,14 +203,14 @@ def _lines(
 
 
 def _half(judged: Verdict, arm: str, seeds: int) -> float | None:
-    """By the runs' pooled s.d.; by the arm's own where the verdict found them unequal. None where seeds are pairs, and means not
-    its matter."""
+    """By the arm's own variance weighed with that of all, as in the verdict. None where seeds are pairs, and means not its matter."""
     if judged.analysis == "paired":
         return None
     runs = judged.arms[arm]
-    spread = judged.spreads[runs.kind]
-    sd, df = (spread.sd, spread.df) if spread.pooled else (runs.sd or 0.0, seeds - 1)
-    return float(stats.t.ppf((1 + CONFIDENCE) / 2, df) * sd / np.sqrt(seeds)) if df else None
+    spread, own, alike = judged.spreads[runs.kind], np.array((runs.sd or 0.0) ** 2), judged.alike or math.inf
+    variance = weighed(np.array(spread.sd**2), own, np.array(seeds - 1.0), alike)
+    df = min(spread.df, alike + seeds - 1)
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, df) * np.sqrt(variance / seeds)) if df else None
 
 
 COLUMNS = (

@@ -82,7 +82,7 @@ def costs(done: Evaluation, found: Mapping[str, ArmCost]) -> None:
             f"{one.flops:.3g}",
             f"{one.seconds:,.1f}",
             "" if one.curation is None else f"{one.curation:,.3g}",
-            "" if one.gain is None else f"{one.gain:+.3g}",
+            "" if one.gain is None else f"{one.gain + 0.0:+.3g}",
             "" if one.gain_per_hour is None else f"{one.gain_per_hour:+,.3g}",
         ]
         for name, one in found.items()

@@ -1,6 +1,9 @@
 """Training and scoring: every arm of a run, with every seed, on the fixed model."""
 
+import json
+import platform
 import shutil
+import tempfile
 from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +20,7 @@ from curate.record import Run
 from curate.revoked import revoked
 from curate.store import Store
 from eval_fixed_model.arms import members_digest
-from eval_fixed_model.conditions import conditions, conditions_id
+from eval_fixed_model.conditions import conditions, conditions_id, differences, software
 from eval_fixed_model.loops import Loop, Rows, loop_of
 from eval_fixed_model.rows.survey import in_place
 from eval_fixed_model.scale import Scale, load_scale, shipped
@@ -29,6 +32,8 @@ from pipelines.evaluations import Entered, Evaluation, enter
 from pipelines.gangs import Sharing, results, sharing
 from pipelines.reading import refuse_other_modality, rows_of
 from pipelines.verbs import Progress, silent, workers
+
+SAME = "install the same versions on every node"
 
 
 def evaluate(
@@ -47,18 +52,15 @@ def evaluate(
     """Train the scale's model on every arm with every seed and score it; equal arms train once, and what is scored is not trained again.
 
     `scale` and `seeds` default to the recipe's `evaluate`; `only` these arms (`arms.chosen`), where it is given; `look`, where it is one of
-    several. `judges`, where it is given, is a new folder for the trained networks, DIR/ARM/seed-N; what is scored already is trained again
-    for it, and must come out the same. `processes` share the batches of each training, and each computes at most `micro` rows at once;
-    both are conditions of the scores, since they change the order of sums.
+    several. `judges`, where it is given, is a folder for the trained networks, DIR/ARM/seed-N, new or of an ended attempt at the same; what
+    is scored already is trained again for it, and must come out the same. `processes` share the batches of each training, and each
+    computes at most `micro` rows at once; both are conditions of the scores, since they change the order of sums.
 
     CeterisError for a pool that the scale cannot read, or trusted rows that occur among the evaluation items.
     """
     named, asked = scale_of(run, scale), run.facts["evaluate"] or {}
     record = load_scale(named)
     refuse_other_modality(run.pool, record)
-    if judges and judges.exists() and not (judges.is_dir() and not any(judges.iterdir())):
-        what = "the place for the trained networks is not empty"
-        raise CeterisError(what, where=str(judges), fix="name a new folder, or move this one away: all of them are trained for it")
     judges = judges.absolute() if judges else None  # workers may stand elsewhere
     how = sharing(record, kind_for(record), processes, micro)
     own = executor or workers()
@@ -96,8 +98,11 @@ def _evaluate(
     progress: Progress,
 ) -> Evaluation:
     store, held = run.store, conditions(scale, **asdict(how))
+    begun = {part: held[part] for part in ("code", "versions")}
     folder = f"scores/{conditions_id(held)}"
     store.put_json(f"{folder}/conditions.json", held)
+    if judges:
+        _begin(judges, {"run": run.folder, "conditions": conditions_id(held)})
     loop = loop_of(scale)
     place = store.path(f"rows/{scale.name}-{_rows_id(run, loop, scale, held)}")
     rows = rows_of(run, scale, named, place, executor, progress)
@@ -116,8 +121,11 @@ def _evaluate(
             judge = judges / name.replace("/", "_") / f"seed-{seed}" if judges else None
             if judge:
                 kept.setdefault(key, []).append(judge)
-            if key not in jobs and (judges or not (store.path(key) / "train.json").is_file()):
-                jobs[key] = Job(place, named, _members(place, arm.members(seed)), seed, store.path(key), judge=judge, **asdict(how))
+            there = (store.path(key) / "train.json").is_file() and (judge is None or kept[key][0].is_dir())
+            if key not in jobs and not there:
+                jobs[key] = Job(
+                    place, named, _members(place, arm.members(seed)), seed, store.path(key), judge=judge, software=begun, **asdict(how)
+                )
         identity = members_digest(arm.uids) if arm.size is None else digest_of(["random", arm.size, members_digest(arm.uids)])
         arms[name] = Entered(name, identity[:16], arm.kind, arm.rows, scores)
     if jobs and in_place(scale):
@@ -125,7 +133,11 @@ def _evaluate(
     _train(jobs, executor, progress)
     for trained, *alike in kept.values():  # equal arms are one training
         for other in alike:
-            shutil.copytree(trained, other)
+            if not other.is_dir():
+                other.parent.mkdir(parents=True, exist_ok=True)
+                attempt = Path(tempfile.mkdtemp(dir=other.parent, prefix="."))
+                shutil.copytree(trained, attempt, dirs_exist_ok=True)
+                attempt.rename(other)
     leaked = frozenset(leaks["item"].to_list())
     done = Evaluation(
         *(store, run.folder, run.facts["pool"], scale, folder, arms, found.contrasts, leaked, len(rows.rejected), len(jobs), look),
@@ -133,6 +145,18 @@ def _evaluate(
     )
     enter(done, named, f"rows/{place.name}")
     return done
+
+
+def _begin(judges: Path, about: dict[str, Any]) -> None:
+    """A folder for trained networks that says what they are of. CeterisError where it is of something else, or not empty."""
+    said = judges / "evaluation.json"
+    if said.is_file() and json.loads(said.read_text(encoding="utf-8")) == about:
+        return
+    if judges.exists() and not (judges.is_dir() and not any(judges.iterdir())):
+        what = "the place for the trained networks is not empty, nor of this evaluation"
+        raise CeterisError(what, where=str(judges), fix="name a new folder, or move this one away: all of them are trained for it")
+    judges.mkdir(parents=True, exist_ok=True)
+    said.write_text(json.dumps(about), encoding="utf-8")
 
 
 def kind_for(scale: Scale) -> str:
@@ -171,7 +195,10 @@ def _members(place: Path, members: UInt64s) -> Path:
 
 
 def _train_one(job: Job) -> SeedScore | None:
-    """The score; of a gang's other processes, which have none, nothing."""
+    """The score; of a gang's other processes, which have none, nothing. CeterisError where this machine's software is not the driver's."""
+    here = software(load_scale(job.scale))
+    if other := differences(job.software or here, here):
+        raise CeterisError(f"other software than where the evaluation began: {'; '.join(other)}", where=platform.node(), fix=SAME)
     if Gang.here().rank:
         take_part(job)
         return None

@@ -30,7 +30,8 @@ def rolled(images: Bytes, draws: npt.NDArray[np.uint64], most: int) -> Bytes:
     starts = np.ndarray(wide.size - side + 1, f"V{side}", wide, strides=(1,))
     lines = (np.arange(side) + down[:, None] - most) % side
     at = (np.arange(count * channels).reshape(count, channels, 1) * side + lines[:, None]) * wide.shape[3] + right[:, None, None]
-    return starts[at].view(np.uint8).reshape(images.shape)
+    copied: Bytes = starts[at].view(np.uint8).reshape(images.shape)
+    return copied
 
 
 def cropped(images: Bytes, draws: npt.NDArray[np.uint64], least: float) -> Bytes:

@@ -147,6 +147,13 @@ def test_a_task_that_outlives_the_deadline_is_tried_again_and_then_given_up(ray_
     assert given_up.detail == "no answer after 0.5 s"
     assert found == {n: n * 10 for n in range(1, 6)}
     assert os.path.getsize(tmp_path / "0") == ATTEMPTS
+    class Training(int):
+        """It takes as long as it takes."""
+
+        endless = True
+
+    slow = replace(ray_of_two, deadline=0.5).map(lambda number: time.sleep(1.5) or number, [Training(7)])
+    assert list(slow) == [(0, 7)]
     # Its workers are free again.
     assert sorted(ray_of_two.map(lambda number: number, [0, 1, 2])) == [(0, 0), (1, 1), (2, 2)]
 

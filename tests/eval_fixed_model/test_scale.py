@@ -66,11 +66,25 @@ def test_what_is_no_scale_is_refused(tmp_path: Path, write_scale: Callable[..., 
     assert str(file) in str(caught.value)
 
 
+def test_what_is_wrong_is_shown_where_it_stands(tmp_path: Path, write_scale: Callable[..., Path]) -> None:
+    file = write_scale(tmp_path / "small.yaml", optimiser__momentum=0.9, analysis="twinned")
+    lines = file.read_text(encoding="utf-8").splitlines()
+    with pytest.raises(CeterisError) as caught:
+        load_scale(file)
+    line, column = map(int, caught.value.where.rsplit(":", 2)[1:])
+    assert lines[line - 1][column - 1 :].startswith(("momentum", "analysis"))
+    file.write_text(file.read_text(encoding="utf-8").replace("batch:", "rows:"), encoding="utf-8")
+    with pytest.raises(CeterisError, match=r"small\.batch: Field required") as caught:
+        load_scale(file)
+    assert caught.value.where.startswith(f"{file}:1:1")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"order": "blocked"}, "packed in exact order"),
         ({"tokens__tokenizer": "clip"}, "the tokenizer clip is for the other modality"),
+        ({"tokens__tokenizer": "file", "tokens__file": "own.json"}, "byte_ngrams reads bytes"),
         ({"tokens__vocabulary": 256}, "does not hold 256 bytes and a separator"),
         ({"tokens__file": "none.json"}, "`file` belongs to"),
         ({"model__heads": 3}, "width 16 does not give each of 3 heads"),

@@ -14,6 +14,7 @@ from curate.executor import InProcess, Processes
 from curate.recipe import Recipe
 from curate.record import Run
 from curate.store import Store
+from eval_fixed_model.score import Job, SeedScore
 from pipelines import training, verbs
 from pipelines.arms import training_pools
 from pipelines.evaluations import Evaluation, entries
@@ -197,10 +198,28 @@ def test_trained_networks_are_kept_and_are_the_ones_that_were_scored(
     network = loop_of(done.scale).build(load_scale(scale_file), 1)
     network.load_state_dict(load_file(scale_file.with_name("weights.safetensors")))
     assert loop_of(done.scale).weights_digest(network) == done.score("long", 0).weights == scored.score("long", 0).weights
-    monkeypatch.setattr(training, "_evaluate", lambda *_: pytest.fail("trained before it looked where the networks go"))
+    # An attempt that ended goes on; a folder of another evaluation, or of anything else, is refused.
+    assert evaluate(run, scale=str(two_tasks), seeds=1, only=["long"], judges=Path("judges"), executor=InProcess()).trained == 0
+    shutil.rmtree(tmp_path / "judges" / "long" / "seed-0")
+    assert evaluate(run, scale=str(two_tasks), seeds=1, only=["long"], judges=Path("judges"), executor=InProcess()).trained == 1
+    assert (tmp_path / "judges" / "long" / "seed-0" / "weights.safetensors").is_file()
+    monkeypatch.setattr(training, "_train", lambda *_: pytest.fail("trained before it looked where the networks go"))
+    (tmp_path / "judges" / "evaluation.json").write_text("{}", encoding="utf-8")
     with pytest.raises(CeterisError, match="place for the trained networks is not empty") as error:
         evaluate(run, scale=str(two_tasks), seeds=1, judges=Path("judges"), executor=InProcess())
     assert "name a new folder" in error.value.fix
+
+
+def test_a_node_with_other_software_is_refused(
+    scored: Evaluation, two_tasks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(scored.store.path(""), tmp_path / "s")
+    run = Run(Store.open(tmp_path / "s"), scored.run)
+    elsewhere = training.software(scored.scale)
+    elsewhere["versions"] = {**elsewhere["versions"], "torch": "1.0"}
+    monkeypatch.setattr(training, "software", lambda _: elsewhere)
+    with pytest.raises(CeterisError, match=r"other software than where the evaluation began: versions torch: .*, 1\.0"):
+        evaluate(run, scale=str(two_tasks), seeds=4, only=["long"], executor=InProcess())
 
 
 def test_arms_of_equal_rows_are_trained_once_and_each_has_its_network(place: Path, two_tasks: Path, tmp_path: Path) -> None:
@@ -218,7 +237,13 @@ def test_a_full_disk_is_told_in_words(scored: Evaluation, two_tasks: Path, tmp_p
     shutil.rmtree(run.store.path(scored.arms["long"].scores[0]))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     handled = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, hard))  # as on a full disk, a write fails
+    train = training._train_one
+
+    def on_a_full_disk(job: Job) -> SeedScore | None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, hard))  # a write fails
+        return train(job)
+
+    monkeypatch.setattr(training, "_train_one", on_a_full_disk)
     try:
         with pytest.raises(CeterisError, match="File too large") as error:
             evaluate(run, scale=str(two_tasks), seeds=2, executor=InProcess())
@@ -226,6 +251,7 @@ def test_a_full_disk_is_told_in_words(scored: Evaluation, two_tasks: Path, tmp_p
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, handled)
     assert "goes on" in error.value.fix
+    monkeypatch.setattr(training, "_train_one", train)
     assert evaluate(run, scale=str(two_tasks), seeds=2, executor=InProcess()).score("long", 0).weights == scored.score("long", 0).weights
 
 
