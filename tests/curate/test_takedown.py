@@ -479,3 +479,51 @@ def test_samples_of_a_pool_leave_out_what_is_refused(pool: Pool, after: Store) -
     assert shown[0].endswith("/00000.html")
     assert len(left) == 3
     assert left[:2] == shown[1:]
+
+
+def test_a_shard_that_comes_back_in_another_pool_is_refused_and_its_uids_are_not_kept(
+    after: Store, pool: Pool, rows: pl.DataFrame, tmp_path: Path
+) -> None:
+    shutil.copytree(after.address, tmp_path / "store")
+    (tmp_path / "one").mkdir()
+    shutil.copy2(pool.root / pool.shards[0].path, tmp_path / "one" / "0.parquet")
+    store = Store.open(tmp_path / "store")
+    outcome = _run(Pool.open(tmp_path / "one"), store)
+    gone = set(_uids(rows)) & set(rows["uid"][::SHARDS].to_list())
+    assert outcome.decided[REVOKED].counts == (ROWS // SHARDS - len(gone), len(gone))
+    assert not gone & set(hex_of(Run(store, outcome.folder).uids()))
+    assert outcome.effort.measured == {}  # the shard's evidence is there
+
+
+def test_nothing_is_held_against_rows_taken_down_and_models_are_made_without_them(tmp_path: Path) -> None:
+    texts = [f"{word} {other} and more of it" for word in WORDS for other in WORDS[:4]]
+    mine = pl.DataFrame({"uid": [f"{n:032x}" for n in range(40)], "text": texts[:40]})
+    other = pl.DataFrame({"uid": [f"{n + 900:032x}" for n in range(20)], "text": texts[30:50]})
+    _write(other, tmp_path / "other", shards=1)
+    recipe = Recipe.parse(
+        "models: {counts: {passage_counts: {}}}\nsignals: {again: {repeated_text: {model: counts}}}\n"
+        "stages:\n  new: {keep: {one_per: exact_duplicate, against: other}}\n"
+        "  own: {after: new, keep: 'again.repeated < 0.5'}\nsubsets: [new, own]",
+        base=tmp_path,
+    )
+    pool, store = _write(mine, tmp_path / "mine", shards=1), Store.open(tmp_path / "store")
+
+    def select() -> Outcome:
+        return run(recipe, pool, catalogue(), Store.open(tmp_path / "store"), InProcess(), lambda *_: None)
+
+    first = select()
+    assert first.decided["new"].kept == 30
+    take_down(look(store, Plain(words_of_hex([f"{n + 900:032x}" for n in range(4)])), copies=False), who="w", reason="r", time="t")
+    again = select()
+    assert again.decided["new"].kept == 34
+    assert REVOKED not in again.decided  # none of this pool's own rows was named
+    assert {one.id for one in again.plan.models.values()} == {one.id for one in first.plan.models.values()}
+    take_down(look(Store.open(tmp_path / "store"), Plain(words_of_hex([f"{5:032x}"]))), who="w", reason="r", time="t")
+    third = select()
+    assert third.decided["new"].kept == 33
+    assert {one.id for one in third.plan.models.values()} != {one.id for one in first.plan.models.values()}
+    made = {
+        one.folder: store.json(f"{one.folder}/model.json")["card"]["documents"] for o in (first, third) for one in o.plan.models.values()
+    }
+    assert sorted(made.values()) == [39, 40]
+    assert set(must_be_made_again(store)) == {one.folder for one in first.plan.models.values()}
