@@ -11,7 +11,7 @@ import polars as pl
 from curate.errors import CeterisError
 from curate.plan import LAWFUL, POOL, REVOKED, UNSEEN, parted
 from pipelines import verbs
-from pipelines.report.evidence import SHOWN_SUBSETS, Held
+from pipelines.report.evidence import SHOWN_SUBSETS, Floats, Held
 from pipelines.report.thresholds import clauses_of
 
 BINS = 36
@@ -199,54 +199,52 @@ def histograms(held: Held) -> list[list[Histogram]]:
         values = held.numbers(column)
         known = values[~np.isnan(values)]
         if known.size and known.min() < known.max():
-            edges, logarithmic = _edges(known, held.column(column).dtype.is_integer())
-            found.append([_histogram(held, column, name, edges, logarithmic) for name in names])
+            edges, end, logarithmic = _edges(known, held.column(column).dtype.is_integer())
+            found.append([_histogram(held, column, name, edges, end, logarithmic) for name in names])
     return found
 
 
-def _histogram(held: Held, column: str, subset: str, edges: "np.ndarray[Any, np.dtype[np.float64]]", logarithmic: bool) -> Histogram:
+def _histogram(held: Held, column: str, subset: str, edges: Floats, end: float, logarithmic: bool) -> Histogram:
     values, inside = held.numbers(column), held.of_subset(subset)
     known = ~np.isnan(values)
     before, after = (np.histogram(values[mask], edges)[0] for mask in (known, known & inside))
-    whole = held.column(column).dtype.is_integer()
-    bins = [
-        {
-            "low": float(low),
-            "high": float(high),
-            "before": int(b),
-            "after": int(a),
-            "told": f"{_span(float(low), float(high), whole)}: {b:,} rows before, {a:,} after ({a / max(b, 1):.0%} of them)",
-        }
-        for low, high, b, a in zip(edges[:-1], edges[1:], before, after, strict=True)
-        if b
-    ]
+    whole, bins = held.column(column).dtype.is_integer(), []
+    for low, high, b, a in zip(edges[:-1].tolist(), edges[1:].tolist(), before.tolist(), after.tolist(), strict=True):
+        if b:
+            told = f"{_span(low, high, whole)}: {b:,} rows before, {a:,} after ({a / b:.0%} of them)"
+            bins.append({"low": low, "high": min(high, end), "before": b, "after": a})
+            bins[-1]["told"] = told
     return Histogram(column, subset, tuple(bins), logarithmic, summary(values), summary(values[inside]))
 
 
-def summary(values: "np.ndarray[Any, np.dtype[np.float64]]") -> Summary:
+def summary(values: Floats) -> Summary:
     """Counts and quantiles."""
     known = values[~np.isnan(values)]
     quantiles: Sequence[float] = np.quantile(known, [0, 0.25, 0.5, 0.75, 1]).tolist() if known.size else [float("nan")] * 5
     return Summary(known.size, values.size - known.size, *quantiles)
 
 
-def _edges(known: "np.ndarray[Any, np.dtype[np.float64]]", whole: bool) -> tuple["np.ndarray[Any, np.dtype[np.float64]]", bool]:
-    """Bin edges over all values; of whole numbers at halves, so that a bin holds what it says; logarithmic where values spread far."""
+def _edges(known: Floats, whole: bool) -> tuple[Floats, float, bool]:
+    """Bin edges over all values, where the last bin ends as it is drawn, and whether the axis is logarithmic. Edges of whole numbers lie at
+    halves, so that a bin holds what it says. Logarithmic where values spread far above 0; else few values far out share the last bin,
+    which is drawn as wide as the one before."""
     low, high = float(known.min()), float(known.max())
     if whole:
         low, high = low - 0.5, high + 0.5
     spread = low > 0 and high / max(float(np.median(known)), 1e-12) > 12
+    most = float(np.quantile(known, 0.995))
+    far = not spread and high - low > 3 * (most - low) > 0
     if spread:
         edges = np.geomspace(low, high, BINS + 1)
     else:
-        bins = min(BINS, round(high - low)) if whole else BINS
-        edges = np.linspace(low, high, bins + 1)
+        end = most if far else high
+        edges = np.linspace(low, end, (min(BINS, max(round(end - low), 1)) if whole else BINS) + 1)
     if whole:
-        edges = np.unique(np.floor(edges) + 0.5)
-        edges[0], edges[-1] = low, high
-    else:
-        edges[0], edges[-1] = low, high
-    return np.unique(edges), spread
+        edges = np.floor(edges) + 0.5
+    edges[0] = low
+    if far:
+        return np.unique(np.append(edges, high)), float(2 * edges[-1] - edges[-2]), spread
+    return np.unique(np.append(edges[:-1], high)), high, spread
 
 
 def _span(low: float, high: float, whole: bool) -> str:

@@ -1,6 +1,14 @@
 """Funnel, overlaps and distributions of a small run."""
 
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from curate.executor import InProcess
+from curate.recipe import Recipe
 from curate.record import Run
+from pipelines import verbs
 from pipelines.report.evidence import Held
 from pipelines.report.selection import funnel, histograms, mixes, overlaps
 
@@ -55,3 +63,29 @@ def test_mixes_count_each_subset(hostile: Run) -> None:
     assert source.totals[0] == hostile.pool.rows
     assert {value: counts[0] for value, counts in source.lines} == {"pool.example": 20, "<u>other</u>.example": 20}
     assert source.most == max(rows / total for _, counts in source.lines for rows, total in zip(counts, source.totals, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("values", "whole", "last", "drawn"),
+    [
+        ([*range(20)] * 50, True, "19", 19.5),
+        ([*[n % 30 for n in range(2000)], 10_000], True, "30 to 10,000", 30.5),
+        ([*[n / 100 for n in range(100)] * 20, 50.0], False, "0.99 to 50", 1.0),
+        ([1.0, 2.0], False, "1.972 to 2", 2.0),
+        ([*[1.0 + n / 1000 for n in range(1000)], 900.0], False, "745 to 900", 900.0),
+    ],
+)
+def test_the_last_bin_holds_what_lies_far_out_and_says_so(
+    tmp_path: Path, values: list[float], whole: bool, last: str, drawn: float
+) -> None:
+    folder = tmp_path / "pool"
+    folder.mkdir()
+    texts = [f"row {n}" for n in range(len(values))]
+    kind = pl.Int64 if whole else pl.Float64
+    pl.DataFrame({"text": texts, "value": pl.Series(values, dtype=kind)}).write_parquet(folder / "a.parquet")
+    recipe = Recipe.parse('stages:\n  all: {keep: "pool.value >= 0"}\nsubsets: [all]\n', base=tmp_path)
+    run = verbs.run(recipe, folder, store=tmp_path / "store", executor=InProcess())
+    ((found,),) = histograms(Held(run))
+    assert found.bins[-1]["told"].startswith(f"{last}: ")
+    assert found.bins[-1]["high"] == pytest.approx(drawn, rel=0.02)
+    assert sum(one["before"] for one in found.bins) == len(values)
