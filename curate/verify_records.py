@@ -133,7 +133,7 @@ class Contents:
             previous = self.digests.get(key, "")
             passed |= {previous, str(value["head"]) if value else ""}
         self.head = previous
-        if head is not None and head not in passed:
+        if head is not None and not any(one.startswith(head) for one in passed):
             what = f"the store's chain never came by the head {head}: it was cut short or written anew since"
             self.find(what, "ledger/", "restore the folder `ledger` from a copy")
 
@@ -190,8 +190,6 @@ class Contents:
     def _tombstones(self) -> None:
         """The key that hashes of what was taken down were made with, and the chain of requests."""
         stones = dict(self.of_kind("tombstone"))
-        if "revocations/pending.json" in self.keys:
-            self.find("a take-down was begun and is not done", "revocations/pending.json", "run `curate revoke --resume`")
         if stones and "revocations/key" not in self.keys:
             self.find("the key of the tombstones is gone: what was taken down cannot be told", "revocations/key", "restore it from a copy")
         key = sha256(self._bytes("revocations/key") or b"") if "revocations/key" in self.keys else ""

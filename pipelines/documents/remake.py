@@ -10,6 +10,7 @@ from typing import Any
 
 from curate import frames
 from curate.catalogue import Catalogue, versions_of
+from curate.digest import sha256
 from curate.errors import CeterisError, RecipeError
 from curate.executor import Executor
 from curate.model import Model
@@ -192,14 +193,16 @@ class _Remaking:
 
 def _adopt(store: Store, training: Training, told: Mapping[str, Any], place: Path) -> None:
     """Put a package's model where the store keeps the model that would be made."""
-    folder = f"{training.folder}/{uuid.uuid4().hex}"
+    folder, files = f"{training.folder}/{uuid.uuid4().hex}", dict[str, str]()
     for name in ("weights.safetensors", "card.json"):
-        store.storage.put(f"{folder}/{name}", (place / name).read_bytes())
+        data = (place / name).read_bytes()
+        files[name] = sha256(data)
+        store.storage.put(f"{folder}/{name}", data)
     rows = place / "rows.parquet"
     part = store.put_frame(training.folder, "rows", frames.from_bytes(rows.read_bytes(), where=str(rows))) if rows.is_file() else None
     if part:
         store.put_json(f"{training.folder}/rows.json", vars(part))
-    about = {"id": training.id, "kind": training.kind, "folder": folder, "weights": told["weights"], "card": told["card"]}
+    about = {"id": training.id, "kind": training.kind, "folder": folder, "weights": told["weights"], "card": told["card"], "files": files}
     store.put_json(f"{training.folder}/model.json", {**about, "rows": vars(part) if part else None})
 
 

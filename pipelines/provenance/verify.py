@@ -6,6 +6,7 @@ from pathlib import Path
 from curate.errors import CeterisError, StoreError
 from curate.executor import Executor
 from curate.findings import RESTORE, Finding
+from curate.journal import PENDING
 from curate.ledger import START
 from curate.storage import open_storage
 from curate.store import FORMAT, Store
@@ -57,7 +58,11 @@ def verify(
     if sample is not None and not 0 < sample <= 1:
         raise CeterisError(f"a sample is a share above 0 and at most 1, not {sample}", where="--sample", fix="for example --sample 0.1")
     at = store if isinstance(store, Store) else _there(store_address(store))
-    if (why := _format(at)) is not None:
+    if head is not None and not re.fullmatch("[0-9a-f]{8,64}", head):
+        raise CeterisError(
+            f"{head!r} is no head", where="--head", fix="give what `curate verify` printed last, or its first 8 digits at least"
+        )
+    if (why := _unready(at)) is not None:
         return Verification(at.address, START, [why], ["nothing else was looked at"], {"files": 1, "decisions": 0})
     own = executor or workers()
     try:
@@ -81,9 +86,14 @@ def _there(address: str) -> Store:
     return Store(open_storage(address))
 
 
-def _format(store: Store) -> Finding | None:
+def _unready(store: Store) -> Finding | None:
+    """What must be mended before anything of a store can be read."""
     try:
         data = store.storage.get("FORMAT")
     except KeyError:
         return Finding(f"it is gone; a store of this Ceteris has one that says {FORMAT}", "FORMAT")
-    return None if data == FORMAT.encode() else Finding(f"it does not say {FORMAT}, which this Ceteris reads", "FORMAT", RESTORE)
+    if data != FORMAT.encode():
+        return Finding(f"it does not say {FORMAT}, which this Ceteris reads", "FORMAT", RESTORE)
+    if store.storage.list(PENDING):
+        return Finding("a take-down was begun and is not done", PENDING, "run `curate revoke --resume`")
+    return None

@@ -12,7 +12,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from curate.errors import StoreError
+from curate.errors import CeterisError, StoreError
 from curate.executor import InProcess
 from curate.recipe import Recipe
 from curate.takedown import Plain, look, take_down
@@ -254,10 +254,28 @@ def test_the_command_exits_1_with_findings(harmed: Harmed) -> None:
     assert told.exit_code == 1, told.stderr
     about = json.loads(told.stdout)
     assert (about["sound"], [one["where"] for one in about["findings"]]) == (False, [part])
-    clean = called("--head", about["head"])
+    clean = called("--head", about["head"][:12])
     assert clean.exit_code == 0, clean.stdout
     assert "nothing is wrong" in clean.stdout
     assert f"head: {about['head']}" in clean.stdout
+
+
+def test_a_take_down_that_is_not_done_comes_first(harmed: Harmed) -> None:
+    pending = harmed.root / "revocations" / "pending.json"
+    pending.parent.mkdir()
+    pending.write_bytes(b"{}")
+    try:
+        (one,) = harmed.verified().findings
+    finally:
+        shutil.rmtree(pending.parent)
+    assert (one.where, one.fix) == ("revocations/pending.json", "run `curate revoke --resume`")
+
+
+def test_what_is_no_head_or_no_share_is_refused(harmed: Harmed) -> None:
+    with pytest.raises(CeterisError, match="'latest' is no head"):
+        harmed.verified(head="latest")
+    with pytest.raises(CeterisError, match="a sample is a share above 0"):
+        harmed.verified(sample=1.5)
 
 
 def test_where_no_store_is_none_is_made(tmp_path: Path) -> None:
