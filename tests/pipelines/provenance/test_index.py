@@ -1,6 +1,9 @@
 """The verb index: which pools it indexes, what it says, and that it is asked for nothing twice."""
 
+import importlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -12,7 +15,7 @@ from curate.executor import InProcess
 from curate.recipe import Recipe
 from curate.store import Store
 from pipelines import verbs
-from pipelines.cli import app
+from pipelines.cli import QUICK, VERBS, app
 from pipelines.provenance.index import by_pool, index, runs_of
 
 RECIPE = '{stages: {some: {keep: "text_length.words > 1"}}, subsets: [some]}'
@@ -61,3 +64,15 @@ def test_a_store_without_runs_and_a_pool_that_is_gone_are_refused(store: Store, 
     (tmp_path / "images" / "0.parquet").unlink()
     with pytest.raises(PoolError, match="the shard is gone"):
         index(store)
+
+
+def test_a_quick_verb_is_where_it_is_said_to_be_and_loads_no_other_module_of_verbs() -> None:
+    for verb, module in QUICK.items():
+        commands = importlib.import_module(f"pipelines.{module}").app.registered_commands
+        assert verb in [one.name or one.callback.__name__ for one in commands]
+        assert module in VERBS
+    code = (
+        "import sys; sys.argv = ['curate', 'why']; import pipelines.cli; print([m for m in sys.modules if m.startswith('pipelines.cli_')])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3])
+    assert found.stdout.strip() == "['pipelines.cli_runs']"
