@@ -217,6 +217,7 @@ def demo(
 
 VERBS = (
     "cli_runs",
+    "cli_audit",
     "cli_scores",
     "cli_questions",
     "cli_documents",
@@ -227,7 +228,7 @@ VERBS = (
     "cli_revoke",
 )
 """Modules of further verbs, in the order of the help."""
-QUICK = {"why": "cli_runs", "audit": "cli_runs", "index": "cli_provenance", "trace": "cli_provenance"}
+QUICK = {"why": "cli_runs", "audit": "cli_audit", "index": "cli_provenance", "trace": "cli_provenance"}
 """Verbs that answer in less time than all modules take to load: where one of them is the command, only its own is."""
 
 
