@@ -24,6 +24,7 @@ RECORDS: dict[str, tuple[str, frozenset[str]]] = {
     "export": (r"exports/[^/]+\.json", frozenset(("folder", "files", "digest"))),
     "cache": (r"pools/files\.json", frozenset(("version", "files"))),
     "signal": (rf"signals/{_NAMED}/signal\.json", frozenset(("name", "version", "parameters", "fingerprint", "columns"))),
+    "about": (rf"indexes/{_NAMED}/about\.json", frozenset(("version", "pool", "rows"))),
     "code": (rf"signals/{_NAMED}/code/\d{{4}}\.json", frozenset(("source", "versions", "pool"))),
     "manifest": (rf"((signals|links|indexes)/{_NAMED}|revoked)/manifests/\d{{8}}\.json", frozenset(("epoch", "parts"))),
     "model": (rf"models/{_HEX}/model\.json", frozenset(("id", "kind", "folder", "weights", "card"))),
