@@ -76,7 +76,10 @@ class Pages:
         """All scores of the store that verify, ranked under equal conditions."""
         from pipelines import leaderboard as boards
 
-        board = boards.leaderboard([Path(self.store.address)])
+        try:
+            board = boards.leaderboard([Path(self.store.address)])
+        except CeterisError:  # there is none
+            board = boards.Leaderboard((), ())
         groups = [(boards.title(group), boards.cells(group), boards.remarks(group)) for group in board.groups]
         told = {"columns": boards.COLUMNS, "right": boards.RIGHT, "groups": groups, "refused": boards.refusals(board)}
         return self._page("scores.html", "Scores", **told)

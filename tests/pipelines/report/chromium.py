@@ -97,6 +97,12 @@ class Chromium:
         self.call("Page.navigate", url=url)
         self.wait()
 
+    def follow(self, key: str) -> None:
+        """Press a key that leads to another page, and wait for that."""
+        self.loaded = 0
+        self.press(key)
+        self.wait()
+
     def wait(self) -> None:
         """Until a page has loaded and drawn itself."""
         while not self.loaded:

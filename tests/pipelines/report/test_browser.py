@@ -174,12 +174,15 @@ def server(hostile: Run) -> Iterator[Server]:
 def test_the_served_store_is_walked_by_keyboard_and_asks_only_its_server(chromium: Chromium, server: Server, hostile: Run) -> None:
     chromium.open(server.url)
     _closed(chromium, server.url)
+    for title in ("Scores", "Search", "Runs"):
+        chromium.js(f"[...document.querySelectorAll('nav a')].find((a) => a.textContent === '{title}').focus()")
+        chromium.follow("Enter")
+        assert chromium.js("document.querySelector('h1').textContent") == title
+        _closed(chromium, server.url)
     chromium.js("document.querySelector('input[name=q]').focus()")
     uid = hex_of(hostile.uids()[30:31])[0]
     chromium.write(uid)
-    chromium.loaded = 0
-    chromium.press("Enter")
-    chromium.wait()
+    chromium.follow("Enter")
     assert uid in chromium.js("document.querySelector('.found').textContent")
     _closed(chromium, server.url)
     chromium.open(server.url + "search?by=text&q=%3Cscript%3E")
