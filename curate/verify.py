@@ -92,7 +92,7 @@ def verify_store(
     runs = _runs(held, asked.run)
     pools = {folder: _opened(held, folder) for folder in sorted({key.rpartition("/")[0] for key, _ in held.of_kind("pool")})}
     files = list({one.key: one for one in listed_files(held, _shards_of(held, pools))}.values())
-    chosen = [one for one in files if asked.draws(one.shard or one.key)]
+    chosen = [one for one in files if asked.draws(one.shard or one.key) or one.key.startswith("subsets/")]
     size = check_files(held, chosen, executor, progress)
     for key, pool in pools.items():
         if pool is not None and f"{key}/indexed.json" in held.keys:
@@ -217,6 +217,8 @@ def _again(held: Contents, over: Store, run: str, executor: Executor, progress: 
     again.decided = {POOL: again.whole_pool()}
     refused = revoked(over)
     again.beside = bool(refused.of_pool(plan.pool).size) and not _up_to_date(plan.nodes, refused.identity(plan.pool), plan.pool.id)
+    known = {stage: one.get("refused") for stage, one in over.json(f"{run}/run.json").get("references", {}).items()}
+    again.beside |= any(refused.identity(one.pool) != known.get(stage) for stage, one in plan.references.items())
     if not again.beside:
         again.decided |= {name: one for name, one in again.stored.items() if (name, one.id) in sound}
     return again

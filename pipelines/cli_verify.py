@@ -31,12 +31,13 @@ def verify(
     """Judge every decision again, and hold every file of the store against its digest. Exit 1 if something is wrong."""
     at = verbs.store_address(store)
     show.note(f"store: {at}") if as_json else show.line(f"store: {at}")
-    executor, begun = executor_of(workers, ray), time.perf_counter()
+    executor, begun = executor_of(workers, ray) if workers or ray else None, time.perf_counter()
     try:
         with show.progress() as watch:
             found = check(at, run=run, sample=sample, seed=seed, head=head, full=full, executor=executor, progress=watch)
     finally:
-        executor.close()
+        if executor is not None:
+            executor.close()
     seconds = time.perf_counter() - begun
     if as_json:
         say({**dataclasses.asdict(found), "sound": found.sound, "seconds": seconds})

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from curate.errors import CeterisError, StoreError
-from curate.executor import Executor
+from curate.executor import Executor, InProcess
 from curate.findings import RESTORE, Finding
 from curate.journal import PENDING
 from curate.ledger import START
@@ -30,6 +30,8 @@ KINDS: dict[str, str] = {
 }
 """What lies in a store that the engine does not know: the pattern of each kind's names."""
 _PATTERNS = {kind: re.compile(pattern) for kind, pattern in KINDS.items()}
+FEW = 1000
+"""Files of decisions, of some 16,000 each, that one process judges sooner than others start."""
 
 
 def kind_of(key: str) -> str | None:
@@ -64,7 +66,8 @@ def verify(
         )
     if (why := _unready(at)) is not None:
         return Verification(at.address, START, [why], ["nothing else was looked at"], {"files": 1, "decisions": 0})
-    own = executor or workers()
+    few = len(at.storage.list("decisions/")) < FEW
+    own = executor or (InProcess() if few else workers())
     try:
         with quiet(at):
             asked = Asked(run, sample if sample != 1 else None, seed, full, head)
