@@ -126,6 +126,8 @@ def _survivor(run: Run, stage: str, number: int) -> dict[str, str]:
         number, pool = number - pool.rows, open_pool(run.store, key)
         place = {"survivor_pool": str(pool.root)}
     shard, row, _ = place_of(pool, number)
+    if revoked.answer(run.store, pool.shards[shard], row) is not None:
+        return {"survivor": revoked.ERROR, **place}
     return {"survivor": _uid(run, key, shard, row), **_original(run, key, "survivor_original", shard, row), **place}
 
 

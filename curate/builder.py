@@ -220,7 +220,7 @@ class Builder:
         names = {each: f"{each} of {against}" for each in reached([sketch.name], builder.measures)}
         measures = {names[each]: renamed(builder.measures[each], names) for each in names}
         lawful, barring = builder.barring(required=False)
-        return Reference(pool, measures[names[sketch.name]], {**measures, **barring}, lawful)
+        return Reference(pool, measures[names[sketch.name]], {**measures, **barring}, lawful, self.refused.identity(pool))
 
     def measure(self, name: str, where: str) -> Measure:
         """A signal, under the name that a rule or a parameter calls it by."""
@@ -324,8 +324,8 @@ class Builder:
             if stage in self.references:
                 reference = self.references[stage]
                 how["against"] = reference.pool.id
-                if gone := self.refused.identity(reference.pool):
-                    how["revoked"] = gone
+                if reference.refused is not None:
+                    how["revoked"] = reference.refused
                 if reference.lawful is not None:
                     names = {parted(column)[0] for column in reference.lawful.columns} - {POOL}
                     how["restricted"] = [reference.lawful.canonical(), {name: reference.measures[name].fingerprint for name in names}]

@@ -136,12 +136,14 @@ class Groups:
 @dataclass(frozen=True)
 class Reference:
     """The pool that a stage's rows are held against, and the grouping's sketch, with all it asks for, as that pool's columns give it.
-    `lawful` says which rows nothing is held against, since nothing may look at them."""
+    `lawful` says which rows nothing is held against, since nothing may look at them; `refused` which were taken down, as
+    `Revoked.identity` says."""
 
     pool: Pool
     sketch: Measure
     measures: dict[str, Measure]
     lawful: Lawful | None = None
+    refused: str | None = None
 
 
 @dataclass(frozen=True)

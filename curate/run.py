@@ -243,6 +243,7 @@ def _description(plan: Plan, subsets: dict[str, str]) -> dict[str, Any]:
             "sketch": one.sketch.name,
             "measures": {name: measure.folder for name, measure in one.measures.items()},
             "lawful": one.lawful is not None,
+            "refused": one.refused,
         }
         for stage, one in plan.references.items()
     }

@@ -34,6 +34,7 @@ from curate.store import Part, Store
 from curate.takedown import Found, look, take_down
 from curate.tombstones import hosts, key_of, keyed_uids, parents, read_tombstones
 from pipelines.catalog import catalogue
+from pipelines.provenance.verify import verify
 
 RECIPE = """
 stages:
@@ -516,6 +517,9 @@ def test_nothing_is_held_against_rows_taken_down_and_models_are_made_without_the
     take_down(look(store, Plain(words_of_hex([f"{n + 900:032x}" for n in range(4)])), copies=False), who="w", reason="r", time="t")
     again = select()
     assert again.decided["new"].kept == 34
+    dropped = why(Run(store, first.folder), f"{30:032x}")["stages"]["new"]
+    assert (dropped["kind"], dropped["survivor"]) == ("dropped", ERROR)
+    assert verify(Store.open(tmp_path / "store"), executor=InProcess()).findings == []
     assert REVOKED not in again.decided  # none of this pool's own rows was named
     assert {one.id for one in again.plan.models.values()} == {one.id for one in first.plan.models.values()}
     take_down(look(Store.open(tmp_path / "store"), Plain(words_of_hex([f"{5:032x}"]))), who="w", reason="r", time="t")

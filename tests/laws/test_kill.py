@@ -42,7 +42,11 @@ def expected(text_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Any
     return _digests(_run(tmp_path_factory.mktemp("kill"), text_folder, "store"))
 
 
-@pytest.mark.parametrize("point", [*POINTS, "storage.after_link:9", "run.after_publish:2"])
+OF_RUNS = [point for point in POINTS if not point.startswith("revoke.")]
+"""Those of a take-down: tests/curate/test_takedown.py."""
+
+
+@pytest.mark.parametrize("point", [*OF_RUNS, "storage.after_link:9", "run.after_publish:2"])
 def test_the_driver_dies(point: str, text_folder: Path, expected: Any, tmp_path: Path) -> None:
     assert _run(tmp_path, text_folder, "store", point).returncode == -signal.SIGKILL
     assert _digests(_run(tmp_path, text_folder, "store")) == expected
