@@ -109,7 +109,7 @@ def fates(
             hit = hits.setdefault(name, _Hit())
             hit.places.append((key, place))
             hit.match = hit.match or (matches[at] if matches else {})
-    taken = _taken_down(store, by, value)
+    taken = taken_down(store, by, value)
     if not hits and not taken:
         raise CeterisError(_nothing(by, value, store, pools), where="; ".join(notes), fix=_FIX[by])
     seen: dict[tuple[str, int, str], dict[str, Any]] = {}
@@ -125,7 +125,7 @@ _FIX = {
 }
 
 
-def _taken_down(store: Store, by: str, value: str) -> dict[str, Any]:
+def taken_down(store: Store, by: str, value: str) -> dict[str, Any]:
     """What may be told of the request that took down this url (or its domain) or picture, which no index and no run names any more."""
     if by not in ("url", "image") or not requests(store):
         return {}

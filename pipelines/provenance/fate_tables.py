@@ -56,7 +56,8 @@ def _barred(fate: Fate) -> None:
     show.line(f"{fate.uid}  {fate.story['shard']} row {fate.story['row']}  {fate.state}")
     for name, verdict in fate.story["stages"].items():
         about = ", ".join(f"{key} {verdict[key]}" for key in ("request", "time", "who", "reason") if key in verdict)
-        show.line(f"  {name}: {verdict['kind']}: {verdict['rule']}{f' ({about})' if about else ''}")
+        kind = f"{verdict['kind']}: " if verdict["kind"] != name else ""
+        show.line(f"  {name}: {kind}{verdict['rule']}{f' ({about})' if about else ''}")
     if fate.story["values"]:
         show.table("values", ["evidence", "value"], list(fate.story["values"].items()))
 
@@ -66,8 +67,8 @@ def told(block: Mapping[str, Any], several: bool = False) -> str:
     inside = [f"{name} ({block['copies'][name]} times)" if name in block.get("copies", {}) else name for name in block["subsets"]]
     reasons: dict[str, list[str]] = {}
     for name, verdict in block["out"].items():
-        reasons.setdefault(show.told(verdict["stage"], verdict, {}), []).append(name)
-    stage = {show.told(verdict["stage"], verdict, {}): verdict["stage"] for verdict in block["out"].values()}
-    out = [f"not in {', '.join(names)}: {stage[reason]}: {reason}" for reason, names in reasons.items()]
+        stage = f"{verdict['stage']}: " if verdict["stage"] != verdict["kind"] else ""
+        reasons.setdefault(stage + show.told(verdict["stage"], verdict, {}), []).append(name)
+    out = [f"not in {', '.join(names)}: {reason}" for reason, names in reasons.items()]
     where = f" ({block['pool']})" if several else ""
     return f"{block['run']}{where}: " + "; ".join([f"in {', '.join(inside)}" if inside else "in no subset", *out])

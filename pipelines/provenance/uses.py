@@ -19,6 +19,7 @@ from curate.search import Indices, locate, search
 from curate.store import Part, Store
 from pipelines.arms import places_of
 from pipelines.catalog import catalogue
+from pipelines.provenance.fate import taken_down
 from pipelines.provenance.index import by_pool, runs_of
 from pipelines.provenance.lineage import verdicts_of
 from pipelines.provenance.trained import Mask, Score, member_lists, members_of, scores_of, trained_rows
@@ -117,7 +118,10 @@ def uses(
         wanted.add(key, numbers)
         notes += [f"{open_pool(store, key).root}: {one}" for one in said]
     found = {str(open_pool(store, key).root): int(numbers.size) for key, numbers in wanted.numbers.items() if numbers.size}
-    if not found:
+    taken = taken_down(store, "url", value if by == "url" else f"//{value}") if by != "uid" else {}
+    if taken:
+        notes.append("rows that this names were taken down: " + ", ".join(f"{key} {told}" for key, told in taken.items()))
+    if not found and not taken:
         raise CeterisError(f"no row has the {by} {value}", where="; ".join(notes), fix="give it as the pool writes it, and a host whole")
     listed = scores_of(store)
     return Uses(given, found, [made for one in runs if (made := _used(one, wanted, listed)) is not None], notes)

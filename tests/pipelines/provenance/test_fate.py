@@ -263,3 +263,31 @@ def test_a_row_that_one_run_restricts_is_an_address_in_all(gallery, tmp_path) ->
     told = CliRunner().invoke(app, ["why", uid, "--store", made.address])
     assert "restricted if listed.matched" in told.stdout
     assert "picture number" not in told.stdout
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_what_a_request_took_down_is_known_by_its_old_uid_and_url_and_by_nothing_else(place, tmp_path, indexed) -> None:
+    made = Store.open(tmp_path / "store")
+    verbs.run(Recipe.parse(RECIPE), place / "large", store=made, executor=InProcess())
+    url = frame()["url"][1]
+
+    def said(*arguments: str) -> str:
+        told = CliRunner().invoke(app, [*arguments, "--store", made.address])
+        assert told.exit_code == 0, told.output
+        return told.stdout
+
+    index(made)
+    said("revoke", f"url:{url}", "--reason", "asked", "--yes")
+    if indexed:
+        (one,) = index(made)
+        assert (one.made, one.records["uid"], one.records["url"]) == (("uid", "url", "host"), 8, 7)
+    for arguments in (("why", UIDS[1]), ("why", "--url", url)):
+        told = said(*arguments)
+        assert "request 1" in told
+        assert "reason asked" in told
+        assert TEXTS[1] not in told
+    assert bool(fates(made, url=url).rows) != indexed
+    assert "request 1" in said("trace", "--url", url)
+    assert "1 rows of" in said("trace", "--uid", UIDS[1])
+    with pytest.raises(CeterisError, match="has this text"):
+        fates(made, text=TEXTS[1])
