@@ -261,6 +261,10 @@ def _links_differ(groups: Groups, store: Store) -> bool:
     inside = pl.concat([pl.DataFrame(schema=LINK_SCHEMA), *pairs]).unique(maintain_order=True)
     some = pl.concat([inside["i"].head(SAMPLE // 4), inside["j"].head(SAMPLE // 4)]).cast(pl.Int64)
     numbers = pl.concat([some, pl.int_range(first.start, min(first.stop, first.start + SAMPLE // 2), eager=True)]).unique().sort()
+    gone = [store.frame(part)["number"].cast(pl.Int64) for part in parts.get(ERROR, [])]  # of rows taken down: another's sketch is there
+    numbers = numbers.filter(~numbers.is_in(pl.concat(gone).implode())) if gone else numbers
+    if numbers.is_empty():
+        return False
     sample = Sketches.of(sketches[numbers.to_numpy() - first.start])
     fresh = pl.concat([pl.DataFrame(schema=LINK_SCHEMA), *groups.grouping.links(sample, **groups.link_parameters)]).unique()
     fresh = fresh.with_columns(i=numbers.gather(fresh["i"]).cast(pl.UInt32), j=numbers.gather(fresh["j"]).cast(pl.UInt32))

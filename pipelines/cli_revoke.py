@@ -38,7 +38,8 @@ def revoke(
     from pipelines.provenance import revoke as provenance
 
     if resume:
-        done = provenance.resume(store)
+        done = provenance.interrupted(store)
+        open_there(store, as_json)  # which does it
         say({"resumed": done}) if as_json else show.line("the take-down is done" if done else "no take-down was interrupted")
         return
     given = [*(names or []), *(provenance.names_in(file) if file else [])]

@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
@@ -136,15 +137,20 @@ def revoke(
     touched, rows = found.touched(), listed(found)
     done = None
     if yes:
-        done = take_down(found, who=who or getpass.getuser(), reason=reason, time=datetime.now(UTC).isoformat(timespec="seconds"))
+        done = take_down(found, who=who or _user(), reason=reason, time=datetime.now(UTC).isoformat(timespec="seconds"))
     return Revocation(found, touched, rows, done)
 
 
-def resume(store: str | Path | None = None) -> bool:
-    """Do an interrupted take-down to its end; False where there is none."""
-    begun = (Path(store_address(store)) / PENDING).is_file()
-    open_store(store)
-    return begun
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # an account without a name
+        return f"user {os.getuid()}"
+
+
+def interrupted(store: str | Path | None = None) -> bool:
+    """Whether a take-down counts in this store and is not done; whoever opens the store does it to its end."""
+    return (Path(store_address(store)) / PENDING).is_file()
 
 
 def listed(found: Found) -> pl.DataFrame:

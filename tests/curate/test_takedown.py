@@ -531,3 +531,14 @@ def test_nothing_is_held_against_rows_taken_down_and_models_are_made_without_the
     }
     assert sorted(made.values()) == [39, 40]
     assert set(must_be_made_again(store)) == {one.folder for one in first.plan.models.values()}
+
+
+def test_a_grouping_whose_code_changed_is_held_against_links_that_are_left(after: Store, pool: Pool, tmp_path: Path) -> None:
+    shutil.copytree(after.address, tmp_path / "store")
+    store = Store.open(tmp_path / "store")
+    for key in [key for key in store.storage.list("signals/") if "/code/" in key and "near_duplicate_text" in key]:
+        value = store.json(key)
+        store.storage.delete(key)
+        store.put_json(key, {**value, "source": "another"})  # as if the code were another since
+    facts = [json.loads(line) for line in store.storage.get(f"{_run(pool, store).folder}/ledger.jsonl").decode().splitlines()]
+    assert [fact["adopted"] for fact in facts if fact["what"] == "run"] == [["near_duplicate_text.sketch"]]
