@@ -13,6 +13,7 @@ from curate.digest import UInt64s, row_hash, words_of, words_of_hex
 from curate.errors import CeterisError
 from curate.executor import Crashed, Executor, InProcess
 from curate.index import Index, image_key, key_of, open_index
+from curate.named_rows import uids_of
 from curate.pieces import Piece, groups_of, open_pool, pieces_of, read_originals, read_uids
 from curate.pool import Pool
 from curate.store import Store
@@ -61,6 +62,17 @@ def place_of(pool: Pool, number: int) -> Place:
             return Place(shard, row, number)
         row -= one.rows
     raise CeterisError(f"the pool has no row number {number}", where=str(pool.root))
+
+
+def uids_at(store: Store, pool_key: str, numbers: Indices) -> UInt64s:
+    """The uids, (n, 2) words, of rows by their pool-wide numbers, in their order; one shard's uids are read at a time."""
+    pool, words = open_pool(store, pool_key), np.empty((numbers.size, 2), np.uint64)
+    edges = np.cumsum([0, *(shard.rows for shard in pool.shards)])
+    shards = np.searchsorted(edges, numbers, "right") - 1
+    for shard in np.unique(shards).tolist():
+        inside = shards == shard
+        words[inside] = uids_of(store, pool, shard)[numbers[inside] - edges[shard]]
+    return words
 
 
 def locate(store: Store, pool_key: str, uid: str) -> Place | None:

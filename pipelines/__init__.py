@@ -8,10 +8,14 @@ if TYPE_CHECKING:
     from pipelines.documents.package import package
     from pipelines.documents.remake import verify_package
     from pipelines.provenance.attribution import attribution
+    from pipelines.provenance.fate import fates
+    from pipelines.provenance.index import index
+    from pipelines.provenance.lineage import trace
     from pipelines.provenance.notice import notice
     from pipelines.provenance.obligations import obligations
     from pipelines.provenance.policy_check import check
     from pipelines.provenance.rot import rot
+    from pipelines.provenance.uses import uses
     from pipelines.provenance.verify import verify
     from pipelines.training import evaluate
     from pipelines.verbs import export, plan, run, why
@@ -24,12 +28,16 @@ __all__ = [
     "document",
     "evaluate",
     "export",
+    "fates",
+    "index",
     "notice",
     "obligations",
     "package",
     "plan",
     "rot",
     "run",
+    "trace",
+    "uses",
     "verify",
     "verify_package",
     "why",
@@ -37,8 +45,8 @@ __all__ = [
 
 _WHERE = {
     **{"compare": "verdicts", "evaluate": "training", "export": "verbs", "plan": "verbs", "run": "verbs", "why": "verbs"},
-    **{name: f"provenance.{name}" for name in ("attribution", "notice", "obligations", "rot", "verify")},
-    "check": "provenance.policy_check",
+    **{name: f"provenance.{name}" for name in ("attribution", "index", "notice", "obligations", "rot", "uses", "verify")},
+    **{"check": "provenance.policy_check", "fates": "provenance.fate", "trace": "provenance.lineage"},
     **{"document": "documents.document", "package": "documents.package", "verify_package": "documents.remake"},
 }
 

@@ -10,14 +10,14 @@ import polars as pl
 
 from curate import revoked
 from curate.audit import standing, story
-from curate.digest import hex_of
+from curate.digest import UInt64s, hex_of, words_of_hex
 from curate.errors import CeterisError
 from curate.executor import Executor, InProcess
 from curate.index import open_index
-from curate.pieces import open_pool, read_uids
+from curate.pieces import open_pool
 from curate.plan import LAWFUL, POOL, RESTRICTED
 from curate.record import Run
-from curate.search import Indices, Place, locate, place_of, search
+from curate.search import Indices, Place, locate, place_of, search, uids_at
 from curate.store import Store
 from curate.tombstones import content_hash, hosts, parents, read_tombstones, requests
 from pipelines.captions import name_entries
@@ -64,12 +64,18 @@ class Fates:
         return told | ({"revoked": self.revoked} if self.revoked else {})
 
 
-@dataclass
-class _Hit:
-    """Rows of one uid as they are found, pool by pool."""
+@dataclass(frozen=True)
+class _Hits:
+    """Rows found in one pool: numbers, uids, and of pictures how each was matched."""
 
-    places: list[tuple[str, Place]] = field(default_factory=list)
-    match: dict[str, Any] = field(default_factory=dict)
+    numbers: Indices
+    uids: UInt64s
+    matches: list[dict[str, Any]]
+
+    def of(self, uid: str) -> int | None:
+        """Where the row with a uid is among them."""
+        found = np.flatnonzero((self.uids == words_of_hex([uid])[0]).all(axis=1))
+        return int(found[0]) if found.size else None
 
 
 def fates(
@@ -96,25 +102,27 @@ def fates(
     if len(given) != 1:
         raise CeterisError("name a row in one way", fix="a uid, --url URL, --text FRAGMENT or --image FILE")
     ((by, value),) = given.items()
-    pools, known, hits, notes = by_pool(runs_of(store, run)), by_pool(runs_of(store)), dict[str, _Hit](), list[str]()
+    pools, known, hits, notes = by_pool(runs_of(store, run)), by_pool(runs_of(store)), dict[str, _Hits](), list[str]()
     for key in pools:
         try:
             numbers, matches, said = _numbers(store, known[key], by, value, every, executor or InProcess())
         except CeterisError as error:
             if run is not None or len(pools) == 1:
                 raise
-            numbers, matches, said = [], [], [f"not searched: {error.what} ({error.where})"]
+            numbers, matches, said = np.empty(0, np.int64), [], [f"not searched: {error.what} ({error.where})"]
         notes += [f"{open_pool(store, key).root}: {one}" for one in said]
-        for at, (name, place) in enumerate(_named(store, key, numbers)):
-            hit = hits.setdefault(name, _Hit())
-            hit.places.append((key, place))
-            hit.match = hit.match or (matches[at] if matches else {})
+        if numbers.size:
+            hits[key] = _Hits(numbers, uids_at(store, key, numbers), matches)
     taken = taken_down(store, by, value)
     if not hits and not taken:
         raise CeterisError(_nothing(by, value, store, pools), where="; ".join(notes), fix=_FIX[by])
+    first = dict.fromkeys(uid for held in hits.values() for uid in hex_of(held.uids[:at_most]))
     seen: dict[tuple[str, int, str], dict[str, Any]] = {}
-    rows = [_fate(store, name, hit, pools, known, seen) for name, hit in list(hits.items())[:at_most]]
-    return Fates(given, len(hits), rows, notes, taken)
+    rows = [_fate(store, uid, hits, pools, known, seen) for uid in list(first)[:at_most]]
+    found = sum(held.numbers.size for held in hits.values())
+    if len(hits) > 1:
+        found = len(np.unique(np.concatenate([held.uids for held in hits.values()]), axis=0))
+    return Fates(given, found, rows, notes, taken)
 
 
 _FIX = {
@@ -144,22 +152,15 @@ def _nothing(by: str, value: str, store: Store, pools: dict[str, list[Run]]) -> 
     return f"no row of {'the pool' if len(pools) == 1 else 'any pool of this store'} has this {by}"
 
 
-def _named(store: Store, key: str, numbers: Sequence[int]) -> list[tuple[str, Place]]:
-    """The uids and places of rows of a pool."""
-    places = [place_of(open_pool(store, key), number) for number in numbers]
-    uids = [read_uids(store, key, place.shard)[place.row] for place in places]
-    return list(zip(hex_of(np.array(uids, np.uint64).reshape(-1, 2)), places, strict=True))
-
-
 def _numbers(
     store: Store, runs: Sequence[Run], by: str, value: str, every: bool, executor: Executor
-) -> tuple[list[int], list[dict[str, Any]], list[str]]:
+) -> tuple[Indices, list[dict[str, Any]], list[str]]:
     """Pool-wide numbers of the rows of one pool, how each was matched, and what is to be said of the search."""
     key = runs[0].facts["pool"]
     if by == "uid":
         place, index = locate(store, key, value), open_index(store, key)
         said = [f"no index: the uids of {runs[0].pool.rows:,} rows were looked through; `curate index` makes that fast"]
-        return ([] if place is None else [place.number]), [], said if index is None or "uid" not in index.columns else []
+        return np.array([] if place is None else [place.number], np.int64), [], said if index is None or "uid" not in index.columns else []
     if by == "image":
         from pipelines.provenance.pictures import showing
 
@@ -168,12 +169,16 @@ def _numbers(
         except OSError as error:
             raise CeterisError(f"the picture cannot be read: {error.strerror}", where=value, fix="name an image file") from error
         shown = showing(store, runs, data, barred(runs), executor, every)
-        return shown.numbers, [{"image": how, "distance": bits} for how, bits in zip(shown.how, shown.distance, strict=True)], shown.notes
+        return (
+            np.array(shown.numbers, np.int64),
+            [{"image": how, "distance": bits} for how, bits in zip(shown.how, shown.distance, strict=True)],
+            shown.notes,
+        )
     hit = search(store, key, by, value, executor)
     numbers = hit.numbers if by == "url" else np.setdiff1d(hit.numbers, barred(runs))
     how = "found by the index" if hit.indexed else f"every {by} of {runs[0].pool.rows:,} rows was looked at"
     more = "; `curate index` makes that fast" if by == "url" and not hit.indexed else ""
-    return numbers.tolist(), [], [f"{how}{more}"]
+    return numbers, [], [f"{how}{more}"]
 
 
 def barred(runs: Sequence[Run]) -> Indices:
@@ -192,15 +197,19 @@ def barred(runs: Sequence[Run]) -> Indices:
 def _fate(
     store: Store,
     uid: str,
-    hit: _Hit,
+    hits: dict[str, _Hits],
     pools: dict[str, list[Run]],
     known: dict[str, list[Run]],
     seen: dict[tuple[str, int, str], dict[str, Any]],
 ) -> Fate:
     """What the runs in `pools` say of a row; what any `known` run restricts is restricted."""
-    blocks, places, state, told = [], [], "", (pools[hit.places[0][0]][0], hit.places[0][1])
-    for key, place in hit.places:
+    blocks, places, state, match, told = [], [], "", dict[str, Any](), None
+    for key, held in hits.items():
+        if (at := held.of(uid)) is None:
+            continue
         pool = open_pool(store, key)
+        place = place_of(pool, int(held.numbers[at]))
+        match, told = match or (held.matches[at] if held.matches else {}), told or (pools[key][0], place)
         shard = pool.shards[place.shard]
         places.append({"pool": str(pool.root), "shard": shard.path, "row": place.row})
         if revoked.answer(store, shard, place.row) is not None:
@@ -209,8 +218,9 @@ def _fate(
         for run in known[key]:
             if not state and LAWFUL in run.facts["nodes"] and block(run, place, seen).get(RESTRICTED):
                 state, told = RESTRICTED, (run, place)  # whose story tells nothing more
+    assert told is not None
     found = story(*told)
-    return Fate(uid, state, places, blocks, found if state else name_entries(told[0], found), hit.match)
+    return Fate(uid, state, places, blocks, found if state else name_entries(told[0], found), match)
 
 
 def block(run: Run, place: Place, seen: dict[tuple[str, int, str], dict[str, Any]]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,11 +10,11 @@ import numpy as np
 from curate.digest import UInt64s
 from curate.errors import CeterisError
 from curate.executor import Executor, InProcess
-from curate.named_rows import NO_ROWS, uids_of
+from curate.named_rows import NO_ROWS
 from curate.pieces import open_pool
 from curate.plan import POOL
 from curate.record import Run
-from curate.search import Indices, locate, search
+from curate.search import Indices, locate, search, uids_at
 from curate.store import Part, Store
 from pipelines.arms import places_of
 from pipelines.catalog import catalogue
@@ -71,12 +70,8 @@ class _Wanted:
         return member_lists(self.store)
 
     def add(self, key: str, numbers: Indices) -> None:
-        pool = open_pool(self.store, key)
-        edges = np.cumsum([0, *(shard.rows for shard in pool.shards)])
-        inside = [numbers[(numbers >= low) & (numbers < high)] - low for low, high in pairwise(edges)]
-        held = [uids_of(self.store, pool, shard)[rows] for shard, rows in enumerate(inside) if rows.size]
         self.numbers[key] = numbers
-        self.uids = np.unique(np.concatenate([self.uids, *held]), axis=0)
+        self.uids = np.unique(np.concatenate([self.uids, uids_at(self.store, key, numbers)]), axis=0)
 
     def within(self, run: Run, node: str) -> int:
         """How many of them a node of the run holds."""
