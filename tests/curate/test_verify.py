@@ -2,8 +2,9 @@
 
 import json
 import os
+import pickle
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from curate import frames, ledger
 from curate.digest import sha256
 from curate.errors import StoreError
-from curate.executor import InProcess, Processes
+from curate.executor import InProcess
 from curate.pool import Pool
 from curate.seal import unsealed
 from curate.store import Store
@@ -74,13 +75,16 @@ def test_a_sound_store_has_no_findings(whole):
     assert found.head == sha256(whole.storage.get("ledger/00000003.json"))
 
 
-def test_processes_find_the_same(whole):
-    executor = Processes(2)
-    try:
-        found = verify_store(whole, Asked(), executor, lambda *_: None)[0]
-    finally:
-        executor.close()
-    assert found == _verified(whole)
+class Elsewhere(InProcess):
+    """As other processes would: tasks and answers travel."""
+
+    def map(self, function: Callable[[Any], Any], tasks: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+        for index, task in enumerate(pickle.loads(pickle.dumps(list(tasks)))):
+            yield index, pickle.loads(pickle.dumps(function(task)))
+
+
+def test_workers_elsewhere_find_the_same(whole):
+    assert verify_store(whole, Asked(), Elsewhere(), lambda *_: None)[0] == _verified(whole)
 
 
 def test_nothing_is_written(whole):

@@ -142,14 +142,14 @@ def test_flipped_bits_are_all_found_and_named(harmed: Harmed) -> None:
 
 @pytest.mark.parametrize("share", [0.0, 0.6, 0.999])
 def test_truncated_files_are_all_found_and_named(harmed: Harmed, share: float) -> None:
-    for keys in _batches(random.Random(1).sample(harmed.keys, 40), TOGETHER):
+    for keys in _batches(random.Random(1).sample(harmed.keys, 30), TOGETHER):
         assert harmed.unnamed({key: lambda data: data[: int(share * len(data))] for key in keys}) == []
 
 
 def test_deleted_files_are_all_found_and_named(harmed: Harmed) -> None:
     last = max(key for key in harmed.keys if key.startswith("ledger/"))
     gone = [key for key in harmed.keys if key not in (last, "FORMAT")]
-    for keys in _batches(random.Random(2).sample(gone, 60), TOGETHER):
+    for keys in _batches(random.Random(2).sample(gone, 50), TOGETHER):
         assert harmed.unnamed({key: lambda _: None for key in keys}) == []
     (one,) = harmed.with_harm({last: lambda _: None}).findings  # nothing names the last line, but what it names is missed
     assert one.where.startswith(("runs/", "scores/", "exports/"))
@@ -162,8 +162,8 @@ def test_swapped_files_are_found(harmed: Harmed) -> None:
     alike: dict[str, list[str]] = {}
     for key in harmed.keys:
         alike.setdefault("/".join([key.split("/")[0], key.rpartition(".")[2]]), []).append(key)
-    pairs = [draw.sample(draw.choice([keys for keys in alike.values() if len(keys) > 1]), 2) for _ in range(20)]
-    pairs += [draw.sample([key for key in harmed.keys if key != "FORMAT"], 2) for _ in range(10)]
+    pairs = [draw.sample(draw.choice([keys for keys in alike.values() if len(keys) > 1]), 2) for _ in range(14)]
+    pairs += [draw.sample([key for key in harmed.keys if key != "FORMAT"], 2) for _ in range(6)]
     for a, b in pairs:
         swap = _swap(harmed, a, b)
         if swap:
