@@ -79,7 +79,6 @@ class Scored:
     differences: tuple[tuple[str, str, tuple[tuple[str, str, str, str], ...]], ...]
     sections: tuple[tuple[str, Markup], ...]
     again: tuple[str, ...]
-    file: str | None
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,6 @@ def scored(run: Run, scale: str | None = None) -> Scored:
         tuple(_differences(done, one, every) for one in judged.contrasts if one.candidate == lead and one.control in done.arms),
         tuple(_sections(judged)),
         tuple(name for name, arm in done.arms.items() if stale & {key.rpartition("/")[0] for key in arm.scores.values()}),
-        judged.file if run.store.json(judged.file) is not None else None,
     )
 
 
@@ -276,7 +274,10 @@ def _items(done: Evaluation, arm: str, seed: int, task: str, record: Task) -> Fl
 
 def _sections(judged: Judged) -> Iterator[tuple[str, Markup]]:
     """The account's sections as HTML: its own Markdown, in which nothing else is markup."""
-    _, *parts = account(judged).split("\n## ")
+    told = account(judged)
+    if judged.evaluation.store.json(judged.file) is None:  # of a store in which nothing is written
+        told = told.replace(f"- Kept as {judged.file}.\n", "")
+    _, *parts = told.split("\n## ")
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     for part in parts:
         title, _, text = part.partition("\n")

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
+from curate.errors import CeterisError
 from curate.executor import InProcess
 from curate.recipe import Recipe
 from pipelines import verbs
+from pipelines.cli import app
 
 CURATE = [sys.executable, "-m", "pipelines.cli"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
@@ -31,16 +34,16 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_report_writes_one_file(store: Path, tmp_path: Path) -> None:
-    called = [*CURATE, "report", "--store", str(store), "--out", "a.html", "--json"]
-    done = subprocess.run(called, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=True)
+    done = CliRunner().invoke(app, ["report", "--store", str(store), "--out", str(tmp_path / "a.html"), "--json"])
+    assert done.exit_code == 0
     told = json.loads(done.stdout)
     assert told["file"] == str(tmp_path / "a.html")
     assert (tmp_path / "a.html").stat().st_size == told["bytes"]
-    failed = subprocess.run(
-        [*CURATE, "report", "--store", str(store), "--out", "no/a.html"], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, check=False
-    )
-    assert failed.returncode == 2
-    assert b"there is no such folder" in failed.stderr
+    said = CliRunner().invoke(app, ["report", "recipe", "--store", str(store), "--out", str(tmp_path / "b.html")])
+    assert "one file, opens offline" in said.stdout
+    assert (tmp_path / "b.html").read_bytes() == (tmp_path / "a.html").read_bytes()
+    with pytest.raises(CeterisError, match="there is no such folder"):
+        CliRunner().invoke(app, ["report", "--store", str(store), "--out", "no/a.html"], catch_exceptions=False)
 
 
 def test_serve_prints_where_and_ends_with_ctrl_c(store: Path) -> None:

@@ -49,7 +49,7 @@ stages:
   best: {after: unique, keep: {top: pool.quality, count: 12}}
   rest: {minus: [unique, best]}
   more: {after: rest, keep: {top: pool.quality, count: 10}}
-subsets: [unique, best, more]
+subsets: [best, more]
 """
 
 

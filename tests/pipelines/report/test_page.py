@@ -70,7 +70,7 @@ def test_data_for_the_script_is_json_that_no_markup_ends(page: Path) -> None:
 
 def test_charts_are_well_formed_and_told_in_words(page: Path) -> None:
     charts = re.findall(r'<svg class="chart".*?</svg>', page.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(charts) == 5 * 3 + 5
+    assert len(charts) == 5 * 2 + 5
     for chart in charts:
         root = ElementTree.fromstring(chart)
         assert root.attrib["aria-label"]

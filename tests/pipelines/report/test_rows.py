@@ -37,7 +37,7 @@ def _cards(groups: list[Shown]) -> list[Card]:
 
 def test_every_subset_reason_threshold_and_grouping_has_rows(shown: list[Shown]) -> None:
     titles = [(one.kind, one.title) for one in shown]
-    assert [title for kind, title in titles if kind == "kept"] == ["more", "best", "unique"]
+    assert [title for kind, title in titles if kind == "kept"] == ["more", "best"]
     dropped = [title for kind, title in titles if kind == "dropped"]
     assert dropped[:2] == ["basic: text_length.chars >= 3", "basic: image_shape.width >= 16"]
     assert ("no evidence", "basic: text_length.chars >= 3") in titles

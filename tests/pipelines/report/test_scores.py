@@ -2,22 +2,24 @@
 
 import html
 import re
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from curate.record import Run
 from eval_fixed_model.statistics import Contrast
 from pipelines.evaluations import Evaluation
 from pipelines.report.page import about
 from pipelines.report.scores import Scored, said
+from pipelines.report.serve import Server
 from pipelines.verdicts import compare
 
 
 @pytest.fixture(scope="module")
 def told(scored: Evaluation) -> Scored:
     """Of a recipe's subset and its controls, two seeds each."""
-    from curate.record import Run
-
     found = about(Run(scored.store, scored.run))["scores"]
     assert isinstance(found, Scored)
     return found
@@ -68,6 +70,7 @@ def test_conditions_and_what_cannot_be_concluded_are_there(told: Scored) -> None
     assert "each shown" in told.sections[1][1]
     assert told.limits[0].startswith("One pool:")
     assert told.again == ()
+    assert "Kept as runs/" in told.sections[2][1]
 
 
 @pytest.mark.parametrize(
@@ -87,3 +90,18 @@ def test_answers_in_words(answer: str, low: float | None, wanted: str) -> None:
     one = Contrast("a", "whole pool", answer, 2.0, low, None if low is None else 3.0, 4.0, None, None)  # type: ignore[arg-type]
     found = said(one, "+2 points", "+1 to +3" if low else "", "1 points")
     assert str(found).replace("<b>a</b>", "a") == wanted
+
+
+def test_a_served_report_with_scores_leaves_the_store_as_it_was(scored: Evaluation, tmp_path: Path) -> None:
+    store = Path(shutil.copytree(scored.store.address, tmp_path / "store"))
+    for verdict in (store / scored.run).glob("verdict-*"):
+        verdict.unlink()
+    before = {path: path.read_bytes() for path in store.rglob("*") if path.is_file()}
+    with Server(str(store)) as served:
+        path = f"/{served.token}/runs/{scored.run.removeprefix('runs/')}"
+        while "is being drawn" in (body := served.answer("GET", path, f"127.0.0.1:{served.port}").body):
+            pass
+        assert "What cannot be concluded" in body
+        assert "Kept as" not in body
+        assert scored.conditions.removeprefix("scores/") in served.answer("GET", f"/{served.token}/scores", f"127.0.0.1:{served.port}").body
+    assert {path: path.read_bytes() for path in store.rglob("*") if path.is_file()} == before

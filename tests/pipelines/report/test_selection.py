@@ -33,11 +33,11 @@ def test_every_clause_is_listed_in_its_order_also_one_that_nothing_failed(hostil
 def test_combinations_part_the_pool(hostile: Run) -> None:
     held = Held(hostile)
     names, lines, rest = overlaps(held)
-    assert names == ("unique", "best", "more")
+    assert names == ("best", "more")
     assert sum(line.rows for line in lines) + rest == hostile.pool.rows
     inside = {line.inside: line.rows for line in lines}
-    assert inside[(True, True, False)] == hostile.decided("best").kept  # which is within unique
-    assert set(inside) == {(False, False, False), (True, False, False), (True, True, False), (True, False, True)}
+    assert inside[(True, False)] == hostile.decided("best").kept
+    assert set(inside) == {(False, False), (True, False), (False, True)}
 
 
 def test_bins_hold_every_measured_row_and_whole_numbers_are_said_as_such(hostile: Run) -> None:
@@ -45,7 +45,7 @@ def test_bins_hold_every_measured_row_and_whole_numbers_are_said_as_such(hostile
     found = {of_column[0].column: of_column for of_column in histograms(held)}
     assert set(found) == {"text_length.chars", "image_shape.width", "text_length.words", "pool.quality", "image_shape.height"}
     for column, of_column in found.items():
-        assert [one.subset for one in of_column] == ["unique", "best", "more"]
+        assert [one.subset for one in of_column] == ["best", "more"]
         for one in of_column:
             inside = held.of_subset(one.subset)
             values = held.numbers(column)
