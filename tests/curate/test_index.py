@@ -143,9 +143,9 @@ def test_an_index_that_was_not_published_does_not_count_and_leaves_nothing(place
 
     def ended(label: str, *_: object) -> None:
         if label == "parts of the index":
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt("ended")
 
-    with store.writer() as epoch, pytest.raises(KeyboardInterrupt):
+    with store.writer() as epoch, pytest.raises(KeyboardInterrupt, match="ended"):
         build(store, key, COLUMNS, InProcess(), epoch, ended)
     assert store.storage.list(f"{folder_of(store, key)}/parts/")
     assert open_index(store, key) is None
