@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pipelines.provenance.notice import notice
     from pipelines.provenance.obligations import obligations
     from pipelines.provenance.policy_check import check
+    from pipelines.provenance.revoke import revoke
     from pipelines.provenance.rot import rot
     from pipelines.provenance.uses import uses
     from pipelines.provenance.verify import verify
@@ -34,6 +35,7 @@ __all__ = [
     "obligations",
     "package",
     "plan",
+    "revoke",
     "rot",
     "run",
     "trace",
@@ -45,7 +47,7 @@ __all__ = [
 
 _WHERE = {
     **{"compare": "verdicts", "evaluate": "training", "export": "verbs", "plan": "verbs", "run": "verbs", "why": "verbs"},
-    **{name: f"provenance.{name}" for name in ("attribution", "index", "notice", "obligations", "rot", "uses", "verify")},
+    **{name: f"provenance.{name}" for name in ("attribution", "index", "notice", "obligations", "revoke", "rot", "uses", "verify")},
     **{"check": "provenance.policy_check", "fates": "provenance.fate", "trace": "provenance.lineage"},
     **{"document": "documents.document", "package": "documents.package", "verify_package": "documents.remake"},
 }
