@@ -70,18 +70,18 @@ def shard(
     random: Random, rows: int, words: pa.Array, hosts: pa.Array, sources: npt.NDArray[np.int64], licenses: npt.NDArray[np.int64]
 ) -> pa.Table:
     """The rows of one shard."""
-    host = (HOSTS ** random.random(rows)).astype(np.int64) - 1  # the k-th host as often as 1 / k
+    places = np.where(random.random(rows) < 0.01, random.integers(0, rows, rows), np.arange(rows))  # whose address a row has
+    host = ((HOSTS ** random.random(rows)).astype(np.int64) - 1)[places]  # the k-th host as often as 1 / k
     odd = random.random(rows) < 0.05
     licence = np.where(odd, random.integers(0, len(LICENSES), rows), licenses[host])
-    url = pc.binary_join_element_wise(hosts.take(pa.array(host)), hexed(random, rows, 8), ".html", "")
-    places = np.where(random.random(rows) < 0.01, random.integers(0, rows, rows), np.arange(rows))
+    url = pc.binary_join_element_wise(hosts.take(pa.array(host)), hexed(random, rows, 8).take(pa.array(places)), ".html", "")
     text = captions(random, rows, words)
     mail = pc.binary_join_element_wise(text, "write to someone@example.org", " ")
     return pa.table(
         {
             "uid": hexed(random, rows, 16),
             "text": pc.if_else(pa.array(random.random(rows) < 0.01), mail, text),
-            "url": url.take(pa.array(places)),
+            "url": url,
             "source": pa.array(SOURCES).take(pa.array(sources[host])),
             "license": pa.array([name or None for name in LICENSES]).take(pa.array(licence)),
         }
