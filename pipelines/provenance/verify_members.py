@@ -68,15 +68,16 @@ def check_members(
         held.notes.append("whether scores were trained on their subsets' rows was not looked at, since subsets or the ledger are damaged")
         return
     rows = TrainedRows(held.store.path(""), frozenset((run, head) for _, run, head in held.heads))
+    lists = {key.rpartition("/")[2]: key for key in keys}  # of a run that only reads a score, the run that trained has the list
     for place, one in places.items():
+        name = f"{place.split('/')[2]}.npy"
         if one["rows"] is None:
             continue
-        key = f"{one['rows']}/members/{place.split('/')[2]}.npy"
-        if key not in held.keys and held.named.get(key, "") is None:
-            continue  # taken away with rows that were taken down
-        if key not in held.keys:
-            held.find(f"the rows that {place} was trained on are gone", key)
-        elif key not in bad and one["entry"]["run"] not in {where.rpartition("/")[0] for where in bad}:
+        if name not in lists:
+            key = f"{one['rows']}/members/{name}"
+            if held.named.get(key, "") is not None:  # else taken away with rows that were taken down
+                held.find(f"the rows that {place} was trained on are gone", key)
+        elif lists[name] not in bad and one["entry"]["run"] not in {where.rpartition("/")[0] for where in bad}:
             try:
                 rows.unchecked(place.split("/")[2], one["arm"], one["seed"], one["entry"])
             except CeterisError as error:
