@@ -1,5 +1,6 @@
 """What a store holds of rows, and what was made from them: evidence, links, subsets, exports, models, scores, verdicts, other files."""
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import polars as pl
 from curate.digest import hex_of
 from curate.gone import Gone, evidence_parts, models_of_pools, names_of, runs_of, subset_files, trained_arms, training_lists
 from curate.plan import POOL
+from curate.revoked import REQUESTS
 from curate.store import Store
 
 Touched = dict[str, Any]
@@ -83,7 +85,7 @@ def touched(gone: Gone, needles: Needles) -> Touched:
         "links": sorted({group["folder"] for facts in on.values() for group in facts["groups"].values()}),
         "decisions": len({node["id"] for facts in on.values() for node in facts["nodes"].values()}),
         "subsets": subsets,
-        "exports": _exports(store, {one["digest"][:16] for one in subsets}, gone),
+        "exports": _exports(store, _and_before(store, {one["digest"][:16] for one in subsets}), gone),
         "models": sorted(models),
         "scores": scores,
         "verdicts": [key for run in sorted(judged) for key in store.storage.list(f"{run}/") if "/verdict-" in key],
@@ -108,6 +110,18 @@ def _exports(store: Store, digests: set[str], gone: Gone) -> list[dict[str, Any]
     known = [store.json(key) for key in store.storage.list("exports/") if key.endswith(".json")]
     named = ("folder", "subset", "run", "layout")
     return [{**{name: one[name] for name in named}, "files": _holding(one, gone)} for one in known if one["digest"][:16] in digests]
+
+
+def _and_before(store: Store, digests: set[str]) -> set[str]:
+    """Subsets, by the first digits of their digests, and what they were before earlier take-downs: who has those has the rows, too."""
+    texts = [store.storage.get(key).decode() for key in store.storage.list(f"{REQUESTS}/") if key.endswith(".jsonl")]
+    facts = [json.loads(line) for text in texts for line in text.split("\n") if '"run revised"' in line]
+    pairs = [(before[:16], after[:16]) for fact in facts for before, after in fact["subsets"].values()]
+    found, more = set(digests), True
+    while more:
+        earlier = {before for before, after in pairs if after in found} - found
+        found, more = found | earlier, bool(earlier)
+    return found
 
 
 def _holding(export: dict[str, Any], gone: Gone) -> list[str]:

@@ -454,7 +454,11 @@ def test_a_second_request_goes_on_from_the_first(after: Store, before: tuple[Pat
     assert (found.count, found.already) == (2, 0)  # nothing in the store says that 9 is what was taken down, but that it is refused
     again = look(store, Plain(urls=frozenset(rows["url"][more].to_list())))
     assert (again.count, again.already) == (2, 1)
-    _done(store, Plain(urls=frozenset(rows["url"][more].to_list())))
+    shutil.copytree(before[0], tmp_path / "first")  # what was exported before the first request has the rows of the second, too
+    export(Run(Store.open(tmp_path / "first"), before[1]), "pool", tmp_path / "early", "uids")
+    shutil.copytree(tmp_path / "first" / "exports", tmp_path / "store" / "exports")
+    told = _done(store, Plain(urls=frozenset(rows["url"][more].to_list())))
+    assert [one["folder"] for one in told["touched"]["exports"]] == [str(tmp_path / "early")]
     made = Run(Store.open(tmp_path / "store"), before[1])
     assert len(made.subset("pool")) == ROWS - len(GONE) - 2
     assert {line["stage"]: line["kept"] for line in made.funnel()}[REVOKED] == ROWS - len(GONE) - 2
