@@ -93,19 +93,19 @@ def seeds(dots: Sequence[Mapping[str, Any]], arms: Sequence[str], title: str, *,
     return drawn(alt.layer(*marks).properties(width=width, height=alt.Step(20)), f"{title}: every seed, by arm")
 
 
-def curve(points: Sequence[Mapping[str, Any]], title: str, now: float | None, *, logarithmic: bool, unsure: bool) -> Markup:
-    """Rows kept as a function of the threshold: `points` are {at, least, most}."""
+def curve(points: Sequence[Mapping[str, Any]], title: str, now: float | None, *, sign: str, logarithmic: bool, unsure: bool) -> Markup:
+    """Rows kept as a function of the threshold: `points` are {at, least, most}; between two of them a threshold keeps what the one does
+    beyond which no value lies, by the comparison's `sign`."""
+    step = "step-before" if sign in (">=", "<") else "step-after"
     data = alt.Data(values=[dict(one) for one in points])
     scale = alt.Scale(type="log" if logarithmic else "linear", zero=False, nice=False)
     x = alt.X("at:Q", title=None, scale=scale, axis=alt.Axis(tickCount=6, **({"format": "~s"} if logarithmic else {})))
     axis = alt.Axis(tickCount=3, format=",d", grid=True)
     base = alt.Chart(data).encode(x=x)
-    marks = [base.mark_area(color="var(--kept)", opacity=0.22, interpolate="step-after").encode(y=alt.Y("least:Q", title=None, axis=axis))]
+    marks = [base.mark_area(color="var(--kept)", opacity=0.22, interpolate=step).encode(y=alt.Y("least:Q", title=None, axis=axis))]
     if unsure:
-        marks.append(
-            base.mark_line(color="var(--soft)", strokeDash=[3, 3], strokeWidth=1.2, interpolate="step-after").encode(y=alt.Y("most:Q"))
-        )
-    marks.append(base.mark_line(color="var(--kept)", strokeWidth=1.8, interpolate="step-after").encode(y=alt.Y("least:Q")))
+        marks.append(base.mark_line(color="var(--soft)", strokeDash=[3, 3], strokeWidth=1.2, interpolate=step).encode(y=alt.Y("most:Q")))
+    marks.append(base.mark_line(color="var(--kept)", strokeWidth=1.8, interpolate=step).encode(y=alt.Y("least:Q")))
     if now is not None:
         at = alt.Data(values=[{"at": now, "told": f"now {now:,.6g}"}])
         marks.append(alt.Chart(at).mark_rule(color="var(--ink)", strokeDash=[3, 2]).encode(x=x, description=alt.Description("told:N")))

@@ -137,7 +137,7 @@ def _drawn(one: selection.Histogram, moved: Sequence[thresholds.Curve]) -> dict[
 
 def _moved(one: thresholds.Curve, start: int) -> dict[str, Any]:
     points = [{"at": at, "least": least, "most": most} for at, least, most in zip(one.at, one.least, one.most, strict=True)]
-    chart = charts.curve(points, one.name, one.now, logarithmic=one.logarithmic, unsure=one.unsure)
+    chart = charts.curve(points, one.name, one.now, sign=one.sign, logarithmic=one.logarithmic, unsure=one.unsure)
     about = {name: getattr(one, name) for name in ("stage", "rule", "column", "at", "ties")}
     return {**about, "chart": chart, "start": start}
 
