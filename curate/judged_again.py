@@ -16,7 +16,7 @@ from curate.errors import CeterisError
 from curate.executor import Crashed
 from curate.findings import RESTORE, Finding
 from curate.passes import Passes
-from curate.pieces import Piece
+from curate.pieces import Piece, open_pool
 from curate.plan import POOL, Node
 from curate.reduce import Cut
 from curate.revoked import revoked
@@ -77,10 +77,9 @@ def _differences(store: Store, node: Node, made: Part, stored: Part, given: Judg
     for name in now.columns:
         differ |= now[name].to_numpy() != then[name].to_numpy()
     if given.beside:
-        pool_shard = given.task.pool_key, piece.shard
-        differ &= ~_refused(store, *pool_shard)[piece.start : piece.stop]
+        differ &= ~revoked(store).mask(open_pool(store, given.task.pool_key).shards[piece.shard], piece.start, piece.stop)
     rows = np.flatnonzero(differ)
-    lines = [
+    return [
         Finding(
             f"stage {node.name}: stored as {_told(node, then.row(row))}, and judged again it is {_told(node, now.row(row))}"
             + (f" ({rows.size:,} such rows in this file)" if rows.size > 1 else ""),
@@ -90,13 +89,6 @@ def _differences(store: Store, node: Node, made: Part, stored: Part, given: Judg
         )
         for row in rows[:SHOWN].tolist()
     ]
-    return lines
-
-
-def _refused(store: Store, pool_key: str, shard: int) -> "np.ndarray[Any, np.dtype[np.bool_]]":
-    from curate.pieces import open_pool
-
-    return revoked(store).mask(open_pool(store, pool_key).shards[shard])
 
 
 def _told(node: Node, line: Sequence[int]) -> str:
