@@ -390,7 +390,7 @@ def test_ended_anywhere_it_is_as_before_or_done_by_whoever_comes_next(
         def reach(point: str) -> None:
             passed.append(point)
             if len(passed) == at:
-                raise _Died
+                raise _Died(f"died at {point}")
 
         with monkeypatch.context() as patch:
             for module in ("curate.storage", "curate.store", "curate.journal", "curate.subset"):
@@ -406,7 +406,7 @@ def test_ended_anywhere_it_is_as_before_or_done_by_whoever_comes_next(
     chosen = sorted({1, commit - 1, commit, commit + 1, len(steps) - 1, len(steps), *range(commit + 9, len(steps), len(steps) // 6)})
     for at in chosen:
         folder = tmp_path / f"at-{at}"
-        with pytest.raises(_Died):
+        with pytest.raises(_Died, match="died at"):
             attempt(folder, at)
         found = _state(Store.open(folder))
         assert found == (new if at >= commit - 1 and (folder / "revocations/000001/tombstone.json").is_file() else old), steps[at - 1]
