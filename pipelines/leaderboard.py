@@ -178,7 +178,7 @@ def _lines(
             if arm.pool != pool:
                 continue
             mean = float(np.mean([score.headline for score in arm.scores.values()]))
-            half = _half(judged, arm.id, len(arm.scores))
+            half = half_interval(judged, arm.id, len(arm.scores))
             lines.append(
                 Line(
                     arm.name,
@@ -202,8 +202,9 @@ def _lines(
     return sorted(lines, key=lambda line: -sign * line.mean)
 
 
-def _half(judged: Verdict, arm: str, seeds: int) -> float | None:
-    """By the arm's own variance weighed with that of all, as in the verdict. None where seeds are pairs, and means not its matter."""
+def half_interval(judged: Verdict, arm: str, seeds: int) -> float | None:
+    """Half the 95% interval of an arm's mean alone, by the arm's own variance weighed with that of all, as in the verdict.
+    None where seeds are pairs, and means not its matter."""
     if judged.analysis == "paired":
         return None
     runs = judged.arms[arm]

@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
-from scipy import stats
 
 from curate import frames
 from curate.record import Run
@@ -17,9 +16,9 @@ from curate.revoked import must_be_made_again
 from eval_fixed_model.records import Task
 from eval_fixed_model.score import SeedScore
 from eval_fixed_model.statistics import Contrast, TaskDifference, task_difference
-from eval_fixed_model.statistics.records import CONFIDENCE
 from pipelines.account import account, limits
 from pipelines.evaluations import Evaluation
+from pipelines.leaderboard import half_interval
 from pipelines.report import charts
 from pipelines.verdicts import Judged, compare, latest
 
@@ -169,12 +168,12 @@ def _arm(name: str, the: bool = False) -> Markup:
 
 
 def _headline(judged: Judged, every: Mapping[str, Mapping[int, SeedScore]], unit: str, places: int) -> tuple[Markup, tuple[Any, ...]]:
-    """The headline of every arm and seed, with the interval of each mean by the runs' pooled s.d."""
+    """The headline of every arm and seed, with the interval of each mean alone."""
     done, dots, rows = judged.evaluation, [], []
     ordered = _ordered(done, every)
     for name in ordered:
         values = {seed: score.headline for seed, score in every[name].items()}
-        mean, half = float(np.mean(list(values.values()))), _half(judged, name, list(values.values()))
+        mean, half = float(np.mean(list(values.values()))), half_interval(judged.family, done.arms[name].id, len(values))
         span = "" if half is None else f"{mean - half:.{places}f} to {mean + half:.{places}f}"
         low, high = (None, None) if half is None else (mean - half, mean + half)
         told = f"{name}: mean {mean:.{places + 1}f} {unit} over {len(values)} seeds" + (
@@ -196,17 +195,6 @@ def _ordered(done: Evaluation, every: Mapping[str, Mapping[int, SeedScore]]) -> 
     """Arms, best first."""
     sign = 1 if done.scale.headline.better == "higher" else -1
     return sorted(every, key=lambda name: -sign * float(np.mean([score.headline for score in every[name].values()])))
-
-
-def _half(judged: Judged, name: str, values: Sequence[float]) -> float | None:
-    """Half the 95% interval of an arm's mean alone: by the pooled s.d. of its kind where the verdict pooled, else by its own."""
-    family = judged.family
-    if family.analysis == "paired":
-        return None
-    spread = family.spreads.get("random" if judged.evaluation.arms[name].kind == "random" else "fixed")
-    own = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    sd, df = (spread.sd, spread.df) if spread and spread.pooled else (own, len(values) - 1)
-    return None if not sd or not df else float(stats.t.ppf((1 + CONFIDENCE) / 2, df)) * sd / float(np.sqrt(len(values)))
 
 
 def _task(done: Evaluation, task: str, every: Mapping[str, Mapping[int, SeedScore]]) -> TaskPart:

@@ -11,6 +11,7 @@ import pytest
 from curate.record import Run
 from eval_fixed_model.statistics import Contrast
 from pipelines.evaluations import Evaluation
+from pipelines.leaderboard import leaderboard
 from pipelines.report.page import about
 from pipelines.report.scores import Scored, said
 from pipelines.report.serve import Server
@@ -37,6 +38,11 @@ def test_lines_are_those_of_compare(scored: Evaluation, told: Scored) -> None:
 
 
 def test_every_seed_of_every_arm_is_drawn(scored: Evaluation, told: Scored) -> None:
+    board = {line.subset: line for line in leaderboard([Path(scored.store.address)]).groups[0].lines}
+    for name, rows, mean, span, _ in told.headline_rows:
+        line = board[name]
+        assert (rows, mean) == (f"{line.rows:,}", f"{line.mean:.1f}")
+        assert span == f"{line.low:.1f} to {line.high:.1f}"
     labels = [html.unescape(one) for one in re.findall(r'aria-label="([^"]*)"', told.headline)]
     for name, arm in scored.arms.items():
         for seed in arm.scores:
