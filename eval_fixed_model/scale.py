@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Field, PositiveFloat, PositiveInt, PrivateAttr, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, PositiveInt, PrivateAttr, TypeAdapter, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError
@@ -56,7 +56,7 @@ class _Scale(Record):
     tokens: Tokens
     headline: Headline
     analysis: Literal["unpaired", "paired"]
-    alike: PositiveFloat | None = 5.0
+    alike: Annotated[float, Field(ge=0.1, allow_inf_nan=False)] | None = 5.0
     last_checkpoints: LastCheckpoints | None = None
     comparable: str | None = None
     _folder: Path = PrivateAttr(default=SHIPPED)

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import optimize, special, stats
 
 from curate.errors import CeterisError
-from eval_fixed_model.statistics.records import BankUse, Draw
+from eval_fixed_model.statistics.records import LEAST_ALIKE, BankUse, Draw
 
 LEAST_POOLS = 3
 NOISIER_BELOW = 0.05
@@ -105,7 +105,7 @@ def likeness(arms: Sequence[Sequence[float]]) -> Likeness | None:
 
     found = df_at(1.0)
     # Logarithms of chi-squares have longer tails than normal numbers: the fewer their degrees of freedom, the less a variance is worth.
-    tails = float(special.polygamma(3, found / 2) + special.polygamma(3, df / 2).mean()) / spread**2
+    tails = float(special.polygamma(3, found / 2) + special.polygamma(3, df / 2).mean()) / max(spread, expected) ** 2
     worth = 2 / (2 / (len(runs) - 1) + tails / len(runs))
     low, high = (df_at(float(stats.chi2.ppf(tail, worth)) / worth) for tail in (0.025, 0.975))
     return Likeness(found, low, high, len(runs))
@@ -113,7 +113,7 @@ def likeness(arms: Sequence[Sequence[float]]) -> Likeness | None:
 
 def _df_of_trigamma(value: float) -> float:
     """The degrees of freedom of the inverse chi-square whose logarithm has this variance."""
-    low, high = 0.1, MOST_DF
+    low, high = LEAST_ALIKE, MOST_DF
     if special.polygamma(1, high / 2) >= value:
         return high
     if special.polygamma(1, low / 2) <= value:

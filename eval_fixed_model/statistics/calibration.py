@@ -7,6 +7,7 @@ Every family is shaped like a real one: the whole pool, and for each candidate a
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
@@ -75,6 +76,10 @@ class Runs:
             found["random"] = math.sqrt(max(found["random"] ** 2 - lent, 0.0))
         return found
 
+    @cached_property
+    def _left(self) -> dict[Draw, float]:
+        return self.sds("paired")
+
     def noise(self, shape: Shape, analysis: Analysis, random: np.random.Generator) -> Noise:
         """Runs of the bank, none used twice in a family; paired, arms of the bank at the same seeds.
 
@@ -86,12 +91,13 @@ class Runs:
         for kind in get_args(Draw):
             wanted, samples = [name for name, of in shape.kinds.items() if of == kind], []
             for arm in (arm for name, arm in self.scores.items() if self.kinds[name] == kind):
+                # The arm's own mean is taken out of all its samples alike; how far it may be off comes back as one draw.
                 if analysis == "paired":
-                    samples.append(np.array([arm[seed] for seed in seeds]) - np.mean([arm[seed] for seed in shared]))
+                    off = self._left[kind] / math.sqrt(len(shared)) * random.standard_normal() if shared else 0.0
+                    samples.append(np.array([arm[seed] for seed in seeds]) - np.mean([arm[seed] for seed in shared]) + off)
                 else:
                     runs = random.permutation(np.array(list(arm.values()), float))
                     full = len(runs) // shape.seeds
-                    # The arm's own mean is taken out of all its samples alike; how far it may be off comes back as one draw.
                     off = runs.std(ddof=1) / math.sqrt(len(runs)) * random.standard_normal()
                     samples += list((runs - runs.mean() + off)[: full * shape.seeds].reshape(full, shape.seeds))
             if len(samples) < len(wanted) or (analysis == "paired" and len(seeds) < shape.seeds):

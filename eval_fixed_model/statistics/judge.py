@@ -16,6 +16,7 @@ from eval_fixed_model.statistics.looks import Look, taken
 from eval_fixed_model.statistics.noise import Noise
 from eval_fixed_model.statistics.records import (
     CONFIDENCE,
+    LEAST_ALIKE,
     LEAST_DF,
     POWER,
     Analysis,
@@ -52,9 +53,12 @@ def verdict(
     noisy (`noise`; None: wholly; unpaired only). `banks` lend their variance to kinds of arms whose own runs have fewer than 4 degrees
     of freedom. `look` says that this is one of several looks. Without `plan`, `seeds_needed` is left out, which takes most of the time. A
     contrast of an arm with itself (two names of one training) is equivalent by construction. Raises CeterisError for a contrast of an
-    unknown arm, an arm without runs, a score that is not finite, and a bank or looks where they do not hold (`design`, `looks`).
+    unknown arm, an arm without runs, a score that is not finite, an `alike` below 0.1 or infinite, and a bank or looks where they do not
+    hold (`design`, `looks`).
     """
     _refuse_unsound(scores, kinds, contrasts)
+    if alike is not None and not LEAST_ALIKE <= alike < math.inf:
+        raise CeterisError(f"arms cannot be alike to {alike:g} degrees of freedom", fix=f"{LEAST_ALIKE} or more; None: they are equal")
     if banks and analysis == "paired":
         raise CeterisError("a bank holds the variance of unpaired runs, and this scale compares by seed", fix="run more seeds")
     pairs = list(dict.fromkeys(contrasts))
@@ -67,7 +71,8 @@ def verdict(
         arms[name] = ArmRuns(kinds[name], tuple(sorted(scores[name])), float(runs.mean()), sd)
     judged = tuple(judge.contrast(row, a, b) for row, (a, b) in enumerate(pairs))
     paired_runs = pairing([scores[name] for name in arms if kinds[name] == "fixed"])
-    return Verdict(delta, CONFIDENCE, judge.critical, arms, spreads, judged, better, analysis, paired_runs, judge.look, alike=alike)
+    held = None if analysis == "paired" else alike
+    return Verdict(delta, CONFIDENCE, judge.critical, arms, spreads, judged, better, analysis, paired_runs, judge.look, alike=held)
 
 
 def detectable(

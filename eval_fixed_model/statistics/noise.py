@@ -37,8 +37,10 @@ class Noise:
 
     @property
     def ratios(self) -> Floats:
-        """The variances up to a factor and never 0: degrees of freedom and t know no other scale."""
-        return self.variances()[0]
+        """The components' variances over the greatest of them, never 0: t knows no other scale."""
+        found = self.variances()[0]
+        over: Floats = found / found.max()
+        return over
 
     def variances(self) -> tuple[Floats, Floats]:
         """Of components and of units, up to one factor and never 0."""

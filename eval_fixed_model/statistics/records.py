@@ -18,6 +18,7 @@ Floats = npt.NDArray[np.float64]
 CONFIDENCE = 0.95
 POWER = 0.8
 LEAST_DF = 4.0
+LEAST_ALIKE = 0.1
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,8 @@ def test_every_number_counts(tmp_path: Path, write_scale: Callable[..., Path], c
         ({"tasks__colour__templates": ["a circle"]}, r"holds `\{\}` once"),
         ({"tasks__colour__classes": ["red", "red"]}, "named twice"),
         ({"tasks__retrieval": {"kind": "smell"}}, r"small\.tasks\.retrieval"),
+        ({"alike": 0.01}, r"small\.alike: Input should be greater than or equal to 0\.1"),
+        ({"alike": float("inf")}, r"small\.alike: Input should be a finite number"),
         ({"items": {}}, "name a file or a folder"),
         ({"tokens__tokenizer": "bytes"}, "the tokenizer bytes is for the other modality"),
         ({"tokens__vocabulary": 1 << 17}, "kept in 16 bits"),

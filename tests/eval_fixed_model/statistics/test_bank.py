@@ -103,6 +103,16 @@ def test_how_alike_arms_are_is_found() -> None:
     assert likeness([[1.0, 2.0, 4.0], [1.0, 2.0, 3.0], [3.0, 4.0]]) is None
 
 
+def test_the_interval_of_likeness_holds_for_few_arms_also_where_their_variances_are_equal_by_chance() -> None:
+    rng, held = np.random.default_rng(0), 0
+    for _ in range(200):
+        found = likeness(list(rng.normal(0, np.sqrt(5 / rng.chisquare(5, (3, 1))), (3, 16))))
+        held += found.low < 5 < found.high
+    assert 0.91 < held / 200 < 1
+    equal = likeness([[0.0, 1.0, 2.0], [1.0, 2.0, 3.0], [2.0, 3.0, 4.0]])
+    assert equal.df == equal.high == bank_module.MOST_DF
+
+
 def test_a_bank_of_too_few_pools_or_without_noise_is_refused() -> None:
     rng = np.random.default_rng(0)
     with pytest.raises(CeterisError, match="3 pools or more, and there are 2"):

@@ -80,6 +80,16 @@ def test_families_use_no_run_twice_and_paired_ones_share_seeds() -> None:
     assert again.scores != bank.scores
 
 
+@pytest.mark.parametrize("analysis", ["unpaired", "paired"])
+def test_means_of_a_banks_samples_scatter_as_those_of_new_runs(analysis: Analysis) -> None:
+    rng = np.random.default_rng(0)
+    bank = _bank(rng, fixed=3, seeds=12, draws=12, alike=2.0)
+    sds, drawn = bank.sds(analysis), [bank.noise(Shape(1, 4), analysis, rng) for _ in range(1000)]
+    for control, kind in (("pool", "fixed"), ("random 0", "random")):
+        of_means = np.var([one["candidate 0"].mean() - one[control].mean() for one in drawn])
+        assert of_means == pytest.approx((sds["fixed"] ** 2 + sds[kind] ** 2) / 4, rel=0.2)  # a third less of a bank without its mean
+
+
 def test_a_paired_bank_says_what_is_left_of_its_noise() -> None:
     bank = _bank(np.random.default_rng(2), fixed=2, seeds=400, draws=400, alike=3.0)
     assert bank.sds("paired") == pytest.approx({"fixed": 1, "random": 1.4}, rel=0.1)

@@ -150,6 +150,13 @@ def test_arms_that_are_not_equally_noisy_err_once_in_twenty_where_the_scale_says
     assert wrong[None] / families > 0.085
 
 
+def test_a_paired_verdict_takes_arms_for_equally_noisy_and_says_so() -> None:
+    scores, kinds, contrasts = _family(np.random.default_rng(0), 1, 5)
+    found, plain = (verdict(scores, kinds, contrasts, 1.0, analysis="paired", alike=alike) for alike in (5.0, None))
+    assert found.alike is None
+    assert found == plain
+
+
 def test_equal_variances_are_pooled_and_two_runs_are_not_tested() -> None:
     rng = np.random.default_rng(0)
     calm = verdict({name: _draw(rng, 50, 1, 8) for name in "abc"}, dict.fromkeys("abc", "fixed"), [("a", "b")], 1.0)
@@ -248,6 +255,9 @@ def test_what_cannot_be_judged_is_refused() -> None:
         verdict({"a": _runs(1.0), "b": _runs(float("nan"))}, kinds, [("a", "b")], 1.0)
     with pytest.raises(CeterisError, match="arm b is neither fixed nor random"):
         verdict({"a": _runs(1.0), "b": _runs(1.0)}, {"a": "fixed"}, [("a", "b")], 1.0)
+    for alike in (0.0, 0.01, -1.0, float("nan"), float("inf")):
+        with pytest.raises(CeterisError, match="arms cannot be alike to"):
+            verdict({"a": _runs(1.0, 2.0), "b": _runs(1.0, 3.0)}, kinds, [("a", "b")], 1.0, alike=alike)
 
 
 def test_lower_is_better_turns_answers_and_nothing_else() -> None:

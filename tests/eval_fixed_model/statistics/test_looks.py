@@ -42,6 +42,18 @@ def test_a_schedule_of_one_look_is_the_usual_verdict(alike: float | None) -> Non
     assert once.look.spent == pytest.approx(0.05)
 
 
+def test_arms_of_one_kind_share_the_draws_of_their_looks_however_noisy_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looks, "DRAWS", 2_000)
+    rng, found = np.random.default_rng(0), set()
+    before = looks._critical.cache_info().misses
+    for _ in range(3):
+        scores = {name: dict(enumerate(rng.normal(0, 3, 3))) for name in ("pool", "a", "b")}
+        kinds: dict[str, Draw] = dict.fromkeys(scores, "fixed")
+        found.add(verdict(scores, kinds, CONTRASTS[:2], 0.1, alike=5.0, look=Look((3, 5), 1, "pocock"), plan=False).critical)
+    assert len(found) == 1
+    assert looks._critical.cache_info().misses == before + 1
+
+
 @pytest.mark.usefixtures("few_draws")
 @pytest.mark.parametrize("analysis", ["unpaired", "paired"])
 def test_stopping_at_the_first_verdict_errs_once_in_twenty(analysis: Analysis) -> None:
