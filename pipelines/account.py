@@ -148,7 +148,8 @@ def _statistics(judged: Judged) -> Iterator[str]:
     yield f"conditions. All intervals hold at once: they use one critical value, {critical} standard errors (max-t, simulated).\n"
     for kind, spread in family.spreads.items():
         test = "not tested: too few runs" if spread.p is None else f"Brown-Forsythe p {spread.p:.3f}"
-        used = "pooled over these arms" if spread.pooled else "unequal, so each arm keeps its own"
+        used = "pooled over these arms" if spread.pooled else "unequal, so each contrast keeps its own"
+        used = f"with which each arm's own is weighed, arms being alike to {family.alike:g} of them" if family.alike else used
         bank = spread.bank
         lent = "own runs alone"
         if bank is not None:

@@ -81,7 +81,8 @@ def _noise(family: Verdict, scale: Scale) -> str:
     critical = "unknown" if family.critical is None else f"{family.critical:.2f}"
     size = f"{len(family.contrasts)} contrasts in the family"
     look = f"; look {family.look.number} of {len(family.look.schedule)}" if family.look else ""
-    return f"run s.d.: {'; '.join(spreads)}; {size}, critical value {critical}{look}, equivalent within {family.delta:g}"
+    weighed = f", each arm's own weighed in (alike to {family.alike:g} df)" if family.alike else ""
+    return f"run s.d.: {'; '.join(spreads)}{weighed}; {size}, critical value {critical}{look}, equivalent within {family.delta:g}"
 
 
 def _places(scale: Scale) -> int:
