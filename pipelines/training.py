@@ -208,7 +208,12 @@ def _train_one(job: Job) -> SeedScore | None:
     from eval_fixed_model.judge_folder import write_judge  # knows the models of both modalities
 
     judge.parent.mkdir(parents=True, exist_ok=True)
-    return train_and_score(job, lambda network, scale: write_judge(network, scale, judge))
+
+    def keep(network: Any, scale: Scale) -> None:
+        shutil.rmtree(judge, ignore_errors=True)  # of an attempt that ended before its score
+        write_judge(network, scale, judge)
+
+    return train_and_score(job, keep)
 
 
 def _train(jobs: dict[str, Job], executor: Executor, progress: Progress) -> None:

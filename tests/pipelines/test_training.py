@@ -203,6 +203,9 @@ def test_trained_networks_are_kept_and_are_the_ones_that_were_scored(
     shutil.rmtree(tmp_path / "judges" / "long" / "seed-0")
     assert evaluate(run, scale=str(two_tasks), seeds=1, only=["long"], judges=Path("judges"), executor=InProcess()).trained == 1
     assert (tmp_path / "judges" / "long" / "seed-0" / "weights.safetensors").is_file()
+    shutil.rmtree(done.store.path(done.arms["long"].scores[0]))  # it ended after its network, before its score
+    assert evaluate(run, scale=str(two_tasks), seeds=1, only=["long"], judges=Path("judges"), executor=InProcess()).trained == 1
+    assert (tmp_path / "judges" / "long" / "seed-0" / "weights.safetensors").is_file()
     monkeypatch.setattr(training, "_train", lambda *_: pytest.fail("trained before it looked where the networks go"))
     (tmp_path / "judges" / "evaluation.json").write_text("{}", encoding="utf-8")
     with pytest.raises(CeterisError, match="place for the trained networks is not empty") as error:
