@@ -145,6 +145,8 @@ class ImageTextScale(_Scale):
     def _whole_steps(self) -> Self:
         if self.samples_seen % self.batch:
             raise ValueError(f"samples_seen {self.samples_seen} is not a multiple of batch {self.batch}")
+        if self.augmentation.roll > self.image.resolution:
+            raise ValueError(f"images of {self.image.resolution} pixels cannot be rolled by {self.augmentation.roll}")
         return self._sound(self.steps, ("hashed-words", "clip"))
 
     @property
@@ -240,8 +242,8 @@ def _place(path: Path, spot: tuple[int | str, ...]) -> str:
     node, place = YAML().load(path.read_text(encoding="utf-8")), str(path)
     for part in spot:
         marks = (node.lc.data or {}) if isinstance(node, CommentedMap | CommentedSeq) else {}
-        if part not in marks:
-            break
+        if part not in marks:  # what lacks, or the kind of what is here
+            continue
         line, column = marks[part][:2]
         place, node = f"{path}:{line + 1}:{column + 1}", node[part]
     return place

@@ -54,6 +54,7 @@ def test_every_number_counts(tmp_path: Path, write_scale: Callable[..., Path], c
         ({"tasks__colour__templates": ["a circle"]}, r"holds `\{\}` once"),
         ({"tasks__colour__classes": ["red", "red"]}, "named twice"),
         ({"tasks__retrieval": {"kind": "smell"}}, r"small\.tasks\.retrieval"),
+        ({"augmentation__roll": 33}, "images of 32 pixels cannot be rolled by 33"),
         ({"alike": 0.01}, r"small\.alike: Input should be greater than or equal to 0\.1"),
         ({"alike": float("inf")}, r"small\.alike: Input should be a finite number"),
         ({"items": {}}, "name a file or a folder"),
@@ -69,12 +70,16 @@ def test_what_is_no_scale_is_refused(tmp_path: Path, write_scale: Callable[..., 
 
 
 def test_what_is_wrong_is_shown_where_it_stands(tmp_path: Path, write_scale: Callable[..., Path]) -> None:
-    file = write_scale(tmp_path / "small.yaml", optimiser__momentum=0.9, analysis="twinned")
-    lines = file.read_text(encoding="utf-8").splitlines()
-    with pytest.raises(CeterisError) as caught:
-        load_scale(file)
-    line, column = map(int, caught.value.where.rsplit(":", 2)[1:])
-    assert lines[line - 1][column - 1 :].startswith(("momentum", "analysis"))
+    for change, shown in (
+        ({"optimiser__momentum": 0.9, "analysis": "twinned"}, ("momentum", "analysis")),
+        ({"tasks__shape__classes": 3}, "classes"),
+    ):
+        file = write_scale(tmp_path / "small.yaml", **change)
+        lines = file.read_text(encoding="utf-8").splitlines()
+        with pytest.raises(CeterisError) as caught:
+            load_scale(file)
+        line, column = map(int, caught.value.where.rsplit(":", 2)[1:])
+        assert lines[line - 1][column - 1 :].startswith(shown)
     file.write_text(file.read_text(encoding="utf-8").replace("batch:", "rows:"), encoding="utf-8")
     with pytest.raises(CeterisError, match=r"small\.batch: Field required") as caught:
         load_scale(file)
