@@ -61,7 +61,7 @@ def task_difference(values: npt.ArrayLike, analysis: Analysis = "unpaired", resa
     if not variance:
         return TaskDifference(difference, difference, difference, 0.0, None, None)
     below = float((seed_part**2).sum()) / (seeds - 1) + max(item_part - both, 0.0) ** 2 / (items - 1)
-    df = variance**2 / below
+    df = variance**2 / below if below else float(seeds - 1)  # all that varies is of items and seeds together: the fewer count
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, df)) * np.sqrt(variance)
     return TaskDifference(
         difference, difference - half, difference + half, float(np.sqrt(variance)), float(min(item_part / variance, 1.0)), float(df)

@@ -124,3 +124,10 @@ def test_a_task_with_one_seed_has_no_interval() -> None:
         task_difference(np.ones((3, 2, 4)))
     with pytest.raises(CeterisError, match="not finite"):
         task_difference(np.full((2, 2, 4), np.nan))
+
+
+def test_a_task_of_which_all_seeds_make_the_same_mean_has_an_interval() -> None:
+    table = [[[1, 0, 0, 0], [0, 1, 0, 0]], [[0, 0, 1, 0], [0, 0, 0, 1]]]
+    found = task_difference(np.array(table, float))
+    assert found.df == 1
+    assert found.low == -found.high < 0
