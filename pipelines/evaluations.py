@@ -88,12 +88,13 @@ def enter(done: Evaluation, named: str, rows: str | None = None) -> None:
     name = f"-{digest_of(entry)[:16]}.json"
     known = _keys(done.store)
     there = next((key for key in known[::-1] if key.startswith(f"{done.conditions}/") and key.endswith(name)), None)
-    # One of another scale or set of arms in between makes it an entry again: the last is what is spoken of.
-    if there and not any(done.store.json(key)["run"] == done.run for key in known[known.index(there) + 1 :]):
+    if there:
         heads = [done.store.json(key) for key in done.store.storage.list("ledger/")]
         if not any(head["run"] == there for head in heads):
             append_head(done.store, there, check(done.store.storage.get(f"{there}l").decode(), where=f"{there}l"))
-        return
+        # One of another scale or set of arms in between makes it an entry again: the last is what is spoken of.
+        if not any(done.store.json(key)["run"] == done.run for key in known[known.index(there) + 1 :]):
+            return
     place = f"{done.conditions}/entries/{len(known) + 1:06d}{name}"
     facts = Ledger()
     facts.record("evaluation", entry=place, run=done.run, pool=done.pool, scale=done.scale.digest, conditions=done.conditions)

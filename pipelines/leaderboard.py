@@ -26,7 +26,7 @@ SCORING = "eval_fixed_model.score"
 
 @dataclass(frozen=True)
 class Line:
-    """A subset on one pool: `mean` of its seeds' headlines, with the 95% interval of that mean alone by the runs' pooled s.d.
+    """A subset on one pool: `mean` of its seeds' headlines, with the 95% interval of that mean alone by the verdict's variance
     (None where it is unknown); the verdicts against the whole pool and the random draw of its size, of all contrasts of this pool
     together (None: not asked); the headline `without_leaks`, and of how many items that is without; `unchecked`: what is not
     there to be held against."""

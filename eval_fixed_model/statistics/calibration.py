@@ -124,7 +124,7 @@ class Runs:
 @dataclass(frozen=True)
 class Drawn:
     """Noise by a formula: s.d. of fixed and random arms and of what arms of one seed share; tails normal or Student's t with 4 degrees of
-    freedom (heavy); `unequal` is the s.d. of the logarithm of arms' own s.d. (0: equal, as the verdict takes them)."""
+    freedom (heavy); `unequal` is the s.d. of the logarithm of arms' own s.d. (0: equal, as the verdict takes them without `alike`)."""
 
     fixed: float = 1.0
     random: float = 1.4

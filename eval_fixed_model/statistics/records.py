@@ -48,7 +48,8 @@ class BankUse:
 @dataclass(frozen=True)
 class Spread:
     """The residual s.d. of a kind's runs, its degrees of freedom, the p of equal variances (Brown-Forsythe; None where fewer than two arms
-    have three runs) and whether that s.d. was used for every arm (`pooled`) or each arm's own (paired: each contrast's own).
+    have three runs) and whether that s.d. was used for every contrast (`pooled`; unpaired always, each arm's own weighed in where the
+    verdict says `alike`) or each contrast's own (paired).
 
     Paired, it is of what is left of a fixed arm without arm and seed, and of a random arm's distance to the fixed arms' mean at its seed.
     With `bank.used`, sd and df are those of own runs and bank together.

@@ -259,7 +259,7 @@ def test_a_full_disk_is_told_in_words(scored: Evaluation, two_tasks: Path, tmp_p
 
 
 def test_an_evaluation_that_ended_between_its_parts_is_mended(scored: Evaluation, two_tasks: Path, tmp_path: Path) -> None:
-    for case in ("ledger alone", "no head"):
+    for case in ("ledger alone", "no head", "no head, and others since"):
         shutil.copytree(scored.store.path(""), tmp_path / case)
         store = Store.open(tmp_path / case)
         (entry,) = (tmp_path / case).glob("scores/*/entries/*.json")
@@ -267,6 +267,8 @@ def test_an_evaluation_that_ended_between_its_parts_is_mended(scored: Evaluation
         head.unlink()
         if case == "ledger alone":
             entry.unlink()
+        if case == "no head, and others since":
+            evaluate(Run(store, scored.run), scale=str(two_tasks), seeds=1, only=["long"], executor=InProcess())
         evaluate(Run(store, scored.run), scale=str(two_tasks), seeds=2, executor=InProcess())
         (found,) = verified(tmp_path / case)
         assert found.refused == ()
