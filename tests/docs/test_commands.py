@@ -1,6 +1,7 @@
 """Every command that a page tells a reader to type is one: it runs as it is written, or, where the page says that it takes long or needs
 what is not here, its words are held against the real options."""
 
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -22,6 +23,8 @@ from tests.docs.pages import PAGES, Command, code, commands, files
 BEFORE: dict[str, tuple[str, ...]] = {
     "docs/first-hour.md": (),
     "docs/formats.md": (),
+    "docs/recipes.md": (),
+    "docs/filters.md": (),
 }
 """The pages whose commands run, in this order, in one folder; and what a reader has done before reading one."""
 
@@ -38,7 +41,8 @@ def test_every_command_has_such_words(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", BEFORE)
-def test_every_command_runs(page: str, place: Path) -> None:
+def test_every_command_runs(page: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(place)
     for name, text in files(Path(page)).items():
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         (place / name).write_text(text, encoding="utf-8")
@@ -48,10 +52,16 @@ def test_every_command_runs(page: str, place: Path) -> None:
             _asked(command)
         elif command.runs:
             _typed(command, command.text)
-        elif command.text.startswith("curate eval"):  # trainings of ten steps stand in for those that take minutes
+        elif command.text.startswith("curate eval") and "--until-verdict" not in command.text:  # trainings of ten steps stand in for those that take minutes
             _typed(command, f"{command.text.split('#')[0]} --scale {_short()} --seeds 2")
     for line, text in code(Path(page)):
         exec(compile("\n" * (line - 1) + text, page, "exec"), {})
+    for name in files(Path(page)):
+        if name.startswith("test_"):
+            tests = {key: made for key, made in runpy.run_path(name).items() if key.startswith("test_")}
+            assert tests, name
+            for test in tests.values():
+                test()
 
 
 def _typed(command: Command, text: str) -> None:
