@@ -7,16 +7,16 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from curate import revoked
 from curate.decisions import Decided
 from curate.digest import hex_of
 from curate.errors import CeterisError, nearest
 from curate.explain import entry_draws
+from curate.index.search import Place, locate, place_of
 from curate.pieces import open_pool, read_originals, read_uids
 from curate.plan import LAWFUL, POOL, RESTRICTED, UNSEEN, parted
 from curate.record import Run
-from curate.search import Place, locate, place_of
 from curate.store import Part
+from curate.takedown import revoked
 
 EXCERPT = 200
 

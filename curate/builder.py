@@ -19,10 +19,10 @@ from curate.plan import LAWFUL, POOL, Fed, Groups, Lawful, Measure, Reference, T
 from curate.pool import Pool
 from curate.recipe import Part as Spec
 from curate.recipe import Recipe, Stage
-from curate.revoked import NOTHING, Revoked
 from curate.rule import OnePer, Rule
 from curate.signal import Signal
 from curate.store import named
+from curate.takedown.revoked import NOTHING, Revoked
 
 
 class Builder:

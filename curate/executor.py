@@ -170,8 +170,8 @@ class Ray:
     """Ray Core tasks, one CPU each: `local` starts a private Ray of `workers` CPUs, an address joins a cluster.
 
     Ray's own retries are off. A task whose worker dies, or that outlives `deadline` seconds (unless it says that it is `endless`), is
-    submitted again, at most ATTEMPTS times in all; an attempt that was given up is ended and its answer ignored, so a cut-off node that comes back
-    changes nothing.
+    submitted again, at most ATTEMPTS times in all; an attempt that was given up is ended and its answer ignored, so a cut-off node that
+    comes back changes nothing.
     """
 
     address: str = "local"

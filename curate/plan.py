@@ -50,7 +50,7 @@ class Outside:
 
 @dataclass(frozen=True)
 class TakenDown:
-    """The rule that drops, before all others, what the store refuses (`curate.revoked`); its reason is a kind of its own."""
+    """The rule that drops, before all others, what the store refuses (`curate.takedown.revoked`); its reason is a kind of its own."""
 
     columns: tuple[str, ...] = ()
     text: str = "taken down"

@@ -12,7 +12,7 @@ from curate.nodes import node_of, without_revoked
 from curate.plan import LAWFUL, POOL, REVOKED, UNSEEN, Outside, Plan
 from curate.pool import Pool
 from curate.recipe import Recipe
-from curate.revoked import NOTHING, Revoked
+from curate.takedown.revoked import NOTHING, Revoked
 
 
 def make_plan(

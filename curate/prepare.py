@@ -20,9 +20,9 @@ from curate.model import Made, Model, digest_of_model, pack
 from curate.pieces import Piece, pieces_of, pool_key, read_uids
 from curate.plan import POOL, Fed, Groups, Measure, Plan, Reference, Training, parted
 from curate.pool import Pool
-from curate.revoked import ERROR, revoked
 from curate.sketches import Sketches
 from curate.store import Store
+from curate.takedown.revoked import ERROR, revoked
 from curate.task import Shelf
 from curate.work import drawn, shelve_all
 

@@ -22,12 +22,12 @@ from curate.planner import make_plan
 from curate.pool import Pool
 from curate.prepare import check_code, made_weights, make_models, missing_models, shelf_of
 from curate.recipe import Recipe
-from curate.revoked import revoked
 from curate.seal import sealed
 from curate.storage import LocalStorage
 from curate.store import Store, named
 from curate.subset import Subset
-from curate.takedown import settle
+from curate.takedown.request import settle
+from curate.takedown.revoked import revoked
 from curate.work import shelve_all
 
 Progress = Callable[[str, int, int], None]

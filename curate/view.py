@@ -18,10 +18,10 @@ from curate.plan import POOL, RESTRICTED, REVOKED, Lawful, Measure, Node, Outsid
 from curate.pool import Pool, Shard
 from curate.reduce import candidates
 from curate.repetition import Repeat, SoftCap
-from curate.revoked import revoked
 from curate.rule import Expr
 from curate.sampling import copies_at, used
 from curate.store import Part, Store
+from curate.takedown.revoked import revoked
 from curate.task import Receipt, Task
 
 Codes = npt.NDArray[np.uint16]

@@ -14,7 +14,7 @@ import typer
 from curate.errors import CeterisError
 from curate.pool import Pool
 from curate.record import Run
-from curate.revoked import NOTHING, revoked
+from curate.takedown.revoked import NOTHING, revoked
 from pipelines import doctor as health
 from pipelines import python_docs, show, verbs
 from pipelines.catalog import catalogue, described, told

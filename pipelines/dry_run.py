@@ -12,7 +12,7 @@ import polars as pl
 from curate.digest import UInt64s
 from curate.errors import CeterisError
 from curate.record import Run
-from curate.revoked import revoked
+from curate.takedown.revoked import revoked
 from eval_fixed_model.cost import MEASURED_BELOW, ROOM, Cost, Device, Fit, cost_of, devices, fit, seconds, seconds_here
 from eval_fixed_model.loops import loop_of
 from eval_fixed_model.records import Llama

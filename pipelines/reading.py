@@ -13,7 +13,7 @@ from curate.pieces import read_uids
 from curate.plan import LAWFUL
 from curate.pool import Pool
 from curate.record import Run
-from curate.revoked import revoked
+from curate.takedown.revoked import revoked
 from eval_fixed_model.loops import Rows, loop_of
 from eval_fixed_model.rows.survey import Spans, in_place, note_pools, survey
 from eval_fixed_model.scale import Scale, shipped

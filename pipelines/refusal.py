@@ -9,8 +9,8 @@ from curate.digest import UInt64s, hex_of
 from curate.errors import PoolError
 from curate.plan import Plan
 from curate.pool import Pool
-from curate.revoked import revoked
 from curate.store import Store
+from curate.takedown.revoked import revoked
 from eval_fixed_model.leaks.images import leaked_pairs
 from eval_fixed_model.loops import Split
 from eval_fixed_model.rows.images import Bytes, Rows, pixels

@@ -10,10 +10,10 @@ import numpy as np
 from curate import ledger
 from curate.digest import UInt64s
 from curate.errors import CeterisError
-from curate.revoked import must_be_made_again
 from curate.store import Store
 from curate.subset import Subset
 from curate.subset import load as load_subset
+from curate.takedown.revoked import must_be_made_again
 from eval_fixed_model.arms import members_digest, random_members
 
 

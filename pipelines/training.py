@@ -17,8 +17,8 @@ from curate.executor import Crashed, Executor
 from curate.plan import LAWFUL
 from curate.pool import Pool
 from curate.record import Run
-from curate.revoked import revoked
 from curate.store import Store
+from curate.takedown.revoked import revoked
 from eval_fixed_model.arms import members_digest
 from eval_fixed_model.conditions import conditions, conditions_id, differences, software
 from eval_fixed_model.loops import Loop, Rows, loop_of

@@ -12,8 +12,8 @@ from curate import audit as auditing
 from curate.errors import CeterisError, RecipeError
 from curate.estimate import Forecast, forecast
 from curate.executor import Executor, InProcess, Processes
-from curate.export import Blurring, Redaction
-from curate.export import export as write_out
+from curate.exports.export import Blurring, Redaction
+from curate.exports.export import export as write_out
 from curate.plan import Plan
 from curate.pool import Pool
 from curate.recipe import Recipe

@@ -8,7 +8,7 @@ from curate.digest import digest_of
 from curate.errors import CeterisError
 from curate.ledger import name_file
 from curate.record import Run
-from curate.revoked import must_be_made_again
+from curate.takedown.revoked import must_be_made_again
 from eval_fixed_model.conditions import differences
 from eval_fixed_model.scale import Scale, load_scale
 from eval_fixed_model.statistics import Answer, Bank, Contrast, Draw, Look, Verdict, bank_of, verdict

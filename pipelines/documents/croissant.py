@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from curate.export_rows import column_names
+from curate.exports.rows import column_names
 from curate.layouts import BYTES, IMAGE, NULL, vector_length
 from pipelines.documents.answers import Answers
 from pipelines.documents.exported import Exported, Table

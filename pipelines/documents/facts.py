@@ -12,7 +12,7 @@ from curate.audit import mix
 from curate.errors import CeterisError
 from curate.plan import parted
 from curate.record import Run, Selected
-from curate.revoked import must_be_made_again, revoked
+from curate.takedown.revoked import must_be_made_again, revoked
 
 if TYPE_CHECKING:
     from pipelines.evaluations import Evaluation

@@ -20,7 +20,7 @@ import pyarrow as pa
 from curate import frames
 from curate.digest import canonical_json, digest_of, sha256_file
 from curate.errors import CeterisError
-from curate.export import name_export
+from curate.exports.export import name_export
 from curate.pieces import open_pool
 from curate.pool import Pool
 from curate.record import Run

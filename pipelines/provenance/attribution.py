@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from curate.digest import hex_of, sha256_file
 from curate.errors import CeterisError, nearest
-from curate.export import name_export
+from curate.exports.export import name_export
 from curate.record import Run, Selected
 from pipelines.provenance.declared import batches, signal_of
 from pipelines.provenance.terms import address, spoken, understood

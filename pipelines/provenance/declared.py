@@ -10,7 +10,7 @@ import polars as pl
 
 from curate.digest import UInt64s, hex_of
 from curate.errors import CeterisError, nearest
-from curate.export_rows import Part, parts_of
+from curate.exports.rows import Part, parts_of
 from curate.plan import parted
 from curate.record import Run, Selected
 from curate.store import Part as Stored

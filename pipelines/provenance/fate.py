@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from curate import revoked
 from curate.audit import standing, story
 from curate.digest import UInt64s, hex_of, words_of_hex
 from curate.errors import CeterisError
 from curate.executor import Executor, InProcess
-from curate.index import open_index
+from curate.index.lookup import open_index
+from curate.index.search import Indices, Place, locate, place_of, search, uids_at
 from curate.pieces import open_pool
 from curate.plan import LAWFUL, POOL, RESTRICTED
 from curate.record import Run
-from curate.search import Indices, Place, locate, place_of, search, uids_at
 from curate.store import Store
-from curate.tombstones import content_hash, hosts, parents, read_tombstones, requests
+from curate.takedown import revoked
+from curate.takedown.tombstones import content_hash, hosts, parents, read_tombstones, requests
 from pipelines.captions import name_entries
 from pipelines.provenance.index import by_pool, runs_of
 

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from curate.executor import Executor, InProcess
-from curate.index import COLUMNS, folder_of, stale
-from curate.index_build import build, describe
+from curate.index.build import build, describe
+from curate.index.lookup import COLUMNS, folder_of, stale
 from curate.pieces import open_pool
 from curate.record import Run
 from curate.store import Store

@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from curate import ledger, revoked
+from curate import ledger
 from curate.errors import CeterisError
 from curate.pieces import groups_of, open_pool
 from curate.plan import POOL
 from curate.pool import Pool
 from curate.record import Run
 from curate.store import Store
-from curate.tombstones import hosts
+from curate.takedown import revoked
+from curate.takedown.tombstones import hosts
 from pipelines.documents.facts import Facts
 from pipelines.provenance.trained import Mask, Score, member_lists, score_at, stage_of, trained_rows
 

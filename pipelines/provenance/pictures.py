@@ -10,9 +10,9 @@ import polars as pl
 
 from curate.errors import CeterisError
 from curate.executor import Crashed, Executor
+from curate.index.search import Indices, place_of, search
 from curate.pieces import open_pool, pieces_of
 from curate.record import Run
-from curate.search import Indices, place_of, search
 from curate.store import Store
 
 BYTES, PIXELS, NEAR = "equal bytes", "equal pixels", "near"

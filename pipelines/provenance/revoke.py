@@ -17,15 +17,15 @@ import polars as pl
 from curate.digest import UInt64s, hex_of, words_of_hex
 from curate.errors import CeterisError
 from curate.executor import Executor, InProcess
-from curate.gone import Gone, Indices, runs_of
 from curate.journal import PENDING
-from curate.named_rows import Plain
 from curate.pieces import read_originals
 from curate.record import Run
 from curate.store import Store
-from curate.takedown import Found, look, take_down
-from curate.tombstones import KINDS, plain_host
-from curate.touched import Touched
+from curate.takedown.gone import Gone, Indices, runs_of
+from curate.takedown.named_rows import Plain
+from curate.takedown.request import Found, look, take_down
+from curate.takedown.tombstones import KINDS, plain_host
+from curate.takedown.touched import Touched
 from pipelines.verbs import open_store, store_address
 
 _PREFIX = re.compile(rf"({'|'.join(KINDS)}):(?!//)(.+)", re.DOTALL)

@@ -11,7 +11,7 @@ import polars as pl
 
 from curate.errors import CeterisError, PoolError, nearest
 from curate.pool import Pool, Shard
-from curate.tombstones import hosts
+from curate.takedown.tombstones import hosts
 from pipelines.verbs import Progress, silent
 
 NEAR = 31

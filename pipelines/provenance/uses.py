@@ -10,12 +10,12 @@ import numpy as np
 from curate.digest import UInt64s
 from curate.errors import CeterisError
 from curate.executor import Executor, InProcess
-from curate.named_rows import NO_ROWS
+from curate.index.search import Indices, locate, search, uids_at
 from curate.pieces import open_pool
 from curate.plan import POOL
 from curate.record import Run
-from curate.search import Indices, locate, search, uids_at
 from curate.store import Part, Store
+from curate.takedown.named_rows import NO_ROWS
 from pipelines.arms import places_of
 from pipelines.catalog import catalogue
 from pipelines.provenance.fate import taken_down

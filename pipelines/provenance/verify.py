@@ -1,16 +1,16 @@
-"""A store verified whole: what the engine wrote (`curate.verify`), and the scores, the rows trained on and the verdicts."""
+"""A store verified whole: what the engine wrote (`curate.verify.store`), and the scores, the rows trained on and the verdicts."""
 
 import re
 from pathlib import Path
 
 from curate.errors import CeterisError, StoreError
 from curate.executor import Executor, InProcess
-from curate.findings import RESTORE, Finding
 from curate.journal import PENDING
 from curate.ledger import START
 from curate.storage import open_storage
 from curate.store import FORMAT, Store
-from curate.verify import Asked, Verification, quiet, verify_store
+from curate.verify.findings import RESTORE, Finding
+from curate.verify.store import Asked, Verification, quiet, verify_store
 from pipelines.verbs import Progress, silent, store_address, workers
 
 _HEX, _RUN = "[0-9a-f]{16}", r"runs/[^/]+-[0-9a-f]{16}"

@@ -9,9 +9,9 @@ import numpy as np
 
 from curate.errors import CeterisError
 from curate.executor import Crashed, Executor
-from curate.findings import RESTORE
 from curate.store import Store
-from curate.verify_records import Contents
+from curate.verify.findings import RESTORE
+from curate.verify.records import Contents
 from eval_fixed_model.arms import members_digest
 from pipelines.trained_rows import TrainedRows
 

@@ -10,11 +10,11 @@ from typing import Any
 from curate.digest import digest_of
 from curate.errors import CeterisError, StoreError
 from curate.executor import Executor
-from curate.findings import RESTORE
 from curate.seal import unsealed
-from curate.verify import Verification
-from curate.verify_files import Listed, check_files
-from curate.verify_records import AGAIN, Contents
+from curate.verify.files import Listed, check_files
+from curate.verify.findings import RESTORE
+from curate.verify.records import AGAIN, Contents
+from curate.verify.store import Verification
 from pipelines.evaluations import FILES
 from pipelines.provenance.verify import kind_of
 from pipelines.provenance.verify_members import check_members

@@ -14,9 +14,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from curate.audit import story
+from curate.index.search import place_of
 from curate.plan import POOL, parted
 from curate.record import Run
-from curate.search import place_of
 from filters._image import ImageError, decode
 from pipelines import show
 from pipelines.captions import name_entries

@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 
 from curate import frames
 from curate.record import Run
-from curate.revoked import must_be_made_again
+from curate.takedown.revoked import must_be_made_again
 from eval_fixed_model.records import Task
 from eval_fixed_model.score import SeedScore
 from eval_fixed_model.statistics import Contrast, TaskDifference, task_difference

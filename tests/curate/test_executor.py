@@ -147,6 +147,7 @@ def test_a_task_that_outlives_the_deadline_is_tried_again_and_then_given_up(ray_
     assert given_up.detail == "no answer after 0.5 s"
     assert found == {n: n * 10 for n in range(1, 6)}
     assert os.path.getsize(tmp_path / "0") == ATTEMPTS
+
     class Training(int):
         """It takes as long as it takes."""
 

@@ -10,7 +10,7 @@ import pytest
 from curate.audit import mix, near, why
 from curate.digest import hex_of
 from curate.errors import CeterisError, PoolError
-from curate.export import export
+from curate.exports.export import export
 from curate.pool import Pool
 from curate.recipe import Recipe
 from curate.record import Run

@@ -8,7 +8,7 @@ from curate.pool import Pool
 from curate.recipe import Recipe
 from curate.run import Outcome, resolve
 from curate.store import Store
-from curate.verify import Asked, verify_store
+from curate.verify.store import Asked, verify_store
 from pipelines.catalog import catalogue
 from tests.laws.conftest import Runner
 

@@ -11,16 +11,16 @@ import pytest
 from curate.audit import why
 from curate.digest import hex_of, words_of_hex
 from curate.executor import InProcess
-from curate.gone import pools_of
-from curate.named_rows import Plain
 from curate.plan import POOL, REVOKED
 from curate.pool import Pool
 from curate.recipe import Recipe
 from curate.record import Run
-from curate.revoked import revoked
 from curate.run import Outcome
 from curate.store import Store
-from curate.takedown import look, take_down
+from curate.takedown.gone import pools_of
+from curate.takedown.named_rows import Plain
+from curate.takedown.request import look, take_down
+from curate.takedown.revoked import revoked
 from pipelines.provenance.verify import verify
 from tests.laws.conftest import TEXT_RECIPE, Runner
 

@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 from curate.digest import hex_of, sha256, words_of_hex
 from curate.errors import CeterisError
 from curate.executor import InProcess
-from curate.export import export
+from curate.exports.export import export
 from curate.record import Run
-from curate.revoked import must_be_made_again
 from curate.store import Store
+from curate.takedown.revoked import must_be_made_again
 from pipelines.arms import WHOLE
 from pipelines.cli import app
 from pipelines.evaluations import Evaluation

@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 from curate.errors import CeterisError, StoreError
 from curate.executor import InProcess
 from curate.recipe import Recipe
-from curate.takedown import Plain, look, take_down
-from curate.verify import Verification
+from curate.takedown.request import Plain, look, take_down
+from curate.verify.store import Verification
 from pipelines import verbs
 from pipelines.cli import app
 from pipelines.provenance.verify import verify

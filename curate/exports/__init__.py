@@ -1,0 +1,1 @@
+"""Subsets written out: Parquet, JSON lines, tars, uids."""

@@ -1,0 +1,170 @@
+"""What a store holds of rows, and what was made from them: evidence, links, subsets, exports, models, scores, verdicts, other files."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from curate.digest import hex_of
+from curate.plan import POOL
+from curate.store import Store
+from curate.takedown.gone import Gone, evidence_parts, models_of_pools, names_of, runs_of, subset_files, trained_arms, training_lists
+from curate.takedown.revoked import REQUESTS
+
+Touched = dict[str, Any]
+_OWN = ("signals", "decisions", "pools", "links", "subsets", "models", "rows", "ledger", "revocations", "revoked", "indexes", "tmp")
+_OF_RUNS = re.compile(r"runs/[^/]+/(recipe|run|funnel)\.json|runs/[^/]+/ledger[^/]*\.jsonl|scores/.*\.(jsonl|parquet)|.*/train\.json")
+_HEX = re.compile(rb"[0-9a-f]{32}")
+_SHORT = 16
+"""Texts of fewer characters are no sign of a row."""
+
+
+@dataclass(frozen=True)
+class Needles:
+    """What says something of rows, wherever it stands: uids in hex, addresses, texts."""
+
+    uids: frozenset[bytes]
+    texts: frozenset[bytes]
+
+    @classmethod
+    def of(cls, gone: Gone) -> "Needles":
+        """Of rows, as far as their pools can be read."""
+        texts = set[bytes]()
+        for key, held in gone.pools.items():
+            pool = gone.pool(key)
+            roles = [role for role in ("url", "text") if role in pool.roles]
+            for number, rows in held.items():
+                if roles and (pool.root / pool.shards[number].path).exists():
+                    for column in pool.read(pool.shards[number], roles=roles, rows=rows).frame.get_columns():
+                        texts |= {value.encode() for value in column.drop_nulls().to_list() if len(value) >= _SHORT}
+        return cls(frozenset(uid.encode() for uid in hex_of(gone.every)), frozenset(texts))
+
+    def files(self, store: Store) -> list[str]:
+        """Files of the store that no part of it keeps up (reports, cards, packages) and that say something of the rows."""
+        return [key for key in store.storage.list("") if _foreign(key) and self.within(store.storage.get(key))]
+
+    def within(self, data: bytes) -> bool:
+        """Whether some bytes say something of the rows."""
+        if any(token in self.uids for token in _HEX.findall(data)):
+            return True
+        plain = data.replace(b"\\/", b"/").replace(b"&amp;", b"&")
+        return any(text in plain for text in self.texts)
+
+
+def _foreign(key: str) -> bool:
+    return "/" in key and key.split("/")[0] not in _OWN and not _OF_RUNS.fullmatch(key)
+
+
+def touched(gone: Gone, needles: Needles) -> Touched:
+    """By kind: folders of evidence with their lines, groupings, decisions, subsets, exports, models, scores, verdicts, other files; and the
+    pools' own shards that still hold the rows."""
+    store, runs = gone.store, runs_of(gone.store)
+    evidence: dict[str, int] = {}
+    for folder, _, mask in evidence_parts(gone):
+        evidence[folder] = evidence.get(folder, 0) + int(mask.sum())
+    on = {folder: facts for folder, facts in runs.items() if facts["pool"] in gone.pools}
+    subsets: list[dict[str, Any]] = [
+        {"digest": name, "rows": int(mask.sum()), "names": names_of(name, runs)} for name, _, mask in subset_files(gone)
+    ]
+    for folder, facts in on.items():
+        if POOL in facts["subsets"]:
+            rows = int(gone.numbers(facts["pool"]).size)
+            subsets.append({"digest": facts["subsets"][POOL], "rows": rows, "names": [[folder, POOL]]})
+    scores = sorted(_scores(gone, runs, subsets))
+    judged = {entry["run"] for entry in _entries(store) if not _addresses(entry).isdisjoint(scores)}
+    models = {folder for folder, _, _ in training_lists(gone)} | models_of_pools(gone, runs)
+    return {
+        "rows": {key: int(gone.numbers(key).size) for key in gone.pools},
+        "shards": _shards(gone),
+        "runs": sorted(on),
+        "evidence": evidence,
+        "links": sorted({group["folder"] for facts in on.values() for group in facts["groups"].values()}),
+        "decisions": len({node["id"] for facts in on.values() for node in facts["nodes"].values()}),
+        "subsets": subsets,
+        "exports": _exports(store, _and_before(store, {one["digest"][:16] for one in subsets}), gone),
+        "models": sorted(models),
+        "scores": scores,
+        "verdicts": [key for run in sorted(judged) for key in store.storage.list(f"{run}/") if "/verdict-" in key],
+        "calibrations": [key for run in sorted(judged) for key in store.storage.list(f"{run}/") if "/calibration-" in key],
+        "trained rows": sorted(trained_arms(gone)[1]),
+        "other files": needles.files(store),
+    }
+
+
+def _shards(gone: Gone) -> list[dict[str, Any]]:
+    """Where the rows still lie: the pool's own files are never changed."""
+    found = []
+    for key, held in gone.pools.items():
+        pool = gone.pool(key)
+        for number, rows in held.items():
+            found.append({"pool": key, "shard": str(pool.root / pool.shards[number].path), "rows": rows.tolist()})
+    return found
+
+
+def _exports(store: Store, digests: set[str], gone: Gone) -> list[dict[str, Any]]:
+    """Exports of these subsets, as the ledger names them, and which of their files hold the rows, where that can be seen."""
+    known = [store.json(key) for key in store.storage.list("exports/") if key.endswith(".json")]
+    named = ("folder", "subset", "run", "layout")
+    return [{**{name: one[name] for name in named}, "files": _holding(one, gone)} for one in known if one["digest"][:16] in digests]
+
+
+def _and_before(store: Store, digests: set[str]) -> set[str]:
+    """Subsets, by the first digits of their digests, and what they were before earlier take-downs: who has those has the rows, too."""
+    texts = [store.storage.get(key).decode() for key in store.storage.list(f"{REQUESTS}/") if key.endswith(".jsonl")]
+    facts = [json.loads(line) for text in texts for line in text.split("\n") if '"run revised"' in line]
+    pairs = [(before[:16], after[:16]) for fact in facts for before, after in fact["subsets"].values()]
+    found, more = set(digests), True
+    while more:
+        earlier = {before for before, after in pairs if after in found} - found
+        found, more = found | earlier, bool(earlier)
+    return found
+
+
+def _holding(export: dict[str, Any], gone: Gone) -> list[str]:
+    found = []
+    wanted = pl.Series(hex_of(gone.every))
+    for name in export["files"]:
+        file = Path(export["folder"]) / name
+        if name.endswith(".parquet") and file.is_file() and "uid" in pl.read_parquet_schema(file):
+            uids = pl.read_parquet(file, columns=["uid"])["uid"]
+            if uids.dtype == pl.String and not uids.is_in(wanted.implode()).any():
+                continue
+        found.append(name)
+    return found
+
+
+def _entries(store: Store) -> list[dict[str, Any]]:
+    return [store.json(key) for key in store.storage.list("scores/") if "/entries/" in key and key.endswith(".json")]
+
+
+def _addresses(entry: dict[str, Any]) -> set[str]:
+    return {_address(key) for arm in entry["arms"].values() for key in arm["scores"].values()}
+
+
+def _address(key: str) -> str:
+    """scores/CONDITIONS/ARM of a seed's score."""
+    return key.rpartition("/")[0]
+
+
+def _scores(gone: Gone, runs: Mapping[str, dict[str, Any]], subsets: list[dict[str, Any]]) -> set[str]:
+    """Scores of arms that trained on the rows: as their lists of members say; where these are gone, all arms of the runs on such pools, but
+    candidates of which the subset is known not to hold any."""
+    arms, _ = trained_arms(gone)
+    listed = {key.rpartition("/")[2].removesuffix(".npy") for key in gone.store.storage.list("rows/") if "/members/" in key}
+    named = {(run, name) for one in subsets for run, name in one["names"]}
+    found = set()
+    for entry in _entries(gone.store):
+        for arm in entry["arms"].values():
+            for key in arm["scores"].values():
+                address, digest = _address(key), key.split("/")[-2]
+                there = digest in arms
+                if digest not in listed:
+                    there = runs.get(entry["run"], {}).get("pool") in gone.pools
+                    there &= arm["kind"] != "candidate" or (entry["run"], arm["name"]) in named
+                if there:
+                    found.add(address)
+    return found
