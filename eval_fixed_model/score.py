@@ -210,14 +210,19 @@ def task_scores(answers: pl.DataFrame, scale: Scale, without: Set[int] = frozens
     return scores
 
 
+def _settle(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
+
+
 def _publish(part: Path, about: dict[str, Any], out: Path) -> None:
     """The folder by one rename, its files on the disk before; an existing one is only compared with."""
     for path in (*part.iterdir(), part):
-        descriptor = os.open(path, os.O_RDONLY)
-        os.fsync(descriptor)
-        os.close(descriptor)
+        _settle(path)
     try:
         part.rename(out)
+        _settle(out.parent)
     except OSError:
         if not out.exists():
             raise
