@@ -85,7 +85,7 @@ def _critical(held: tuple[bytes, ...], shape: tuple[int, int], alike: float, lev
     for look, (level, before) in enumerate(zip(levels, (0.0, *levels), strict=False)):
         want = (level - before) * draws
         if want < LEAST_COUNT:
-            # Too rare to be simulated: Bonferroni over the family, hardly wider so far out (and safe unless arms are alike to 2 df or less).
+            # Too rare to be simulated: Bonferroni over the family, hardly wider so far out; safe where arms are alike to 3 df or more.
             critical = float(stats.t.isf((level - before) / 2 / len(family), df[look]))
         else:
             reached = np.sort(greatest[alive, look])
