@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from pipelines.provenance.rot import rot
     from pipelines.provenance.uses import uses
     from pipelines.provenance.verify import verify
-    from pipelines.training import evaluate
+    from pipelines.scores.training import evaluate
+    from pipelines.scores.verdicts import compare
     from pipelines.verbs import export, plan, run, why
-    from pipelines.verdicts import compare
 
 __all__ = [
     "attribution",
@@ -46,7 +46,7 @@ __all__ = [
 ]
 
 _WHERE = {
-    **{"compare": "verdicts", "evaluate": "training", "export": "verbs", "plan": "verbs", "run": "verbs", "why": "verbs"},
+    **{"compare": "scores.verdicts", "evaluate": "scores.training", "export": "verbs", "plan": "verbs", "run": "verbs", "why": "verbs"},
     **{name: f"provenance.{name}" for name in ("attribution", "index", "notice", "obligations", "revoke", "rot", "uses", "verify")},
     **{"check": "provenance.policy_check", "fates": "provenance.fate", "trace": "provenance.lineage"},
     **{"document": "documents.document", "package": "documents.package", "verify_package": "documents.remake"},

@@ -18,7 +18,7 @@ from curate.takedown.revoked import NOTHING, revoked
 from pipelines import doctor as health
 from pipelines import python_docs, show, verbs
 from pipelines.catalog import catalogue, described, told
-from pipelines.options import (
+from pipelines.commands.options import (
     AsJson,
     Filters,
     LayoutName,
@@ -216,19 +216,19 @@ def demo(
 
 
 VERBS = (
-    "cli_runs",
-    "cli_audit",
-    "cli_scores",
-    "cli_questions",
-    "cli_documents",
-    "cli_licences",
-    "cli_provenance",
-    "cli_report",
-    "cli_verify",
-    "cli_revoke",
+    "runs",
+    "audit",
+    "scores",
+    "questions",
+    "documents",
+    "licences",
+    "provenance",
+    "report",
+    "verify",
+    "revoke",
 )
-"""Modules of further verbs, in the order of the help."""
-QUICK = {"why": "cli_runs", "audit": "cli_audit", "index": "cli_provenance", "trace": "cli_provenance"}
+"""Modules of commands/, in the order of the help."""
+QUICK = {"why": "runs", "audit": "audit", "index": "provenance", "trace": "provenance"}
 """Verbs that answer in less time than all modules take to load: where one of them is the command, only its own is."""
 
 
@@ -239,7 +239,7 @@ def _called() -> str:
 
 
 for _name in [QUICK[_called()]] if _called() in QUICK else VERBS:
-    app.add_typer(importlib.import_module(f"pipelines.{_name}").app)
+    app.add_typer(importlib.import_module(f"pipelines.commands.{_name}").app)
 
 
 def main() -> None:

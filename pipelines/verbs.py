@@ -123,7 +123,7 @@ def run_with_effort(
     """`run` with what it cost; closes the executor only if it started it. Where the recipe says how subsets are judged, PoolError for
     evaluation pictures among the rows that its models would be trained on."""
     if recipe.evaluate and recipe.models:
-        from pipelines.refusal import refuse_evaluation_images
+        from pipelines.scores.refusal import refuse_evaluation_images
 
         refuse_evaluation_images(resolve(recipe, pool, catalogue(filters), store), store)
     own = executor or workers()

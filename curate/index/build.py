@@ -13,7 +13,7 @@ import polars as pl
 from curate.digest import sha256
 from curate.errors import PoolError
 from curate.executor import Crashed, Executor
-from curate.index.lookup import BLOCK, COLUMNS, FENCES, RECORD, VERSION, Words, fences_of, fetched, folder_of, image_key, key_of
+from curate.index.lookup import BLOCK, COLUMNS, FENCES, RECORD, VERSION, Words, fences_of, fetched, folder_of, image_key, key_of, uid_keys
 from curate.layouts import layout_named
 from curate.pieces import Piece, groups_of, open_pool, pieces_of, read_originals, read_uids
 from curate.pool import Pool
@@ -156,7 +156,7 @@ def keys_of(store: Store, pool_key: str, piece: Piece, columns: Sequence[str]) -
     pool, found = open_pool(store, pool_key), dict[str, pl.Series]()
     shard = pool.shards[piece.shard]
     if "uid" in columns:
-        found["uid"] = pl.Series(read_uids(store, pool_key, piece.shard)[piece.start : piece.stop, 0].copy())
+        found["uid"] = pl.Series(uid_keys(read_uids(store, pool_key, piece.shard)[piece.start : piece.stop]))
     if "original" in columns:
         originals = read_originals(store, pool_key, piece.shard)
         found["original"] = _hashed(pl.Series([None] * piece.rows) if originals is None else originals[piece.start : piece.stop], key_of)

@@ -17,7 +17,7 @@ from curate.digest import UInt64s, digest_of, row_hash, sha256, short
 from curate.errors import StoreError
 from curate.store import Part, Store
 
-VERSION = 1
+VERSION = 2
 BLOCK = 4096
 RECORD = 16
 """Bytes of a record and of a fence."""
@@ -31,6 +31,12 @@ Words = npt.NDArray[np.uint64]
 def key_of(value: str | bytes) -> int:
     """The key of a url, a host or a uid as it is written."""
     return xxhash.xxh3_64_intdigest(value.encode() if isinstance(value, str) else value)
+
+
+def uid_keys(words: UInt64s) -> Words:
+    """The keys of uids, (n, 2) words: made of both, since pools that count their rows bring uids that share a word."""
+    keys: Words = words[:, 0] + words[:, 1] * np.uint64(0x9E3779B97F4A7C15)
+    return keys
 
 
 def image_key(data: bytes) -> int:

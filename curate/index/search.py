@@ -12,7 +12,7 @@ import polars as pl
 from curate.digest import UInt64s, row_hash, words_of, words_of_hex
 from curate.errors import CeterisError
 from curate.executor import Crashed, Executor, InProcess
-from curate.index.lookup import Index, image_key, key_of, open_index
+from curate.index.lookup import Index, image_key, key_of, open_index, uid_keys
 from curate.pieces import Piece, groups_of, open_pool, pieces_of, read_originals, read_uids
 from curate.pool import Pool
 from curate.store import Store
@@ -83,10 +83,10 @@ def locate(store: Store, pool_key: str, uid: str) -> Place | None:
     if requests(store):  # the hash that stands where the uid stood
         words = np.concatenate([words, keyed_uids(secret_of(store), words)])
     if index is not None and "uid" in index.columns:
-        for high, low in words:
-            ((_, numbers),) = index.find("uid", [int(high)])
+        for one, key in zip(words, uid_keys(words).tolist(), strict=True):
+            ((_, numbers),) = index.find("uid", [key])
             for place in (place_of(pool, number) for number in numbers.tolist()):
-                if read_uids(store, pool_key, place.shard)[place.row, 1] == low:
+                if (read_uids(store, pool_key, place.shard)[place.row] == one).all():
                     return place
         written = index.find("original", [key_of(uid)]) if "original" in index.columns else ()
         for place in (place_of(pool, number) for _, found in written for number in found.tolist()):

@@ -153,18 +153,23 @@ def take_down(found: Found, *, who: str, reason: str, time: str) -> dict[str, An
     store = found.store
     with store.writer() as epoch:
         finish(store)
+        if strange := set(pools_of(store)) - {*found.looked, *found.unread}:
+            what = f"another command brought {', '.join(sorted(strange))} into the store since the rows were looked for"
+            raise StoreError(what, where=store.address, fix="run the command again; nothing was changed")
         _sweep(store)
         number = max(requests(store), default=0) + 1
         found = replace(found)  # what is known of the store is read again under the lock
         stones = _stones(found, key_of(store))
         about = {"time": time, "who": who, "reason": reason, "rows": found.count, "asked": _asked(found.plain)}
-        return _take_down(found.gone, number, stones, about, sorted(found.looked), epoch, found.needles)
+        looked = [key for key in sorted(found.looked) if _settled(store, key) == number - 1]  # others were not held against all before
+        return _take_down(found.gone, number, stones, about, looked, epoch, found.needles)
 
 
 def _sweep(store: Store) -> None:
-    """Delete parts that no record of their folder names, as ended attempts leave them; what they hold is of no count, but it is there."""
+    """Delete parts that no record of their folder names, and all of tmp/, as ended attempts leave them: of no count, but there."""
+    store.sweep(())
     keys = store.storage.list("")
-    for folder in sorted({key.partition("/parts/")[0] for key in keys if "/parts/" in key and not key.startswith(("rows/", "tmp/"))}):
+    for folder in sorted({key.partition("/parts/")[0] for key in keys if "/parts/" in key and not key.startswith("rows/")}):
         named = b"".join(store.storage.get(key) for key in keys if key.startswith(f"{folder}/") and key.endswith(".json"))
         for key in keys:
             if key.startswith(f"{folder}/parts/") and key.encode() not in named:
@@ -241,6 +246,11 @@ def _next(store: Store, folder: str) -> str:
     return f"-{there + 1}" if there else ""
 
 
+def _settled(store: Store, key: str) -> int:
+    """Up to which request a pool was looked through."""
+    return int((store.json(f"{key}/settled.json") or {"requests": 0})["requests"])
+
+
 def settle(pools: Iterable[Pool], store: Store, epoch: int) -> bool:
     """Hold pools against the requests that they were not held against before; rows that those name leave the store as any others, and are
     refused. True if any was. Only the lock's owner calls this."""
@@ -249,7 +259,7 @@ def settle(pools: Iterable[Pool], store: Store, epoch: int) -> bool:
     for pool in {pool.id: pool for pool in pools if newest}.values():
         remember_place(pool, store)
         key, known, rows = pool_key(pool), revoked(store), dict[str, tuple[Indices, Indices]]()
-        done = (store.json(f"{key}/settled.json") or {"requests": 0})["requests"]
+        done = _settled(store, key)
         named = by_tombstones(store, pool, read_tombstones(store, done)) if done < newest else {}
         for number, shard in enumerate(pool.shards):
             fresh, by = named.get(number, (np.empty(0, np.int64), np.empty(0, np.int64)))

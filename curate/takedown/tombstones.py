@@ -10,6 +10,7 @@ image the SHA-256 of its bytes.
 
 import os
 import secrets
+import unicodedata
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -155,19 +156,27 @@ def _hashes(store: Store, number: int) -> pl.DataFrame:
     return store.frame(Part(**{**part, "replaces": tuple(part["replaces"])})).cast(pl.Schema(SCHEMA))
 
 
+_HOST = (
+    r"(?i)^[\x00-\x20]*(?:https?:[/\\]*|(?:[a-z][a-z0-9+.\-]*:)?[/\\]{2,})?"  # as browsers read it: of http the slashes may lack
+    r"(?:[^/?#\\]*@)?(\[[^\]/?#]*\]|[^/?#:@\\]+)"
+)
+_DOTS = str.maketrans({"\u3002": ".", **dict.fromkeys("\u00ad\u200b\u2060\ufeff", "")})
+"""Other scripts' full stop; and characters that a host is read without."""
+
+
 def hosts(urls: pl.Series) -> pl.Series:
     """The host of each address, in lower case; null where there is none."""
-    found = urls.str.extract(r"^(?:[A-Za-z][A-Za-z0-9+.\-]*:)?(?://)?(?:[^/?#@\\]*@)?([^/?#:@\\]+)", 1)
-    return found.str.to_lowercase().str.strip_chars(".")
+    return urls.str.extract(_HOST, 1).str.to_lowercase().str.strip_chars(".")
 
 
 def plain_host(host: str) -> str:
-    """A host or domain as it is compared: lower case, no dots around it, other scripts as DNS writes them."""
-    host = host.strip().lower().strip(".")
-    if not host.isascii():
-        with suppress(UnicodeError):
-            return host.encode("idna").decode()
-    return host
+    """A host or domain as it is compared: lower case, no dots around it, other scripts as DNS writes them (UTS 46, non-transitional: what
+    stands for another letter is that letter, but a sharp s is none of two)."""
+    if host.isascii():
+        return host.strip().lower().strip(".")
+    lower = "".join(map(str.lower, unicodedata.normalize("NFKC", host).translate(_DOTS)))
+    labels = unicodedata.normalize("NFKC", lower).strip().strip(".").split(".")
+    return ".".join(one if one.isascii() else f"xn--{one.encode('punycode').decode()}" for one in labels)
 
 
 def parents(host: str) -> list[str]:

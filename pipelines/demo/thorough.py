@@ -9,10 +9,11 @@ from curate.executor import Executor
 from curate.record import Run
 from curate.store import Store
 from eval_fixed_model.statistics import Draw, Verdict, verdict_over_pools
-from pipelines import score_tables, show, verbs
+from pipelines import show, verbs
 from pipelines.demo.tour import Demo, tour
-from pipelines.evaluations import Evaluation
-from pipelines.verdicts import latest
+from pipelines.scores import tables as score_tables
+from pipelines.scores.evaluations import Evaluation
+from pipelines.scores.verdicts import latest
 
 
 def thorough(folder: Path, executor: Executor, demo: Demo, *, pools: int = 3, quiet: bool = False) -> dict[str, Any]:

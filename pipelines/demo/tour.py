@@ -13,11 +13,12 @@ from curate.executor import Executor
 from curate.recipe import Recipe
 from curate.record import Run
 from curate.store import Store
-from pipelines import score_tables, show, verbs
+from pipelines import show, verbs
 from pipelines.demo.make_pool import make_pool
 from pipelines.demo.text.make_pool import make_pool as make_documents
-from pipelines.training import evaluate
-from pipelines.verdicts import compare
+from pipelines.scores import tables as score_tables
+from pipelines.scores.training import evaluate
+from pipelines.scores.verdicts import compare
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 

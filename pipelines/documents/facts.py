@@ -15,7 +15,7 @@ from curate.record import Run, Selected
 from curate.takedown.revoked import must_be_made_again, revoked
 
 if TYPE_CHECKING:
-    from pipelines.evaluations import Evaluation
+    from pipelines.scores.evaluations import Evaluation
 
 SHOWN = 40
 """Values of a distribution that a document names; the rest is one line."""
@@ -211,7 +211,7 @@ class Facts:
         store = self.run.store
         if not any("/entries/" in key for key in store.storage.list("scores/")):
             return None
-        from pipelines.evaluations import entries  # loads what scores are read with
+        from pipelines.scores.evaluations import entries  # loads what scores are read with
 
         mine = [one for one in entries(store) if one.run == self.run.folder and self.name in one.arms]
         again = must_be_made_again(store)
@@ -224,7 +224,7 @@ class Facts:
         """What was concluded of this subset, against each of its controls."""
         if (done := self.evaluation) is None:
             return []
-        from pipelines.verdicts import compare
+        from pipelines.scores.verdicts import compare
 
         told = (len(done.arms[self.name].scores), done.scale.name, done.scale.headline.measure, done.conditions.removeprefix("scores/"))
         lines = compare(done, self.name).contrasts

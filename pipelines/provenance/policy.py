@@ -142,7 +142,8 @@ class Policy:
 
 
 def _matches(licence: str, patterns: Sequence[str]) -> bool:
-    return any(licence == pattern or fnmatchcase(licence, pattern) for pattern in patterns)
+    """Whether one names this licence, or is this expression; a `*` stands for no AND, OR or WITH."""
+    return any(licence == one or (" " not in licence and fnmatchcase(licence, one)) for one in patterns)
 
 
 def _is_licence(text: str) -> bool:

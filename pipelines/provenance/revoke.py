@@ -31,6 +31,7 @@ from pipelines.verbs import open_store, store_address
 _PREFIX = re.compile(rf"({'|'.join(KINDS)}):(?!//)(.+)", re.DOTALL)
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://")
 _SHA256, _UID = re.compile(r"[0-9a-fA-F]{64}"), re.compile(r"[0-9a-fA-F]{32}")
+_HOST = re.compile(r"\[[0-9a-f:.]+\]|[^\s/?#:@\\*\[\]]+")
 DETAILS = ("source", "license", "url")
 
 
@@ -83,6 +84,10 @@ def plain_of(names: Iterable[str], kind: str | None = None) -> Plain:
         if of in ("text", "image") and not _SHA256.fullmatch(value):
             raise CeterisError(
                 f"{value[:80]!r} is no SHA-256", where=f"{of}:", fix="64 hex digits: `sha256sum FILE`, of the bytes as the pool has them"
+            )
+        if of == "domain" and not _HOST.fullmatch(plain_host(value)):
+            raise CeterisError(
+                f"{value[:80]!r} is no domain", where="domain:", fix="a host without scheme, port and path: domain:example.org"
             )
         said[of].add(value)
     hexed = sorted(value.lower() for value in said["uid"] if _UID.fullmatch(value))

@@ -90,11 +90,12 @@ def asks(licence: str) -> tuple[Asked, ...]:
     """What one licence asks, by SPDX identifier or LicenseRef; `unread` where the table has no entry for it."""
     if match := CC.fullmatch(licence):
         parts, version = match[1].lower().split("-"), match[2] or _CC_NOW
-        source = f"{_DEEDS}licenses/{match[1].lower()}/{version}/{f'{match[3].lower()}/' if match[3] else ''}legalcode"
+        source = f"{_deed(match)}legalcode" if match[2] else f"{_DEEDS}licenses/"
         known = table().creative_commons
         elements = [known["every"], *(known[part] for part in ("by", "nc", "nd", "sa") if part in parts)]
         said = [one.now if version == _CC_NOW else one.before for one in elements]
-        return tuple(Asked(name, where, source) for each in said for name, where in each.items())
+        which = "" if match[2] else f" of {_CC_NOW}; no version is declared"
+        return tuple(Asked(name, where + which, source) for each in said for name, where in each.items())
     for entry in table().licences:
         if any(fnmatchcase(licence, pattern) for pattern in entry.ids):
             return tuple(Asked(name, where, entry.source) for name, where in entry.asks.items())
@@ -107,8 +108,14 @@ def address(licence: str) -> str | None:
         return _DEEDS + _MARKS[licence]
     match = CC.fullmatch(licence)
     if match and match[2]:
-        return f"{_DEEDS}licenses/{match[1].lower()}/{match[2]}/{f'{match[3].lower()}/' if match[3] else ''}"
+        return _deed(match)
     return None if licence.startswith("LicenseRef-") else f"{_SPDX}{licence}.html"
+
+
+def _deed(match: re.Match[str]) -> str:
+    """The page of one of Creative Commons' licences; 1.0 wrote its elements in another order."""
+    elements = match[1].lower().replace("nc-nd", "nd-nc") if match[2] == _CC_FIRST else match[1].lower()
+    return f"{_DEEDS}licenses/{elements}/{match[2]}/{f'{match[3].lower()}/' if match[3] else ''}"
 
 
 def spoken(licence: str) -> str:
@@ -176,7 +183,11 @@ def _weight(licences: Iterable[str]) -> tuple[int, int]:
 
 @functools.cache
 def reachable(licence: str) -> frozenset[str] | None:
-    """The licences under which adaptations may be passed on, itself among them; None where it is not share-alike of a whole work."""
+    """The licences under which adaptations may be passed on, itself among them; None where it is not share-alike of a whole work.
+
+    A GFDL that says whether there are invariant sections is that GFDL.
+    """
+    licence = re.sub(r"(?<=^GFDL-\d\.\d)-(?:no-)?invariants", "", licence)
     if licence not in table().into and not ((match := CC.fullmatch(licence)) and "SA" in match[1].split("-")):
         return None
     found, waiting = {licence}, [licence]

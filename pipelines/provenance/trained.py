@@ -13,11 +13,11 @@ from curate.errors import CeterisError, StoreError, nearest
 from curate.plan import POOL
 from curate.record import Run
 from curate.store import Store
-from pipelines.arms import places_of
+from pipelines.scores.arms import places_of
 
 Mask = npt.NDArray[np.bool_]
 WITHOUT = " without its rule"
-"""What the control of a stage with several parents is called, see `pipelines.arms`."""
+"""What the control of a stage with several parents is called, see `pipelines.scores.arms`."""
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ from curate.plan import POOL
 from curate.record import Run
 from curate.store import Part, Store
 from curate.takedown.named_rows import NO_ROWS
-from pipelines.arms import places_of
 from pipelines.catalog import catalogue
 from pipelines.provenance.fate import taken_down
 from pipelines.provenance.index import by_pool, runs_of
 from pipelines.provenance.lineage import verdicts_of
 from pipelines.provenance.trained import Mask, Score, member_lists, members_of, scores_of, trained_rows
+from pipelines.scores.arms import places_of
 
 
 @dataclass(frozen=True)

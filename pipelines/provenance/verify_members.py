@@ -13,7 +13,7 @@ from curate.store import Store
 from curate.verify.findings import RESTORE
 from curate.verify.records import Contents
 from eval_fixed_model.arms import members_digest
-from pipelines.trained_rows import TrainedRows
+from pipelines.scores.trained_rows import TrainedRows
 
 Progress = Callable[[str, int, int], None]
 A_TASK = 8

@@ -1,6 +1,6 @@
 """What the instrument wrote into a store, verified: entries, trainings, answers, the rows trained on, and verdicts.
 
-The digests are those that `pipelines.verified` asks of scores brought from anywhere; here they are also held against the store around.
+The digests are those that `pipelines.scores.verified` asks of scores from anywhere; here they are also held against the store around.
 """
 
 import json
@@ -15,12 +15,12 @@ from curate.verify.files import Listed, check_files
 from curate.verify.findings import RESTORE
 from curate.verify.records import AGAIN, Contents
 from curate.verify.store import Verification
-from pipelines.evaluations import FILES
 from pipelines.provenance.verify import kind_of
 from pipelines.provenance.verify_members import check_members
-from pipelines.reading import CHANGING
+from pipelines.scores.evaluations import FILES
+from pipelines.scores.reading import CHANGING
+from pipelines.scores.verified import recorded_score
 from pipelines.verbs import Progress
-from pipelines.verified import recorded_score
 
 SEALED = ("conditions", "scale", "entry", "row files", "verdict")
 

@@ -16,11 +16,11 @@ from curate.takedown.revoked import must_be_made_again
 from eval_fixed_model.records import Task
 from eval_fixed_model.score import SeedScore
 from eval_fixed_model.statistics import Contrast, TaskDifference, task_difference
-from pipelines.account import account, limits
-from pipelines.evaluations import Evaluation
-from pipelines.leaderboard import half_interval
 from pipelines.report import charts
-from pipelines.verdicts import Judged, compare, latest
+from pipelines.scores.account import account, limits
+from pipelines.scores.evaluations import Evaluation
+from pipelines.scores.leaderboard import half_interval
+from pipelines.scores.verdicts import Judged, compare, latest
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 LEFT_OUT = ("Answers", "What cannot be concluded")

@@ -74,7 +74,7 @@ class Pages:
 
     def scores(self) -> str:
         """All scores of the store that verify, ranked under equal conditions."""
-        from pipelines import leaderboard as boards
+        from pipelines.scores import leaderboard as boards
 
         try:
             board = boards.leaderboard([Path(self.store.address)])

@@ -13,8 +13,8 @@ from curate.record import Run
 from eval_fixed_model.scale import SHIPPED, load_scale
 from pipelines import verbs
 from pipelines.demo.make_pool import make_pool
-from pipelines.evaluations import Evaluation
-from pipelines.training import evaluate
+from pipelines.scores.evaluations import Evaluation
+from pipelines.scores.training import evaluate
 
 RECIPE = """
 pool: {path: shards/}

@@ -16,9 +16,10 @@ from eval_fixed_model.loops import loop_of
 from eval_fixed_model.rows.images import materialise
 from eval_fixed_model.rows.survey import Survey
 from eval_fixed_model.scale import ImageTextScale, load_scale
-from pipelines import gangs, reading, training, verbs
-from pipelines.evaluations import Evaluation
-from pipelines.training import evaluate
+from pipelines import verbs
+from pipelines.scores import gangs, reading, training
+from pipelines.scores.evaluations import Evaluation
+from pipelines.scores.training import evaluate
 
 RECIPE = """
 pool: {path: shards/}

@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 
 from curate.record import Run
-from pipelines.evaluations import Evaluation
+from pipelines.scores.evaluations import Evaluation
 
 Called = subprocess.CompletedProcess[str]
 Command = Callable[..., Called]

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pipelines.cli_scores import app
-from pipelines.evaluations import Evaluation
+from pipelines.commands.scores import app
+from pipelines.scores.evaluations import Evaluation
 
 
 def _said(*arguments: object, code: int = 0) -> str:

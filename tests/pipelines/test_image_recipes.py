@@ -11,8 +11,8 @@ import pytest
 from curate import InProcess, Recipe, Run
 from curate.plan import Plan
 from pipelines import export, plan, run
+from pipelines.commands.options import RECIPES
 from pipelines.demo.make_pool import make_pool
-from pipelines.options import RECIPES
 
 STORED = sorted(path.stem for path in RECIPES.glob("datacomp-*.yaml"))
 COMPUTED = ["dfn", "laion2b", "metaclip"]

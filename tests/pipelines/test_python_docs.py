@@ -9,7 +9,7 @@ from curate import InProcess, Pool, Recipe
 from curate.errors import CeterisError
 from curate.record import Run
 from pipelines import python_docs, verbs
-from pipelines.options import load_recipe
+from pipelines.commands.options import load_recipe
 
 METADATA = """\
 Metadata-Version: 2.1

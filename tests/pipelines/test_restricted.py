@@ -19,7 +19,7 @@ from filters._image import ImageError, decode
 from filters._pdq import pdq
 from pipelines import verbs
 from pipelines.cli import app
-from pipelines.reading import reads
+from pipelines.scores.reading import reads
 
 RECIPE = """
 models:

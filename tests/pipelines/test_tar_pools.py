@@ -19,7 +19,7 @@ from curate.pool import Pool
 from curate.recipe import Recipe
 from pipelines import verbs
 from pipelines.cli import app
-from pipelines.training import evaluate
+from pipelines.scores.training import evaluate
 
 
 def add(archive, name, data):

@@ -7,7 +7,7 @@ from curate.errors import CeterisError
 from curate.executor import InProcess
 from pipelines.demo.thorough import over_pools, thorough
 from pipelines.demo.tour import PICTURES
-from pipelines.evaluations import Evaluation
+from pipelines.scores.evaluations import Evaluation
 
 
 def _of_seed(judged: Evaluation, seed: int) -> Evaluation:

@@ -25,8 +25,8 @@ from pipelines.documents.facts import Facts
 from pipelines.documents.huggingface import faults, metadata, size_of
 from pipelines.documents.known import known
 from pipelines.documents.package import package
-from pipelines.evaluations import Evaluation
 from pipelines.provenance.revoke import revoke
+from pipelines.scores.evaluations import Evaluation
 from tests.pipelines.documents.conftest import SECRET
 
 

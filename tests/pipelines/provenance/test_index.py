@@ -68,11 +68,10 @@ def test_a_store_without_runs_and_a_pool_that_is_gone_are_refused(store: Store, 
 
 def test_a_quick_verb_is_where_it_is_said_to_be_and_loads_no_other_module_of_verbs() -> None:
     for verb, module in QUICK.items():
-        commands = importlib.import_module(f"pipelines.{module}").app.registered_commands
+        commands = importlib.import_module(f"pipelines.commands.{module}").app.registered_commands
         assert verb in [one.name or one.callback.__name__ for one in commands]
         assert module in VERBS
-    code = (
-        "import sys; sys.argv = ['curate', 'why']; import pipelines.cli; print([m for m in sys.modules if m.startswith('pipelines.cli_')])"
-    )
+    verbs = "[m for m in sys.modules if m.startswith('pipelines.commands.') and not m.endswith('.options')]"
+    code = f"import sys; sys.argv = ['curate', 'why']; import pipelines.cli; print({verbs})"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3])
-    assert found.stdout.strip() == "['pipelines.cli_runs']"
+    assert found.stdout.strip() == "['pipelines.commands.runs']"

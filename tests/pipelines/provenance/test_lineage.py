@@ -18,11 +18,11 @@ from curate.record import Run
 from curate.store import Store
 from pipelines import verbs
 from pipelines.cli import app
-from pipelines.evaluations import Evaluation
 from pipelines.provenance.index import index
 from pipelines.provenance.lineage import trace
 from pipelines.provenance.uses import uses
-from pipelines.verdicts import compare
+from pipelines.scores.evaluations import Evaluation
+from pipelines.scores.verdicts import compare
 
 TAUGHT = """
 models:

@@ -8,7 +8,7 @@ from curate.recipe import Recipe
 from pipelines import verbs
 from pipelines.catalog import catalogue
 from pipelines.cli import app
-from pipelines.options import RECIPES
+from pipelines.commands.options import RECIPES
 from pipelines.provenance.notice import ROOT, carried, notice, pieces_of
 from tests.pipelines.provenance.licensed import curated
 

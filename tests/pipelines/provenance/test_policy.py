@@ -44,6 +44,21 @@ def test_words_that_were_not_understood_are_let_in_by_no_licence_name():
     assert policy.refusal("MIT", "unknown") == "licences.allow"
 
 
+@pytest.mark.parametrize(
+    ("policy", "expression", "clause"),
+    [
+        ("allow: ['CC-BY-*']", "CC-BY-4.0 AND LicenseRef-All-Rights-Reserved", "licences.allow"),
+        ("allow: ['MIT*']", "MIT WITH LicenseRef-Commons-Clause", "licences.allow"),
+        ("allow: ['CC-BY-*', 'LicenseRef-*']", "CC-BY-4.0 AND LicenseRef-All-Rights-Reserved", None),
+        ("allow: ['MIT WITH Swift-exception']", "MIT WITH Swift-exception", None),
+        ("refuse: ['GPL-*']", "GPL-3.0-only OR MIT", None),
+        ("refuse: ['GPL-*']", "MIT AND GPL-3.0-only", "licences.refuse"),
+    ],
+)
+def test_a_pattern_names_one_licence_and_never_what_else_an_expression_has(policy, expression, clause):
+    assert Policy.parse(f"licences: {{{policy}}}").refusal(expression, "permissive") == clause
+
+
 def test_absent_is_never_open_whatever_is_allowed(run):
     everything = (
         "classes: {allow: [public-domain, permissive, share-alike, copyleft, no-derivatives, non-commercial, proprietary, unknown]}"

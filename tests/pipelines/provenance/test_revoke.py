@@ -15,13 +15,13 @@ from curate.exports.export import export
 from curate.record import Run
 from curate.store import Store
 from curate.takedown.revoked import must_be_made_again
-from pipelines.arms import WHOLE
 from pipelines.cli import app
-from pipelines.evaluations import Evaluation
 from pipelines.provenance.revoke import names_in, plain_of, revoke
-from pipelines.training import evaluate
-from pipelines.verdicts import compare
-from pipelines.verified import verified
+from pipelines.scores.arms import WHOLE
+from pipelines.scores.evaluations import Evaluation
+from pipelines.scores.training import evaluate
+from pipelines.scores.verdicts import compare
+from pipelines.scores.verified import verified
 
 UID, SHA = "0123456789abcdef" * 2, "ab" * 32
 
@@ -44,6 +44,9 @@ def test_names_say_their_kind_or_show_it(tmp_path: Path) -> None:
         ("example.org", None, "what is 'example.org'"),
         (SHA, None, "what is"),
         ("text:hello", None, "is no SHA-256"),
+        ("domain:https://example.org/", None, "is no domain"),
+        ("domain:example.org:80", None, "is no domain"),
+        ("domain:*.example.org", None, "is no domain"),
         ("x", "host", "no kind host"),
     ],
 )

@@ -1,4 +1,5 @@
 import pytest
+from license_expression import get_spdx_licensing
 
 from filters._licenses import NAMES
 from pipelines.provenance.terms import address, asks, holds, reachable, spoken, table, understood
@@ -14,6 +15,30 @@ def test_creative_commons_elements_bring_what_their_texts_ask():
     assert obligations("CC-BY-ND-2.0") >= {"attribution", "no-derivatives"}
     assert not obligations("CC0-1.0")
     assert asks("LicenseRef-CC-BY-2.0-PL")[0].source == "https://creativecommons.org/licenses/by/2.0/pl/legalcode"
+
+
+def test_places_in_creative_commons_texts_are_those_of_the_version():
+    where = {one.obligation: one for one in asks("CC-BY-NC-ND-1.0")}
+    assert where["no-derivatives"].source == "https://creativecommons.org/licenses/by-nd-nc/1.0/legalcode"
+    assert obligations("CC-SA-1.0") == {"notice", "no-added-terms", "share-alike"}  # nobody is credited
+    assert "no version" in asks("CC-BY")[0].where
+    assert "4.0" not in asks("CC-BY")[0].source
+
+
+@pytest.mark.parametrize("licence", ["X11", "HPND", "MIT-CMU", "NTP", "ICU", "Unicode-3.0"])
+def test_relatives_of_mit_that_name_their_authors_forbid_to_advertise_with_them(licence):
+    assert obligations(licence) == {"notice", "no-endorsement"}
+
+
+def test_every_share_alike_of_a_whole_work_says_where_it_leads():
+    alike = {
+        name
+        for name in {*get_spdx_licensing().known_symbols, *(one for entry in table().licences for one in entry.ids if "*" not in one)}
+        if any(one.obligation == "share-alike" and ", of " not in one.where for one in asks(name)) and "-exception" not in name
+    }
+    assert {name for name in alike if reachable(name) is None} == set()
+    assert reachable("GFDL-1.3-no-invariants-or-later") & reachable("GFDL-1.3-only")
+    assert not reachable("EUPL-1.0") & reachable("CC-BY-SA-4.0")
 
 
 def test_every_obligation_has_words_and_every_entry_a_source():

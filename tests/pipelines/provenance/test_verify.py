@@ -20,8 +20,8 @@ from curate.verify.store import Verification
 from pipelines import verbs
 from pipelines.cli import app
 from pipelines.provenance.verify import verify
-from pipelines.training import evaluate
-from pipelines.verdicts import compare
+from pipelines.scores.training import evaluate
+from pipelines.scores.verdicts import compare
 
 RECIPE = """
 pool: {path: shards/}

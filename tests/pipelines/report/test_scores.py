@@ -10,12 +10,12 @@ import pytest
 
 from curate.record import Run
 from eval_fixed_model.statistics import Contrast
-from pipelines.evaluations import Evaluation
-from pipelines.leaderboard import leaderboard
 from pipelines.report.page import about
 from pipelines.report.scores import Scored, said
 from pipelines.report.serve import Server
-from pipelines.verdicts import compare
+from pipelines.scores.evaluations import Evaluation
+from pipelines.scores.leaderboard import leaderboard
+from pipelines.scores.verdicts import compare
 
 
 @pytest.fixture(scope="module")

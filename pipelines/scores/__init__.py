@@ -1,0 +1,1 @@
+"""Subsets trained and compared: evaluations, verdicts, costs, ratings, leaderboards."""

@@ -1,0 +1,86 @@
+import re
+from dataclasses import replace
+
+import pytest
+
+from eval_fixed_model.statistics import BankUse, LookTaken, signal_to_noise
+from pipelines.scores.account import account, limits
+from pipelines.scores.evaluations import Evaluation
+from pipelines.scores.verdicts import Judged, compare
+
+
+@pytest.fixture(scope="module")
+def judged_pair(scored: Evaluation) -> Judged:
+    return compare(scored, "long")
+
+
+def test_every_number_of_the_answer_is_the_verdicts(judged_pair: Judged) -> None:
+    text = account(judged_pair)
+    for one in judged_pair.contrasts:
+        (line,) = [line for line in text.splitlines() if re.match(rf"\| long +\| {re.escape(one.control)} +\| {one.answer} +\|", line)]
+        assert f"{one.difference:+.1f}" in line
+        assert one.low is not None
+        assert f"{one.low:+.1f} to {one.high:+.1f}" in line
+
+
+def test_conditions_seeds_family_repeats_and_noise_are_said(judged_pair: Judged, scored: Evaluation) -> None:
+    text = account(judged_pair)
+    held = scored.store.json(f"{scored.conditions}/conditions.json")
+    for said in (
+        scored.conditions.removeprefix("scores/"),
+        held["scale"][:16],
+        held["items"][:16],
+        held["device"],
+        f"torch {held['versions']['torch']}",
+        f"{len(judged_pair.family.contrasts)} contrasts of {len(judged_pair.family.arms)} arms",
+        "| 0, 1 ",
+        f"{judged_pair.family.critical:.3f} standard errors",
+        f"{judged_pair.family.spreads['fixed'].sd:.2f} on {judged_pair.family.spreads['fixed'].df:g} degrees of freedom",
+        judged_pair.file,
+    ):
+        assert said in text, said
+    times = [int(count) for count in scored.training("long", 0)["repeats"]]
+    assert f"{min(times)} to {max(times)} times" in text
+
+
+def test_differences_without_leaked_items_stand_beside(judged_pair: Judged, scored: Evaluation) -> None:
+    assert scored.leaked
+    section = account(judged_pair).split("## Evaluation items that occur in the data")[1].split("##")[0]
+    clean = [sum(scored.score(name, seed, without_leaks=True).headline for seed in (0, 1)) / 2 for name in ("long", "whole pool")]
+    (line,) = [line for line in section.splitlines() if line.startswith("| long") and "whole pool" in line]
+    assert f"{clean[0] - clean[1]:+.1f}" in line
+
+
+def test_limits_name_what_these_scores_cannot_show(judged_pair: Judged) -> None:
+    said = " ".join(limits(judged_pair))
+    for word in ("One pool", "not the recipes", "two-tasks", "These evaluation items"):
+        assert word in said
+    unknown = [one for one in judged_pair.contrasts if one.answer == "cannot tell"]
+    assert said.count("no difference was shown, and none was excluded") == len(unknown)
+    assert "long and whole pool are not of one size" in said
+    assert f"long and random {judged_pair.evaluation.arms['long'].rows} are not of one size" not in said
+
+
+def test_tasks_carry_the_signal_that_the_statistics_find(judged_pair: Judged, scored: Evaluation) -> None:
+    section = account(judged_pair).split("## Tasks")[1].split("##")[0]
+    values = {
+        task: {name: {seed: scored.score(name, seed).tasks[task].value for seed in arm.scores} for name, arm in scored.arms.items()}
+        for task in scored.scale.tasks
+    }
+    for task, found in signal_to_noise(values).items():
+        (line,) = [line for line in section.splitlines() if line.startswith(f"| {task} ")]
+        cells = [cell.strip() for cell in line.split("|")]
+        assert cells[3] == f"{found.ratio:.1f}"
+        assert found.missing is None or cells[4]  # one that is at chance has another reason
+
+
+def test_a_bank_and_looks_are_told_where_the_verdict_rests_on_them(judged_pair: Judged) -> None:
+    plain = judged_pair.family
+    bank = BankUse(0.5, 90.0, 100, 20, None, True)
+    spreads = {kind: replace(spread, bank=bank) for kind, spread in plain.spreads.items()}
+    look = LookTaken((3, 5), 1, 0.01, (3.0, 2.5))
+    text = account(replace(judged_pair, family=replace(plain, spreads=spreads, look=look)))
+    assert "with a bank of 100 runs on 20 pools, s.d. 0.50" in text
+    assert "Own runs were too few to tell their noise" in text
+    assert "Look 1 of 2 fixed beforehand, at 3, 5 seeds: 1.00% of the 5%" in text
+    assert "Own runs were too few" not in account(judged_pair)
