@@ -6,11 +6,12 @@ import numpy as np
 import polars as pl
 import pytest
 
+from curate.digest import words_of_hex
 from curate.errors import PoolError, StoreError
 from curate.executor import InProcess
 from curate.index import build as index_build
 from curate.index.build import build, can_index, describe
-from curate.index.lookup import BLOCK, COLUMNS, Index, folder_of, key_of, open_index, stale
+from curate.index.lookup import BLOCK, COLUMNS, Index, folder_of, key_of, open_index, stale, uid_keys
 from curate.pieces import index_pool, open_pool, pool_key
 from curate.pool import Pool
 from curate.storage import LocalStorage
@@ -90,7 +91,14 @@ def test_every_value_is_found_and_nothing_else(cut, frame) -> None:
     ((_, nowhere),) = index.find("url", [key_of("https://nowhere.example/")])
     assert not len(nowhere)
     for uid, row in ((frame["uid"][7], 7), (frame["uid"][-1], ROWS - 1)):
-        assert dict(index.find("uid", [int(uid[:16], 16)]))[int(uid[:16], 16)].tolist() == [row]
+        ((_, numbers),) = index.find("uid", uid_keys(words_of_hex([uid])).tolist())
+        assert numbers.tolist() == [row]
+
+
+def test_uids_that_share_a_word_have_keys_of_their_own() -> None:
+    counted = [f"{number:032x}" for number in range(1000)]
+    for uids in (counted, [uid[16:] + uid[:16] for uid in counted], [uid[16:] * 2 for uid in counted]):
+        assert len(set(uid_keys(words_of_hex(uids)).tolist())) == 1000
 
 
 def test_a_host_of_half_the_rows_is_cut_and_found_whole(cut, frame) -> None:

@@ -338,6 +338,11 @@ def test_uids_and_hashes_of_texts_name_rows(store: Store, rows: pl.DataFrame) ->
         ("https://example.org.", "example.org"),
         ("https://example.org?x=1", "example.org"),
         (r"https://example.org\@other.org", "example.org"),
+        ("example.org:8080/a", "example.org"),
+        ("http://a@b@example.org/", "example.org"),
+        ("http://[2001:db8::1]:80/a", "[2001:db8::1]"),
+        (" https:/example.org/a@b", "example.org"),
+        ("https://evil-example.org/example.org", "evil-example.org"),
     ],
 )
 def test_hosts(url: str, host: str) -> None:
@@ -347,6 +352,8 @@ def test_hosts(url: str, host: str) -> None:
 def test_a_host_belongs_to_its_domains() -> None:
     assert parents("a.b.Example.org") == ["a.b.example.org", "b.example.org", "example.org", "org"]
     assert parents("bücher.example") == ["xn--bcher-kva.example", "example"]
+    assert parents("BÜCHER.example")[0] == parents("bu\u0308cher\u3002example")[0] == "xn--bcher-kva.example"
+    assert parents("straße.example")[0] == "xn--strae-oqa.example"  # another owner's than strasse.example
 
 
 def _state(store: Store) -> Any:
@@ -465,6 +472,36 @@ def test_a_second_request_goes_on_from_the_first(after: Store, before: tuple[Pat
     assert why(made, rows["uid"][20])["stages"][REVOKED]["request"] == 2
     assert why(made, rows["uid"][9])["stages"][REVOKED]["request"] == 1
     assert must_be_made_again(store) == {}
+
+
+def test_a_pool_that_was_away_for_a_request_is_held_against_it_when_it_is_back(rows: pl.DataFrame, tmp_path: Path) -> None:
+    store, url = Store.open(tmp_path / "store"), rows["url"].to_list()
+    _run(_write(rows[:60], tmp_path / "here", 1), store)
+    _run(_write(rows[60:], tmp_path / "gone", 1), store)
+    (tmp_path / "gone").rename(tmp_path / "away")
+    told = _done(store, Plain(urls=frozenset([url[5], url[100]])))
+    assert told["count"] == 1
+    (tmp_path / "away").rename(tmp_path / "gone")
+    found = look(store, Plain(urls=frozenset([url[7]])))
+    assert not found.unread
+    take_down(found, who="w", reason="", time="t")
+    made = Run(store, _run(Pool.open(tmp_path / "gone"), store).folder)
+    assert made.decided(REVOKED).counts == (119, 1)
+    assert rows["uid"][100] not in made.subset("pool").hex
+
+
+def test_a_pool_that_came_since_the_look_is_not_overlooked(store: Store, rows: pl.DataFrame, tmp_path: Path) -> None:
+    found = look(store, _urls(rows))
+    _run(_write(rows.with_columns(uid=pl.col("uid").str.reverse()), tmp_path / "other", 1), store)
+    with pytest.raises(StoreError, match="since the rows were looked for"):
+        take_down(found, who="w", reason="", time="t")
+    assert not revoked(store)
+
+
+def test_what_ended_commands_left_in_tmp_leaves(store: Store, rows: pl.DataFrame) -> None:
+    store.storage.put("tmp/uids/parts/a", rows["uid"][0].encode())
+    _done(store, _urls(rows))
+    assert not store.storage.list("tmp/")
 
 
 def test_a_report_that_shows_a_row_leaves(store: Store, rows: pl.DataFrame) -> None:
