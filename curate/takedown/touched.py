@@ -16,7 +16,22 @@ from curate.takedown.gone import Gone, evidence_parts, models_of_pools, names_of
 from curate.takedown.revoked import REQUESTS
 
 Touched = dict[str, Any]
-_OWN = ("signals", "decisions", "pools", "links", "subsets", "models", "rows", "ledger", "revocations", "revoked", "indexes", "tmp")
+_OWN = (
+    "signals",
+    "decisions",
+    "pools",
+    "links",
+    "subsets",
+    "models",
+    "rows",
+    "ledger",
+    "revocations",
+    "revoked",
+    "indexes",
+    "tmp",
+    "FORMAT",
+    "lock",
+)
 _OF_RUNS = re.compile(r"runs/[^/]+/(recipe|run|funnel)\.json|runs/[^/]+/ledger[^/]*\.jsonl|scores/.*\.(jsonl|parquet)|.*/train\.json")
 _HEX = re.compile(rb"[0-9a-f]{32}")
 _SHORT = 16
@@ -56,7 +71,7 @@ class Needles:
 
 
 def _foreign(key: str) -> bool:
-    return "/" in key and key.split("/")[0] not in _OWN and not _OF_RUNS.fullmatch(key)
+    return key.split("/")[0] not in _OWN and not _OF_RUNS.fullmatch(key)
 
 
 def touched(gone: Gone, needles: Needles) -> Touched:

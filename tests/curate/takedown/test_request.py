@@ -507,10 +507,11 @@ def test_what_ended_commands_left_in_tmp_leaves(store: Store, rows: pl.DataFrame
 def test_a_report_that_shows_a_row_leaves(store: Store, rows: pl.DataFrame) -> None:
     shown = f"<td>{rows['text'][9]}</td>"
     store.storage.put("reports/one.html", shown.encode())
+    store.storage.put("report.html", shown.encode())
     store.storage.put("reports/two.html", b"<td>nothing of it</td>")
     store.storage.put("packages/three/uids.txt", rows["uid"][18].encode())
     told = _done(store, _urls(rows))
-    assert told["touched"]["other files"] == ["packages/three/uids.txt", "reports/one.html"]
+    assert told["touched"]["other files"] == ["packages/three/uids.txt", "report.html", "reports/one.html"]
     assert store.storage.list("reports/") == ["reports/two.html"]
     assert not store.storage.list("packages/")
 
