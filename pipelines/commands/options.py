@@ -16,7 +16,7 @@ from curate.record import Run
 from curate.store import Store
 from pipelines import show, verbs
 
-RECIPES = Path(__file__).parent / "recipes"
+RECIPES = Path(__file__).parents[1] / "recipes"
 SHIPPED = tuple(sorted(path.stem for path in RECIPES.glob("*.yaml")))
 
 StoreAt = Annotated[
