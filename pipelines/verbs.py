@@ -49,6 +49,17 @@ def store_address(given: str | Path | None = None) -> str:
     return str(next((folder / STORE for folder in (here, *here.parents) if (folder / STORE / "FORMAT").is_file()), here / STORE))
 
 
+def refuse_torn(values: Mapping[str, str]) -> None:
+    """CeterisError where a value, by its name, holds bytes that are no UTF-8, as a command line may: no pool has such a text."""
+    for name, value in values.items():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise CeterisError(
+                f"{ascii(value)[:80]} is no text in UTF-8", where=name, fix="give it as the pool has it, in UTF-8"
+            ) from error
+
+
 def open_store(given: str | Path | Store | None = None) -> Store:
     """The store at `store_address`, made if it is not there."""
     return given if isinstance(given, Store) else Store.open(store_address(given))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from curate.digest import sha256_file
-from curate.errors import CeterisError
+from curate.errors import CeterisError, StoreError
 from curate.exports.evidence import Evidence
 from curate.exports.lines import write_lines
 from curate.exports.parquet import write_parquet
@@ -19,6 +19,7 @@ from curate.ledger import name_file
 from curate.record import Run
 from curate.redaction import Blurring, Redaction
 from curate.subset import Subset
+from curate.takedown.revoked import revoked
 
 __all__ = ["LAYOUTS", "Blurring", "Redaction", "export"]
 
@@ -46,7 +47,7 @@ def export(
     the row came from, and what its rules saw. `uids` writes uids.txt, one per line, sorted; `npy` writes subset.npy, a sorted array of
     dtype u8,u8 (DataComp's file of sample ids). All but `parquet` stand beside export.json. A row that a subset holds n times is written n
     times, in `parquet` and `jsonl.zst` once with the column `copies`. The folder appears whole or not at all. CeterisError if `out`
-    already holds something.
+    already holds something; StoreError if rows are taken down meanwhile.
 
     `evidence` adds columns to rows, and names to each json of `webdataset`: {name: signal.column}. With a `redaction`, texts leave changed,
     and with a `blurring` images; what was changed stands in export.json beside the rows. The pool is never changed.
@@ -66,7 +67,7 @@ def export(
         fix = f"export {', '.join(_TEXTS)}"
         raise CeterisError(f"the layout {layout} takes no columns of evidence", where=str(out), fix=fix)
     added = Evidence(run, evidence) if evidence else None
-    chosen = run.subset(subset)
+    refused, chosen = revoked(run.store).identity(run.pool), run.subset(subset)
     about: dict[str, Any] = {"subset": subset, "digest": chosen.digest, "rows": len(chosen), "run": run.folder.removeprefix("runs/")}
     about |= {"recipe": run.facts["recipe"], "pool": run.pool.id, "layout": layout}
     if (chosen.copies > 1).any():
@@ -96,6 +97,8 @@ def export(
         if layout != "parquet" or changes:
             (attempt / "export.json").write_text(json.dumps({**about, "files": files}, indent=2) + "\n", encoding="utf-8")
         digests = {name: about.get("sha256", {}).get(name) or sha256_file(attempt / name) for name in files}
+        if revoked(run.store).identity(run.pool) != refused:
+            raise StoreError("rows were taken down while they were written", where=str(out), fix="export again; nothing is there")
         attempt.replace(out)
     except OSError as error:
         fix = "make room (webdataset needs the subset's size twice while it is written), or name another folder"

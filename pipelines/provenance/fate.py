@@ -22,6 +22,7 @@ from curate.takedown import revoked
 from curate.takedown.tombstones import content_hash, hosts, parents, read_tombstones, requests
 from pipelines.captions import name_entries
 from pipelines.provenance.index import by_pool, runs_of
+from pipelines.verbs import refuse_torn
 
 SHOWN = 10
 
@@ -102,6 +103,8 @@ def fates(
     if len(given) != 1:
         raise CeterisError("name a row in one way", fix="a uid, --url URL, --text FRAGMENT or --image FILE")
     ((by, value),) = given.items()
+    if by != "image":
+        refuse_torn(given)
     pools, known, hits, notes = by_pool(runs_of(store, run)), by_pool(runs_of(store)), dict[str, _Hits](), list[str]()
     for key in pools:
         try:
@@ -138,7 +141,7 @@ def taken_down(store: Store, by: str, value: str) -> dict[str, Any]:
     if by not in ("url", "image") or not requests(store):
         return {}
     stones = read_tombstones(store)
-    found = stones.of_values(by, [content_hash(Path(value).read_bytes()) if by == "image" else value.encode()])
+    found = stones.of_values(by, [content_hash(_bytes_of(value)) if by == "image" else value.encode()])
     if by == "url":
         (host,) = hosts(pl.Series([value], dtype=pl.String))
         found = np.concatenate([found, stones.of_values("domain", [name.encode() for name in parents(host or "")])])
@@ -164,11 +167,7 @@ def _numbers(
     if by == "image":
         from pipelines.provenance.pictures import showing
 
-        try:
-            data = Path(value).read_bytes()
-        except OSError as error:
-            raise CeterisError(f"the picture cannot be read: {error.strerror}", where=value, fix="name an image file") from error
-        shown = showing(store, runs, data, barred(runs), executor, every)
+        shown = showing(store, runs, _bytes_of(value), barred(runs), executor, every)
         return (
             np.array(shown.numbers, np.int64),
             [{"image": how, "distance": bits} for how, bits in zip(shown.how, shown.distance, strict=True)],
@@ -179,6 +178,13 @@ def _numbers(
     how = "found by the index" if hit.indexed else f"every {by} of {runs[0].pool.rows:,} rows was looked at"
     more = "; `curate index` makes that fast" if by == "url" and not hit.indexed else ""
     return numbers, [], [f"{how}{more}"]
+
+
+def _bytes_of(image: str) -> bytes:
+    try:
+        return Path(image).read_bytes()
+    except OSError as error:
+        raise CeterisError(f"the picture cannot be read: {error.strerror}", where=image, fix="name an image file") from error
 
 
 def barred(runs: Sequence[Run]) -> Indices:

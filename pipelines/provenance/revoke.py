@@ -26,7 +26,7 @@ from curate.takedown.named_rows import Plain
 from curate.takedown.request import Found, look, take_down
 from curate.takedown.tombstones import KINDS, plain_host
 from curate.takedown.touched import Touched
-from pipelines.verbs import open_store, store_address
+from pipelines.verbs import open_store, refuse_torn, store_address
 
 _PREFIX = re.compile(rf"({'|'.join(KINDS)}):(?!//)(.+)", re.DOTALL)
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://")
@@ -79,6 +79,7 @@ def plain_of(names: Iterable[str], kind: str | None = None) -> Plain:
         raise CeterisError(f"there is no kind {kind}", where="--kind", fix=f"one of {', '.join(KINDS)}")
     said: dict[str, set[str]] = {one: set() for one in KINDS}
     for name in names:
+        refuse_torn({"a name": name})
         found = _PREFIX.fullmatch(name)
         of, value = (found[1], found[2]) if found and not (kind == "url" and _ADDRESS.match(name)) else (kind or _guessed(name), name)
         if of in ("text", "image") and not _SHA256.fullmatch(value):
@@ -114,7 +115,7 @@ def _guessed(name: str) -> str:
 def names_in(file: str) -> list[str]:
     """The lines of a file (`-`: of standard input) that say something; those that begin with # do not."""
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise CeterisError(f"the list cannot be read: {error}", where=file, fix="give a file of UTF-8, one name a line") from error
     return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]

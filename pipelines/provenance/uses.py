@@ -22,6 +22,7 @@ from pipelines.provenance.index import by_pool, runs_of
 from pipelines.provenance.lineage import verdicts_of
 from pipelines.provenance.trained import Mask, Score, member_lists, members_of, scores_of, trained_rows
 from pipelines.scores.arms import places_of
+from pipelines.verbs import refuse_torn
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ def uses(
     given = {name: value for name, value in {"uid": uid, "url": url, "source": source}.items() if value is not None}
     if len(given) != 1:
         raise CeterisError("name what to follow in one way", fix="--source HOST, --uid UID or --url URL")
+    refuse_torn(given)
     ((by, value),) = given.items()
     runs, notes, wanted = runs_of(store, run), list[str](), _Wanted(store)
     pools = by_pool(runs)

@@ -22,6 +22,7 @@ from curate.digest import hex_of, sha256, words_of_hex
 from curate.errors import StoreError
 from curate.executor import InProcess
 from curate.exports.export import export
+from curate.exports.parquet import write_parquet
 from curate.ledger import check
 from curate.plan import POOL, REVOKED
 from curate.pool import Pool
@@ -496,6 +497,21 @@ def test_a_pool_that_came_since_the_look_is_not_overlooked(store: Store, rows: p
     with pytest.raises(StoreError, match="since the rows were looked for"):
         take_down(found, who="w", reason="", time="t")
     assert not revoked(store)
+
+
+def test_an_export_under_way_while_rows_are_taken_down_comes_to_nothing(
+    store: Store, before: tuple[Path, str], rows: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slowly(*arguments: Any) -> list[str]:
+        files = write_parquet(*arguments)
+        _done(store, _urls(rows))
+        return files
+
+    monkeypatch.setattr("curate.exports.export.write_parquet", slowly)
+    with pytest.raises(StoreError, match="while they were written"):
+        export(Run(store, before[1]), "pool", tmp_path / "out", "parquet")
+    assert not [path for path in tmp_path.iterdir() if "out" in path.name]
+    assert not store.storage.list("exports/")
 
 
 def test_what_ended_commands_left_in_tmp_leaves(store: Store, rows: pl.DataFrame) -> None:

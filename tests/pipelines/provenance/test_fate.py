@@ -102,6 +102,7 @@ def test_what_is_not_there_is_said_with_how_it_was_looked_for(store) -> None:
         ({"uid": "f" * 32}, "no pool of this store has a row"),
         ({"url": "https://host0.example/"}, "no row of any pool of this store has this url"),
         ({"text": "no such words"}, "no row of any pool of this store has this text"),
+        ({"url": "https://host0.example/\udcff"}, "no text in UTF-8"),
     ):
         with pytest.raises(CeterisError, match=said) as raised:
             fates(store, **asked)

@@ -47,6 +47,7 @@ def test_names_say_their_kind_or_show_it(tmp_path: Path) -> None:
         ("domain:https://example.org/", None, "is no domain"),
         ("domain:example.org:80", None, "is no domain"),
         ("domain:*.example.org", None, "is no domain"),
+        ("https://example.org/\udcff", None, "is no text in UTF-8"),
         ("x", "host", "no kind host"),
     ],
 )
