@@ -135,8 +135,8 @@ def _scores(facts: Facts) -> Iterator[str]:
         [
             one.control,
             one.answer,
-            f"{one.difference:+.2f}",
-            "" if one.low is None or one.high is None else f"{one.low:+.2f} to {one.high:+.2f}",
+            one.told,
+            one.span,
             one.seeds,
         ]
         for one in facts.judgements

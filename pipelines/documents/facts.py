@@ -50,7 +50,8 @@ class MadeModel:
 
 @dataclass(frozen=True)
 class Judgement:
-    """How the subset did against one control, in points of the headline of `scale`; None where no interval can be told."""
+    """How the subset did against one control, in the headline's `measure` of `scale`, with so many decimal `places`; None where no interval
+    can be told. `seeds` of each of both that the answer rests on."""
 
     candidate: str
     control: str
@@ -58,10 +59,21 @@ class Judgement:
     difference: float
     low: float | None
     high: float | None
-    seeds: int
+    seeds: str
     scale: str
     measure: str
     conditions: str
+    places: int
+
+    @property
+    def told(self) -> str:
+        """The difference, as it is printed."""
+        return f"{self.difference:+.{self.places}f}"
+
+    @property
+    def span(self) -> str:
+        """Its simultaneous interval, as it is printed; empty where there is none."""
+        return "" if self.low is None or self.high is None else f"{self.low:+.{self.places}f} to {self.high:+.{self.places}f}"
 
 
 @dataclass(frozen=True)
@@ -196,13 +208,14 @@ class Facts:
         return [(value, rows) for value, rows in self.mix_of(".code")[1] if value not in (*ABSENT, "und")]
 
     @property
-    def lost(self) -> dict[str, int]:
-        """Rows of these stages that could not be measured or had no evidence, by kind."""
-        found = dict[str, int]()
+    def lost(self) -> dict[tuple[str, str], int]:
+        """Rows that could not be measured or had no evidence, by kind and stage: of stages side by side, the same row may leave several."""
+        found = dict[tuple[str, str], int]()
         for line in self.stages:
             for reason in line["reasons"]:
                 if reason["kind"] not in ("dropped", "restricted"):
-                    found[reason["kind"]] = found.get(reason["kind"], 0) + reason["rows"]
+                    key = reason["kind"], line["stage"]
+                    found[key] = found.get(key, 0) + reason["rows"]
         return found
 
     @cached_property
@@ -226,9 +239,14 @@ class Facts:
             return []
         from pipelines.scores.verdicts import compare
 
-        told = (len(done.arms[self.name].scores), done.scale.name, done.scale.headline.measure, done.conditions.removeprefix("scores/"))
-        lines = compare(done, self.name).contrasts
-        return [Judgement(one.candidate, one.control, one.answer, one.difference, one.low, one.high, *told) for one in lines]
+        judged, found = compare(done, self.name), []
+        about = done.scale.name, done.scale.headline.measure, done.conditions.removeprefix("scores/")
+        places = 2 if done.scale.headline.measure == "points" else 3
+        for one in judged.contrasts:
+            known = [len(judged.family.arms[done.arms[name].id].seeds) for name in (one.candidate, one.control) if name in done.arms]
+            seeds = " and ".join(map(str, dict.fromkeys(known)))
+            found.append(Judgement(one.candidate, one.control, one.answer, one.difference, one.low, one.high, seeds, *about, places))
+        return found
 
 
 ABSENT = ("(none)", "(not measured)", "")

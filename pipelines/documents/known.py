@@ -104,9 +104,9 @@ def _missing(facts: Facts, exported: Exported | None) -> Iterator[Known]:
     if unreadable:
         codes = ", ".join(sorted({one.code for one in unreadable}))
         yield Known(f"{len(unreadable):,} files of the pool could not be read and are not in it ({codes}).", _pool(facts))
-    for kind, rows in facts.lost.items():
+    for (kind, stage), rows in facts.lost.items():
         what = "could not be read or measured and were set aside" if kind == "quarantined" else f"left ({kind})"
-        yield Known(f"{rows:,} rows {what} on the way.", f"{facts.run.folder}/funnel.json")
+        yield Known(f"{rows:,} rows {what} at {stage}.", f"{facts.run.folder}/funnel.json")
     for key in ("without_image", "without_text"):
         if exported and exported.about.get(key):
             yield Known(f"{exported.about[key]:,} exported rows are {key.replace('_', ' ')}.", "export.json")
@@ -192,10 +192,9 @@ def _software(facts: Facts, _: Exported | None) -> Iterator[Known]:
 
 def _used(facts: Facts, _: Exported | None) -> Iterator[Known]:
     for one in facts.judgements:
-        span = "no interval" if one.low is None or one.high is None else f"{one.low:+.2f} to {one.high:+.2f}"
         yield Known(
             f"Training the fixed model of {one.scale} on it, {one.seeds} seeds: against {one.control} {one.answer}, difference "
-            f"{one.difference:+.2f} {one.measure} ({span}).",
+            f"{one.told} {one.measure} ({one.span or 'no interval'}).",
             f"scores/{one.conditions}",
         )
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import IO, Any, Literal, cast
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +23,14 @@ from curate.subset import Subset
 from pipelines.documents.package import ARCHIVE, FORMAT, LEDGER, MANIFEST, POOLS, RECIPE, SIGNALS, SUBSET
 
 FILES_AT_MOST = 10_000
+UNPACKED_AT_MOST, TIMES_AT_MOST = 64 << 20, 50
+"""Bytes of a file's content: so many, and so many times the file's own; digests and weights hardly shrink."""
+_SAYS = {
+    **dict.fromkeys(("subset", "digest", "recipe", "pool", "identity", "head"), str),
+    **dict.fromkeys(("signals", "models", "files"), dict),
+    **dict.fromkeys(("rows", "samples", "without"), int),
+}
+"""What a manifest must say."""
 _ROW = 20
 
 
@@ -79,11 +87,30 @@ def opened(path: Path) -> Iterator[Package]:
         yield _package(Path(folder))
 
 
+class _Bounded:
+    """A stream of at most so many bytes."""
+
+    def __init__(self, stream: Any, most: int) -> None:
+        self.stream, self.left = stream, most
+
+    def read(self, size: int) -> bytes:
+        data: bytes = self.stream.read(size)
+        self.left -= len(data)
+        if self.left < 0:
+            raise tarfile.TarError("it unpacks to far more than its own size")
+        return data
+
+
 def _unpack(path: Path, folder: Path) -> None:
-    with pa.CompressedInputStream(pa.OSFile(str(path)), "zstd") as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
+    most = UNPACKED_AT_MOST + TIMES_AT_MOST * path.stat().st_size
+    with (
+        pa.CompressedInputStream(pa.OSFile(str(path)), "zstd") as stream,
+        tarfile.open(fileobj=cast("IO[bytes]", _Bounded(stream, most)), mode="r|") as tar,
+    ):
         for number, member in enumerate(tar):
             place = PurePosixPath(member.name)
-            if not member.isfile() or place.is_absolute() or ".." in place.parts or number >= FILES_AT_MOST:
+            plain = member.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not member.issparse() and "\0" not in member.name
+            if not plain or place.is_absolute() or ".." in place.parts or number >= FILES_AT_MOST:
                 raise tarfile.TarError(f"a member that no package has: {member.name[:100]!r}")
             source = tar.extractfile(member)
             target = folder / place
@@ -101,6 +128,9 @@ def _package(folder: Path) -> Package:
     known = manifest.get("format") if isinstance(manifest, dict) else None
     if known != FORMAT:
         raise CeterisError(f"this package has the format {known!r}; this Ceteris reads {FORMAT!r}", where=str(folder), fix="pack it again")
+    for name, kind in _SAYS.items():
+        if not isinstance(manifest.get(name), kind):
+            raise CeterisError(f"its manifest does not say {name}", where=str(folder / MANIFEST), fix="pack it again")
     return Package(folder, manifest)
 
 

@@ -15,6 +15,8 @@ from markupsafe import Markup
 WIDTH = 300
 FONT = "Liberation Sans"
 """Texts are measured in this metric; the page shows them in its own sans serif."""
+_PLACES = re.compile(r' (?:d|transform|x|y|x1|x2|y1|y2|width|height)="[^"]*"')
+"""Where things are drawn: to a hundredth of a pixel. Numbers that are read keep their digits."""
 
 _CONFIG: dict[str, Any] = {
     "background": None,
@@ -102,10 +104,14 @@ def curve(points: Sequence[Mapping[str, Any]], title: str, now: float | None, *,
     x = alt.X("at:Q", title=None, scale=scale, axis=alt.Axis(tickCount=6, **({"format": "~s"} if logarithmic else {})))
     axis = alt.Axis(tickCount=3, format=",d", grid=True)
     base = alt.Chart(data).encode(x=x)
-    marks = [base.mark_area(color="var(--kept)", opacity=0.22, interpolate=step).encode(y=alt.Y("least:Q", title=None, axis=axis))]
+    marks = [
+        base.mark_area(color="var(--kept)", opacity=0.22, interpolate=step, aria=False).encode(y=alt.Y("least:Q", title=None, axis=axis))
+    ]
     if unsure:
-        marks.append(base.mark_line(color="var(--soft)", strokeDash=[3, 3], strokeWidth=1.2, interpolate=step).encode(y=alt.Y("most:Q")))
-    marks.append(base.mark_line(color="var(--kept)", strokeWidth=1.8, interpolate=step).encode(y=alt.Y("least:Q")))
+        marks.append(
+            base.mark_line(color="var(--soft)", strokeDash=[3, 3], strokeWidth=1.2, interpolate=step, aria=False).encode(y=alt.Y("most:Q"))
+        )
+    marks.append(base.mark_line(color="var(--kept)", strokeWidth=1.8, interpolate=step, aria=False).encode(y=alt.Y("least:Q")))
     if now is not None:
         at = alt.Data(values=[{"at": now, "told": f"now {now:,.6g}"}])
         marks.append(alt.Chart(at).mark_rule(color="var(--ink)", strokeDash=[3, 2]).encode(x=x, description=alt.Description("told:N")))
@@ -119,7 +125,7 @@ def drawn(chart: Any, label: str) -> Markup:
     svg = vl_convert.vegalite_to_svg(held)
     svg = re.sub(r' font-family="[^"]*"| style="[^"]*"| xmlns:xlink="[^"]*"| version="1.1"| pointer-events="none"', "", svg)
     svg = re.sub(r' aria-roledescription="[^"]*"| role="[^"]*"| aria-hidden="true"', "", svg)
-    svg = re.sub(r"(\d\.\d{2})\d+", r"\1", svg).replace('stroke-width="1"', "")
+    svg = _PLACES.sub(lambda found: re.sub(r"(\.\d{2})\d+", r"\1", found[0]), svg).replace('stroke-width="1"', "")
     width, height = re.findall(r'<svg[^>]* width="([\d.]+)" height="([\d.]+)"', svg)[0]
     place = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
     head = f'<svg class="chart" role="img" aria-label="{escape(label)}" tabindex="0" {place}>'

@@ -7,12 +7,13 @@ paths are looked up in a table, never opened; every answer forbids framing, gues
 
 import json
 import secrets
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
 
 from curate.errors import CeterisError
 from curate.storage import ExistsError, LocalStorage
@@ -62,7 +63,7 @@ class Server:
         self.token = secrets.token_urlsafe(18)
         self.pages = Pages(Store(ReadOnly(Store.open(address).path(""))), f"/{self.token}/")
         try:
-            self.http = ThreadingHTTPServer((HOST, port), type("Bound", (_Request,), {"server_of": self}))
+            self.http = _Listening((HOST, port), type("Bound", (_Request,), {"server_of": self}))
         except OSError as error:
             raise CeterisError(f"port {port} cannot be had: {error.strerror}", where=HOST, fix="name another --port, or 0") from error
         self.http.daemon_threads = True
@@ -97,11 +98,11 @@ class Server:
             return _plain(HTTPStatus.METHOD_NOT_ALLOWED, "only GET: nothing is changed here")
         if len(target) > LONGEST:
             return _plain(HTTPStatus.REQUEST_URI_TOO_LONG, "too long")
-        parts = urlsplit(target)
-        _, token, *path = parts.path.split("/")
+        way, _, asked = target.partition("?")
+        _, token, *path = way.split("/") if way.startswith("/") else ("", "")
         if not secrets.compare_digest(token.encode(), self.token.encode()):
             return _plain(HTTPStatus.NOT_FOUND, "give the whole address that `curate serve` printed")
-        query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+        query = {name: values[-1] for name, values in parse_qs(asked).items()}
         return self._routed([unquote(part) for part in path], query)
 
     def _routed(self, path: list[str], query: dict[str, str]) -> Answer:
@@ -124,6 +125,15 @@ class Server:
 
 def _plain(status: HTTPStatus, text: str) -> Answer:
     return Answer(status, text + "\n", "text/plain; charset=utf-8")
+
+
+class _Listening(ThreadingHTTPServer):
+    """Says nothing of readers who leave before their answer is there."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print what is a bug of ours."""
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)
 
 
 class _Request(BaseHTTPRequestHandler):

@@ -58,16 +58,14 @@ class Pages:
         if name not in runs:
             raise CeterisError("there is no such run", fix="choose one of the list")
         key = (name, *self._state())
-        if key not in self.made:
-            self.made = {known: page for known, page in self.made.items() if known[0] != name}
-            self.made[key] = self.drawing.submit(self._report, runs[name])
+        drawn = self.made.get(key)
+        if drawn is None or (drawn.done() and drawn.exception()):  # a page that failed is drawn again: a run may have been writing
+            drawn = self.drawing.submit(self._report, runs[name])
+            self.made = {**{known: page for known, page in self.made.items() if known[0] != name}, key: drawn}
         try:
-            return self.made[key].result(PATIENCE)
+            return drawn.result(PATIENCE)
         except NotYet:
             return self._page("drawing.html", name)
-        except CeterisError:
-            del self.made[key]
-            raise
 
     def _report(self, run: Run) -> str:
         return render("report.html", "report.js", **about(run), home=self.home_address)

@@ -223,6 +223,26 @@ def test_a_run_without_rows_that_were_taken_down_is_made_again_where_they_are_re
     assert [(one["layout"], one["folder"]) for one in exports] == [("package", str(tmp_path / "p"))]
 
 
+def test_an_archive_that_unpacks_to_far_more_than_it_is_is_no_package(tmp_path: Path) -> None:
+    path, info = tmp_path / "bomb.tar.zst", tarfile.TarInfo("subset.bin")
+    info.size = 70 << 20
+    with pa.CompressedOutputStream(pa.OSFile(str(path), "wb"), "zstd") as stream, tarfile.open(fileobj=stream, mode="w|") as tar:
+        tar.addfile(info, io.BytesIO(bytes(info.size)))
+    assert path.stat().st_size < 1 << 16
+    with pytest.raises(CeterisError, match="far more than its own size"):
+        verify_package(path)
+
+
+def test_a_manifest_says_all_that_a_manifest_says(packed: Path, tmp_path: Path) -> None:
+    with opened(packed) as package:
+        told = package.manifest
+    (tmp_path / "f").mkdir()
+    for name in ("files", "rows", "subset", "models"):
+        (tmp_path / "f" / "manifest.json").write_text(json.dumps({**told, name: None}), encoding="utf-8")
+        with pytest.raises(CeterisError, match=f"does not say {name}"):
+            verify_package(tmp_path / "f")
+
+
 def test_an_archive_writes_nothing_outside_its_folder(tmp_path: Path) -> None:
     for name, kind in {"../evil": tarfile.REGTYPE, "/evil": tarfile.REGTYPE, "link": tarfile.SYMTYPE}.items():
         path = tmp_path / "evil.tar.zst"

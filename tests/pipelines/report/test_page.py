@@ -13,6 +13,7 @@ import pytest
 
 from curate.record import Run
 from curate.store import Store
+from pipelines.report import charts
 from pipelines.report.page import report
 from tests.pipelines.report.conftest import HOSTILE
 
@@ -77,6 +78,20 @@ def test_charts_are_well_formed_and_told_in_words(page: Path) -> None:
         assert root.attrib["tabindex"] == "0"
         assert "style" not in chart
         assert "white" not in chart
+
+
+def test_numbers_in_charts_keep_their_digits() -> None:
+    values = [0.0012345, 0.0067891]
+    dots = [{"arm": "a", "value": one, "kind": "seed", "told": f"{one} points", "side": "control"} for one in values]
+    svg = charts.seeds(dots, ["a"], "task", chance=None)
+    assert all(f'aria-label="{one} points"' in svg for one in values)
+    axis = re.findall(r">([\d.]+)</text>", svg)
+    assert len(set(axis)) == len(axis) > 1
+    assert not re.search(r'transform="[^"]*\.\d{3}', svg)
+    points = [{"at": one, "least": 5, "most": 5} for one in values]
+    curve = charts.curve(points, "c", values[0], sign=">=", logarithmic=False, unsure=True)
+    marks = curve[curve.index('class="mark-area') :]
+    assert re.findall(r'aria-label="([^"]*)"', marks) == ["now 0.0012345"]  # no line says its first point wherever one looks
 
 
 def test_a_pool_that_is_gone_leaves_the_rest(hostile: Run, tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 
 import http.client
 import json
+import socket
+import struct
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from curate.errors import CeterisError
 from curate.record import Run
 from curate.store import Store
 from pipelines.report.serve import Server
+from pipelines.report.store_pages import Pages
 
 Got = tuple[int, dict[str, str], str]
 
@@ -99,6 +103,35 @@ def test_who_does_not_know_the_address_is_told_nothing(server: Server, token: st
     assert len(server.token) >= 24
     with Server(server.pages.store.address) as other:
         assert other.token != server.token
+
+
+@pytest.mark.parametrize("target", ["*", "runs", "x//[", "//", "/"])
+def test_what_is_no_path_is_answered_too(server: Server, target: str) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    connection.putrequest("GET", target)
+    connection.endheaders()
+    assert connection.getresponse().status == 404
+    connection.close()
+
+
+def test_a_report_that_failed_is_drawn_again(hostile: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = Pages(hostile.store, "/")
+    name = hostile.folder.removeprefix("runs/")
+    with monkeypatch.context() as once:
+        once.setattr(pages, "_report", lambda _: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            pages.run(name)
+    monkeypatch.setattr(pages, "_report", lambda _: "drawn")
+    assert pages.run(name) == "drawn"
+
+
+def test_readers_who_leave_early_are_no_error(server: Server, capfd: pytest.CaptureFixture[str]) -> None:
+    with socket.create_connection(("127.0.0.1", server.port)) as leaving:
+        leaving.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # it ends with a reset
+        leaving.sendall(b"GET /")
+    assert _ask(server, "now")[0] == 200
+    time.sleep(0.05)
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
