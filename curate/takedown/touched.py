@@ -2,11 +2,13 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from curate.digest import hex_of
@@ -14,6 +16,7 @@ from curate.plan import POOL
 from curate.store import Store
 from curate.takedown.gone import Gone, evidence_parts, models_of_pools, names_of, runs_of, subset_files, trained_arms, training_lists
 from curate.takedown.revoked import REQUESTS
+from curate.takedown.tombstones import content_hash
 
 Touched = dict[str, Any]
 _OWN = (
@@ -34,29 +37,35 @@ _OWN = (
 )
 _OF_RUNS = re.compile(r"runs/[^/]+/(recipe|run|funnel)\.json|runs/[^/]+/ledger[^/]*\.jsonl|scores/.*\.(jsonl|parquet)|.*/train\.json")
 _HEX = re.compile(rb"[0-9a-f]{32}")
+_ESCAPED = {b"\\/": b"/", b"&lt;": b"<", b"&gt;": b">", b"&#34;": b'"', b"&quot;": b'"', b"&#39;": b"'", b"&amp;": b"&"}
+_END = 8
 _SHORT = 16
 """Texts of fewer characters are no sign of a row."""
 
 
 @dataclass(frozen=True)
 class Needles:
-    """What says something of rows, wherever it stands: uids in hex, addresses, texts."""
+    """What says something of rows, wherever it stands: `uids` in hex; of addresses and texts `ends`, their last 8 bytes as words, sorted,
+    and for each of these words and each length the digests of the whole."""
 
     uids: frozenset[bytes]
-    texts: frozenset[bytes]
+    ends: npt.NDArray[np.uint64]
+    texts: Mapping[int, Mapping[int, set[bytes]]]
 
     @classmethod
     def of(cls, gone: Gone) -> "Needles":
         """Of rows, as far as their pools can be read."""
-        texts = set[bytes]()
+        texts = dict[int, dict[int, set[bytes]]]()
         for key, held in gone.pools.items():
             pool = gone.pool(key)
             roles = [role for role in ("url", "text") if role in pool.roles]
             for number, rows in held.items():
                 if roles and (pool.root / pool.shards[number].path).exists():
                     for column in pool.read(pool.shards[number], roles=roles, rows=rows).frame.get_columns():
-                        texts |= {value.encode() for value in column.drop_nulls().to_list() if len(value) >= _SHORT}
-        return cls(frozenset(uid.encode() for uid in hex_of(gone.every)), frozenset(texts))
+                        for value in (value.encode() for value in column.drop_nulls().to_list() if len(value) >= _SHORT):
+                            end = int.from_bytes(value[-_END:], "little")
+                            texts.setdefault(end, {}).setdefault(len(value), set()).add(content_hash(value))
+        return cls(frozenset(uid.encode() for uid in hex_of(gone.every)), np.array(sorted(texts), np.uint64), texts)
 
     def files(self, store: Store) -> list[str]:
         """Files of the store that no part of it keeps up (reports, cards, packages) and that say something of the rows."""
@@ -66,8 +75,20 @@ class Needles:
         """Whether some bytes say something of the rows."""
         if any(token in self.uids for token in _HEX.findall(data)):
             return True
-        plain = data.replace(b"\\/", b"/").replace(b"&amp;", b"&")
-        return any(text in plain for text in self.texts)
+        for escaped, plain in _ESCAPED.items():
+            data = data.replace(escaped, plain)
+        return any(self._ends_at(data, stop) for stop in self._candidates(data))
+
+    def _candidates(self, data: bytes) -> Iterator[int]:
+        """Where in some bytes an address or a text may end: after the last 8 bytes of one."""
+        for start in range(min(_END, len(data) - _END + 1) if self.ends.size else 0):
+            words = np.frombuffer(data, "<u8", (len(data) - start) // _END, start)
+            near = np.minimum(np.searchsorted(self.ends, words), self.ends.size - 1)
+            yield from ((np.flatnonzero(self.ends[near] == words) + 1) * _END + start).tolist()
+
+    def _ends_at(self, data: bytes, stop: int) -> bool:
+        by_length = self.texts[int.from_bytes(data[stop - _END : stop], "little")]
+        return any(length <= stop and content_hash(data[stop - length : stop]) in some for length, some in by_length.items())
 
 
 def _foreign(key: str) -> bool:

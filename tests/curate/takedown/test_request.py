@@ -1,5 +1,6 @@
 """Take-down: what a request names, what leaves the store, what stays refused, and that it happens whole or not at all."""
 
+import html
 import json
 import os
 import random
@@ -530,6 +531,23 @@ def test_a_report_that_shows_a_row_leaves(store: Store, rows: pl.DataFrame) -> N
     assert told["touched"]["other files"] == ["packages/three/uids.txt", "report.html", "reports/one.html"]
     assert store.storage.list("reports/") == ["reports/two.html"]
     assert not store.storage.list("packages/")
+
+
+def test_a_text_is_found_wherever_it_stands_in_a_file_and_however_it_is_escaped(pool: Pool, tmp_path: Path) -> None:
+    store, texts = Store.open(tmp_path / "store"), ['<b> & "then" it said so', "and then it said so", "a short one"]
+    frame = pl.DataFrame(
+        {"text": texts, "url": ["https://a.example/1", "https://b.example/2", "https://c.example/3"], "quality": [0.1, 0.2, 0.3]}
+    )
+    _run(_write(frame, tmp_path / "pool", 1), store)
+    needles = look(store, Plain(urls=frozenset(frame["url"].to_list()))).needles
+    for text in (texts[0], texts[1], *frame["url"]):
+        for before in range(9):
+            for after in ("", "!" * 9):
+                assert needles.within(f"{'-' * before}{text}{after}".encode())
+    assert needles.within(html.escape(texts[0]).encode())
+    assert needles.within(json.dumps({"at": frame["url"][0]}).replace("/", "\\/").encode())
+    for other in (b"", b"said so", b"or then it said so", b"a short one", b"https://a.example/12"[:-2], texts[1][:-1].encode()):
+        assert not needles.within(other)
 
 
 def test_samples_of_a_pool_leave_out_what_is_refused(pool: Pool, after: Store) -> None:
