@@ -35,7 +35,11 @@ _OWN = (
     "FORMAT",
     "lock",
 )
-_OF_RUNS = re.compile(r"runs/[^/]+/(recipe|run|funnel)\.json|runs/[^/]+/ledger[^/]*\.jsonl|scores/.*\.(jsonl|parquet)|.*/train\.json")
+_OF_RUNS = re.compile(
+    r"runs/[^/]+/(recipe|run|funnel|(verdict|calibration)-[^/]+)\.json|runs/[^/]+/ledger[^/]*\.jsonl"
+    r"|scores/.*\.(json|jsonl|parquet)|exports/[^/]+\.json"
+)
+"""Records, which hold no content of rows: what stands in them by chance is none of a row."""
 _HEX = re.compile(rb"[0-9a-f]{32}")
 _ESCAPED = {b"\\/": b"/", b"&lt;": b"<", b"&gt;": b">", b"&#34;": b'"', b"&quot;": b'"', b"&#39;": b"'", b"&amp;": b"&"}
 _END = 8

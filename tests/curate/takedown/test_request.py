@@ -526,11 +526,13 @@ def test_a_report_that_shows_a_row_leaves(store: Store, rows: pl.DataFrame) -> N
     store.storage.put("reports/one.html", shown.encode())
     store.storage.put("report.html", shown.encode())
     store.storage.put("reports/two.html", b"<td>nothing of it</td>")
+    store.put_json(f"scores/{'0' * 16}/conditions.json", {"task": rows["text"][9]})  # so named by chance: scores are not lost by it
     store.storage.put("packages/three/uids.txt", rows["uid"][18].encode())
     told = _done(store, _urls(rows))
     assert told["touched"]["other files"] == ["packages/three/uids.txt", "report.html", "reports/one.html"]
     assert store.storage.list("reports/") == ["reports/two.html"]
     assert not store.storage.list("packages/")
+    assert store.storage.list("scores/")
 
 
 def test_a_text_is_found_wherever_it_stands_in_a_file_and_however_it_is_escaped(pool: Pool, tmp_path: Path) -> None:
