@@ -19,6 +19,8 @@ from curate.store import Part
 from curate.takedown import revoked
 
 EXCERPT = 200
+NOT_SHOWN = "(not shown)"
+"""Stands for whatever rows say that nobody may see."""
 
 
 def why(run: Run, uid: str) -> dict[str, Any]:
@@ -216,12 +218,24 @@ def _column(run: Run, column: str) -> pl.DataFrame:
     return found if (rows[1:] > rows[:-1]).all() else found.unique("row").sort("row")  # parts of several runs may overlap
 
 
-def mix(run: Run, column: str, subsets: list[str] | None = None) -> pl.DataFrame:
-    """Rows of each subset by the values of a column: `license.class`, `language.code`, a role such as `source`, or `pool.NAME`."""
+def mix(run: Run, column: str, subsets: list[str] | None = None, *, hidden: npt.NDArray[np.int64] | None = None) -> pl.DataFrame:
+    """Rows of each subset by the values of a column: `license.class`, `language.code`, a role such as `source`, or `pool.NAME`.
+
+    What `hidden` rows say (pool-wide numbers) is one line, NOT_SHOWN; those that this run restricts or that were taken down are in no
+    subset.
+    """
     values = _role(run, column) if "." not in column else _column(run, column)
     if values["value"].dtype == pl.Binary:
         values = values.with_columns(pl.col("value").bin.encode("hex"))
-    label = values["value"].cast(pl.String).fill_null("(none)")
+    unseen = np.zeros(run.pool.rows, bool)
+    if hidden is not None:
+        unseen[hidden] = True
+    said = (
+        pl.when(pl.Series(unseen[values["row"].to_numpy()]))
+        .then(pl.lit(NOT_SHOWN))
+        .otherwise(pl.col("value").cast(pl.String).fill_null("(none)"))
+    )
+    label = values.select(said.alias("value")).to_series()
     known = label.unique()
     codes, rows = label.cast(pl.Enum(known)).to_physical().to_numpy(), values["row"].to_numpy()
     counts: dict[str, npt.NDArray[np.int64]] = {}

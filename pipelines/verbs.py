@@ -166,7 +166,10 @@ def mixes(run: Run, by: Sequence[str] = (), subsets: Sequence[str] | None = None
         raise CeterisError(
             "nothing to audit by: no licence, language or source is known", fix=f"name a column with --by, for example {roles}"
         )
-    return {column: auditing.mix(run, column, list(subsets) if subsets else None) for column in columns}
+    from pipelines.provenance.fate import barred_of
+
+    hidden = barred_of(run)
+    return {column: auditing.mix(run, column, list(subsets) if subsets else None, hidden=hidden) for column in columns}
 
 
 def export(

@@ -5,7 +5,7 @@ with https, as mlcroissant expects. mlcroissant checks the digest of a file that
 files one by one; so a single file is named directly, and several are a file set of the folder.
 """
 
-import re
+import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -49,7 +49,6 @@ _MEMBERS = {
     "tif": "image/tiff", "webp": "image/webp", "avif": "image/avif",
 }  # fmt: skip
 _ROWS, _FILES = "rows", "files"
-_SPDX = re.compile(r"(?!LicenseRef-)[A-Za-z0-9][A-Za-z0-9.+-]*")
 
 
 def croissant(facts: Facts, exported: Exported, answers: Answers) -> dict[str, Any]:
@@ -95,7 +94,17 @@ def _people(names: Iterable[str]) -> list[dict[str, str]]:
 
 
 def _licence(said: str) -> str:
-    return f"https://spdx.org/licenses/{said}.html" if _SPDX.fullmatch(said) else said
+    """SPDX's page on what is one of its identifiers, in whatever case, else what was said."""
+    known = _identifiers().get(said.lower())
+    return f"https://spdx.org/licenses/{known}.html" if known else said
+
+
+@functools.cache
+def _identifiers() -> dict[str, str]:
+    from license_expression import get_spdx_licensing
+
+    known = get_spdx_licensing().known_symbols.items()
+    return {name.lower(): name for name, one in known if not one.is_exception and not name.startswith("LicenseRef-")}
 
 
 def _declared(facts: Facts) -> list[dict[str, str]]:
@@ -104,7 +113,7 @@ def _declared(facts: Facts) -> list[dict[str, str]]:
         {
             "@type": "sc:CreativeWork",
             "name": value,
-            **({"url": _licence(value)} if column.endswith(".expression") and _SPDX.fullmatch(value) else {}),
+            **({"url": _licence(value)} if column.endswith(".expression") and value.lower() in _identifiers() else {}),
             "description": f"as declared by {count:,} rows ({column}); evidence, not legal clearance",
         }
         for value, count in shortened([row for row in rows if row[0] not in ABSENT])

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from curate import ledger
-from curate.audit import mix
+from curate.audit import NOT_SHOWN, mix
 from curate.errors import CeterisError
 from curate.plan import parted
 from curate.record import Run, Selected
@@ -184,7 +184,11 @@ class Facts:
         wanted = [f"{n}.{c}" for n, one in measures.items() if one["signal"] == "license" for c in ("expression", "class")]
         wanted += [f"{n}.code" for n, one in measures.items() if one["signal"].startswith("language") and "code" in one["columns"]]
         wanted += [role for role in ("license", "source") if role in self.run.pool.roles]
-        return {column: [(str(value), int(rows)) for value, rows in mix(self.run, column, [self.name]).rows() if rows] for column in wanted}
+        from pipelines.provenance.fate import barred_of
+
+        hidden = barred_of(self.run)
+        tables = {column: mix(self.run, column, [self.name], hidden=hidden) for column in wanted}
+        return {column: [(str(value), int(rows)) for value, rows in table.rows() if rows] for column, table in tables.items()}
 
     def mix_of(self, *names: str) -> tuple[str, list[tuple[str, int]]]:
         """The first distribution that is there of these columns (`license.expression` also as another name's `.expression`), or nothing."""
@@ -249,7 +253,7 @@ class Facts:
         return found
 
 
-ABSENT = ("(none)", "(not measured)", "")
+ABSENT = ("(none)", "(not measured)", NOT_SHOWN, "")
 
 
 def whole(run: Run, name: str) -> Selected:

@@ -200,6 +200,11 @@ def barred(runs: Sequence[Run]) -> Indices:
     return np.unique(np.concatenate(found)).astype(np.int64)
 
 
+def barred_of(run: Run) -> Indices:
+    """`barred` of a run's pool, by every run of its store that is on it."""
+    return barred(by_pool(runs_of(run.store)).get(run.facts["pool"], [run]))
+
+
 def _fate(
     store: Store,
     uid: str,

@@ -20,8 +20,7 @@ from curate.record import Run
 from filters._image import ImageError, decode
 from pipelines import show
 from pipelines.captions import name_entries
-from pipelines.provenance.fate import barred
-from pipelines.provenance.index import by_pool, runs_of
+from pipelines.provenance.fate import barred_of
 from pipelines.report.evidence import Floats, Held, Mask
 from pipelines.report.thresholds import Curve
 
@@ -77,7 +76,7 @@ class Rows:
         """Which rows are never drawn: those that were taken down, and those that any run on this pool restricts."""
         run = self.held.run
         self.open: Mask = np.ones(run.pool.rows, bool)
-        self.open[barred(by_pool(runs_of(run.store, None)).get(run.facts["pool"], [run]))] = False
+        self.open[barred_of(run)] = False
 
     def card(self, number: int) -> Card | None:
         """The row with this pool-wide number; None where it must not be shown, or the page is full."""

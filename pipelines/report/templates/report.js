@@ -78,7 +78,6 @@ function rows() {
   search.addEventListener("input", show);
   one("#before").addEventListener("click", () => turn(-1));
   one("#next").addEventListener("click", () => turn(1));
-  all("a[data-group]").forEach((link) => link.addEventListener("click", () => { search.value = ""; choice.value = link.dataset.group; show(); }));
   show();
 }
 

@@ -20,6 +20,7 @@ from curate.executor import InProcess
 from curate.recipe import Recipe
 from curate.record import Run
 from pipelines import verbs
+from pipelines.documents.croissant import _licence
 from pipelines.documents.croissant_check import blank, check, refuse_faults
 from pipelines.documents.document import document
 
@@ -145,6 +146,19 @@ def test_only_what_people_say_is_left_open(texts: Run, tmp_path: Path) -> None:
     assert made["license"][0] == "https://spdx.org/licenses/CC-BY-4.0.html"
     assert made["datePublished"] == "2026-01-02"
     assert check(made) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        ("apache-2.0", "https://spdx.org/licenses/Apache-2.0.html"),
+        ("other", "other"),
+        ("odbl", "odbl"),
+        ("https://x.example/", "https://x.example/"),
+    ],
+)
+def test_only_what_spdx_lists_points_to_spdx(said: str, wanted: str) -> None:
+    assert _licence(said) == wanted
 
 
 def _without(name: str) -> Callable[[dict[str, Any]], None]:

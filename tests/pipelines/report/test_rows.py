@@ -117,6 +117,9 @@ def test_restricted_and_taken_down_rows_are_on_no_page(tmp_path: Path) -> None:
     revoke([f"https://pool.example/{n}?<b>{n}</b>" for n in (2, 4)], store=tmp_path / "store", yes=True, who="a test")
     hidden = (1, 2, 3, 4, 5)
     for one in (run, other):  # what one run restricts, no other shows
+        said = {value for value, _ in verbs.mixes(one, ["text"], ["pool"])["text"].rows()}
+        assert not said & {captions[n] for n in hidden}
+        assert captions[6] in said
         told = report(Run(one.store, one.folder))
         assert "secrets6" in told
         assert not [n for n in hidden if re.search(rf"secrets{n}\b", told)]
