@@ -183,12 +183,11 @@ def mixes(held: Held) -> list[Mix]:
 def _mix(column: str, table: pl.DataFrame) -> Mix:
     names = tuple(table.columns[1:])
     totals = tuple(int(table[name].sum()) for name in names)
-    lines = [(str(values[0]), tuple(int(value) for value in values[1:])) for values in table.rows()]
-    shown, rest = lines[:VALUES], lines[VALUES:]
-    if rest:
-        sums = tuple(sum(counts[place] for _, counts in rest) for place in range(len(names)))
-        shown.append((f"{len(rest):,} other values", sums))
-    return Mix(column, names, totals, tuple(shown), len(rest))
+    shown = [(str(values[0]), tuple(int(value) for value in values[1:])) for values in table.head(VALUES).rows()]
+    rest = table.slice(VALUES)
+    if rest.height:
+        shown.append((f"{rest.height:,} other values", tuple(int(rest[name].sum()) for name in names)))
+    return Mix(column, names, totals, tuple(shown), rest.height)
 
 
 def histograms(held: Held) -> list[list[Histogram]]:
@@ -211,7 +210,7 @@ def _histogram(held: Held, column: str, subset: str, edges: Floats, end: float, 
     whole, bins = held.column(column).dtype.is_integer(), []
     for low, high, b, a in zip(edges[:-1].tolist(), edges[1:].tolist(), before.tolist(), after.tolist(), strict=True):
         if b:
-            told = f"{_span(low, high, whole)}: {b:,} rows before, {a:,} after ({a / b:.0%} of them)"
+            told = f"{_span(low, high, whole)}: {b:,} rows before, {a:,} after ({a / b:.1%} of them)"
             bins.append({"low": low, "high": min(high, end), "before": b, "after": a})
             bins[-1]["told"] = told
     return Histogram(column, subset, tuple(bins), logarithmic, summary(values), summary(values[inside]))

@@ -32,7 +32,7 @@ function watch() {
     const at = performance.now();
     const counts = { "stages decided": now.stages, "trainings finished": now.trainings };
     for (const [name, rows] of Object.entries(now.evidence)) counts[`rows measured by ${name}`] = rows;
-    const told = now.writer ? `Being written by ${now.writer}.` : "Nobody is writing to this store.";
+    const told = now.writer ? `Being written by ${now.writer}.` : "No writer is seen at this store.";
     if (writer.textContent !== told) writer.textContent = told;
     const rate = (what, n) => {
       const gained = last && what in last.counts ? n - last.counts[what] : 0;

@@ -199,7 +199,7 @@ def test_the_served_store_is_walked_by_keyboard_and_asks_only_its_server(chromiu
 def test_what_goes_on_is_seen_as_it_happens(chromium: Chromium, server: Server, hostile: Run) -> None:
     chromium.open(server.url)
     writer = "document.querySelector('#writer').textContent"
-    assert chromium.js(writer) == "Nobody is writing to this store."
+    assert chromium.js(writer) == "No writer is seen at this store."
     with hostile.store.writer():
         seen = f"if ({writer}.includes('pid')) {{ clearInterval(at); done({writer}); }}"
         told = chromium.js(f"new Promise((done) => {{ const at = setInterval(() => {{ {seen} }}, 50); }})")

@@ -10,7 +10,7 @@ from curate.recipe import Recipe
 from curate.record import Run
 from pipelines import verbs
 from pipelines.report.evidence import Held
-from pipelines.report.selection import funnel, histograms, mixes, overlaps
+from pipelines.report.selection import _mix, funnel, histograms, mixes, overlaps
 
 
 def test_every_row_is_kept_or_has_a_reason_at_every_stage(hostile: Run) -> None:
@@ -63,6 +63,13 @@ def test_mixes_count_each_subset(hostile: Run) -> None:
     assert source.totals[0] == hostile.pool.rows
     assert {value: counts[0] for value, counts in source.lines} == {"pool.example": 20, "<u>other</u>.example": 20}
     assert source.most == max(rows / total for _, counts in source.lines for rows, total in zip(counts, source.totals, strict=True))
+
+
+def test_the_rarest_values_are_one_line() -> None:
+    table = pl.DataFrame({"source": [f"s{n}" for n in range(40)], "pool": range(40, 0, -1), "best": [1] * 40})
+    made = _mix("source", table)
+    assert made.lines[-1] == ("26 other values", (sum(range(1, 27)), 26))
+    assert [sum(counts[at] for _, counts in made.lines) for at in (0, 1)] == [*made.totals]
 
 
 @pytest.mark.parametrize(
