@@ -25,7 +25,12 @@ export OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1 RAY_USAGE_STATS_ENABLED=0
 
 # A token that only this user can read; without it a node of the cluster answers nobody.
 secret=$(mktemp -d "$HOME/.ceteris-ray-XXXXXX")
-trap 'rm -rf "$secret"' EXIT
+finish() {
+  mapfile -t steps < <(jobs -p)
+  [ "${#steps[@]}" -eq 0 ] || kill "${steps[@]}" 2>/dev/null || true
+  rm -rf "$secret"
+}
+trap finish EXIT
 (umask 077 && head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n' > "$secret/token")
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH="$secret/token"
 

@@ -69,13 +69,14 @@ def check_members(
         return
     rows = TrainedRows(held.store.path(""), frozenset((run, head) for _, run, head in held.heads))
     lists = {key.rpartition("/")[2]: key for key in keys}  # of a run that only reads a score, the run that trained has the list
+    taken = {key.rpartition("/")[2] for key, digest in held.named.items() if digest is None and "/members/" in key}
     for place, one in places.items():
         name = f"{place.split('/')[2]}.npy"
         if one["rows"] is None:
             continue
         if name not in lists:
             key = f"{one['rows']}/members/{name}"
-            if held.named.get(key, "") is not None:  # else taken away with rows that were taken down
+            if held.named.get(key, "") is not None and name not in taken:  # else taken away with rows that were taken down
                 held.find(f"the rows that {place} was trained on are gone", key)
         elif lists[name] not in bad and one["entry"]["run"] not in {where.rpartition("/")[0] for where in bad}:
             try:

@@ -2,12 +2,13 @@
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGES = (Path("README.md"), *sorted(path.relative_to(ROOT) for path in (ROOT / "docs").glob("*.md")))
 
-NOT_RUN = re.compile(r"#.*\b(needs a |takes \d+ minutes|until Ctrl-C)")
+NOT_RUN = re.compile(r"#.*\b(needs a |takes \d+ minutes|Ctrl-C ends it)")
 """What a page says beside a command that is not run by the test, and that a reader should know, too."""
 
 _FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -48,7 +49,7 @@ def commands(page: Path) -> list[Command]:
             found += [Command(str(page), first + at, line) for at, line in enumerate(lines) if line.startswith(("curate ", "jq "))]
         elif language == "console":
             starts = [at for at, line in enumerate(lines) if line.startswith("$ ")]
-            for at, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+            for at, end in pairwise([*starts, len(lines)]):
                 shown = tuple(line for line in lines[at + 1 : end] if line.strip())
                 found.append(Command(str(page), first + at, lines[at][2:], shown))
     return found
