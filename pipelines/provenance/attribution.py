@@ -28,7 +28,7 @@ ROLES = ("title", "author", "source", "url")
 _CREDIT = {"attribution", "notice", "advertising"}
 _RESIZED = ("original_width", "original_height", "width", "height")
 _LONGEST = 300  # characters of a title or an author in Markdown; other formats hold all
-_INVISIBLE = r"[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]+"  # controls, line ends, and what turns the direction of text
+_INVISIBLE = r"[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]+"  # controls, line ends, and what turns the direction of text
 _ADDRESS = r"^https?://[^\s<>\"'`\\]+$"
 _CHANGES = {
     "redaction": "personal data in texts (e-mail and public IP addresses, phone, card and account numbers) replaced where there were any",
@@ -102,7 +102,7 @@ def attribution(
                 left += Counter(dict(_left_out(frame).iter_rows()))
                 frame = _credited(frame, own, roles, changes, bool(resized))
                 rows += frame.height
-                for expression, many in frame.group_by("expression").len().iter_rows():
+                for expression, many in frame.group_by("expression").len().sort("expression").iter_rows():
                     by_licence += Counter(dict.fromkeys(understood(expression).licences, many))
                 unfilled += Counter({role: int((frame[role].fill_null("") == "").sum()) for role in ROLES})
                 sink.write(_written(frame, out.suffix))
@@ -190,7 +190,7 @@ def _left_out(frame: pl.DataFrame) -> pl.DataFrame:
         .then(pl.lit("no licence is declared: credit does not make their use allowed"))
         .otherwise("left_out")
     )
-    return frame.join(_credits(frame), on="expression", how="left").group_by(why.alias("why")).len().drop_nulls()
+    return frame.join(_credits(frame), on="expression", how="left").group_by(why.alias("why")).len().drop_nulls().sort("why")
 
 
 def _credited(frame: pl.DataFrame, own: Mapping[str, str], roles: Sequence[str], changes: Sequence[str], resized: bool) -> pl.DataFrame:

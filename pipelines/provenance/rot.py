@@ -95,7 +95,7 @@ def rot(
     met = met.with_columns(
         state=pl.when(pl.col("obtained")).then(pl.coalesce("state", pl.when(told).then(pl.lit("other_file")), pl.lit("unchecked")))
     )
-    lost = met.filter(pl.col("there") & ~pl.col("obtained"))["error"].fill_null("(nothing said)").str.head(_REASON).value_counts(sort=True)
+    lost = met.filter(pl.col("there") & ~pl.col("obtained"))["error"].fill_null("(nothing said)").str.head(_REASON).value_counts()
     unexpected = got.join(said, on=_KEY, how="anti").height if earlier else 0
     total = _counts(met, None)[0]
     return Rot(
@@ -106,7 +106,7 @@ def rot(
         _counts(met, "host") if "url" in declaring.roles else [],
         _counts(met, "source") if "source" in declaring.roles else [],
         unexpected,
-        lost.rename({"error": "said", "count": "rows"}).to_dicts(),
+        lost.sort("count", "error", descending=[True, False]).rename({"error": "said", "count": "rows"}).to_dicts(),
         seen.filter(pl.col("seen").is_in(["same_picture", "other_picture"])).height,
         doubtful.height - looked.height,
     )
