@@ -82,7 +82,7 @@ class Run:
     @cached_property
     def unchanged(self) -> Pool:
         """The pool, to read rows from, after making sure that its shards are those the run saw. PoolError where they are not."""
-        self.pool.refuse_changes(self.store.path("pools/files.json"))
+        self.pool.refuse_changes(self.store.pool_files)
         return self.pool
 
     @cached_property

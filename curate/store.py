@@ -81,6 +81,11 @@ class Store:
             return self.storage.root / key
         raise StoreError("this needs a store on a local disk", where=self.address, fix="name a folder with --store")
 
+    @property
+    def pool_files(self) -> Path | None:
+        """Where it is remembered what files of pools hold, for `Pool.open`; None of a store in memory, which reads them again."""
+        return self.path("pools/files.json") if isinstance(self.storage, LocalStorage) else None
+
     def json(self, key: str) -> Any:
         """A stored JSON value, or None. StoreError where it is damaged."""
         try:

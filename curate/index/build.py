@@ -82,7 +82,7 @@ def build(
     PoolError where the pool's files are not those that were indexed, or where reading rows kills workers.
     """
     pool, folder = open_pool(store, pool_key), folder_of(store, pool_key)
-    pool.refuse_changes(store.path("pools/files.json"))
+    pool.refuse_changes(store.pool_files)
     there = store.parts(folder)
     missing = tuple(column for column in columns if column in can_index(pool) and column + FENCES not in there)
     if not missing:

@@ -131,7 +131,7 @@ def search(store: Store, pool_key: str, by: str, value: str | bytes, executor: E
     pool = open_pool(store, pool_key)
     if _ROLES[by] not in pool.roles:
         raise CeterisError(f"this pool has no role {_ROLES[by]}", where=str(pool.root), fix=f"there are: {', '.join(pool.roles)}")
-    pool.refuse_changes(store.path("pools/files.json"))
+    pool.refuse_changes(store.pool_files)
     index = open_index(store, pool_key)
     if index is not None and by in index.columns:
         return Searched(_indexed(pool, index, by, value), True)

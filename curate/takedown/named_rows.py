@@ -158,4 +158,4 @@ def refuse_changed(pool: Pool, store: Store) -> None:
     """StoreError where a pool's shards are not those that the store knows, so that its rows cannot be looked through."""
     if not pool.root.exists():
         raise StoreError("the pool's folder is gone", where=str(pool.root))
-    pool.refuse_changes(store.path("pools/files.json"))
+    pool.refuse_changes(store.pool_files)

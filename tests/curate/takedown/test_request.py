@@ -492,6 +492,15 @@ def test_a_pool_that_was_away_for_a_request_is_held_against_it_when_it_is_back(r
     assert rows["uid"][100] not in made.subset("pool").hex
 
 
+def test_a_store_in_memory_takes_rows_down_by_what_their_pool_says_of_them(rows: pl.DataFrame, tmp_path: Path) -> None:
+    store = Store.open(f"memory:{tmp_path}")
+    outcome = _run(_write(rows[:60], tmp_path / "pool", 1), store)
+    found = look(store, Plain(urls=frozenset([rows["url"][5]])))
+    assert (found.count, found.unread) == (1, {})
+    take_down(found, who="w", reason="", time="t")
+    assert rows["uid"][5] not in Run(store, outcome.folder).subset("pool").hex
+
+
 def test_a_pool_that_came_since_the_look_is_not_overlooked(store: Store, rows: pl.DataFrame, tmp_path: Path) -> None:
     found = look(store, _urls(rows))
     _run(_write(rows.with_columns(uid=pl.col("uid").str.reverse()), tmp_path / "other", 1), store)
