@@ -106,6 +106,7 @@ def attribution(
                     by_licence += Counter(dict.fromkeys(understood(expression).licences, many))
                 unfilled += Counter({role: int((frame[role].fill_null("") == "").sum()) for role in ROLES})
                 sink.write(_written(frame, out.suffix))
+            left = Counter(dict(sorted(left.items())))
             sink.write(_foot(rows, left) if out.suffix == ".md" else b"")
         digest = sha256_file(attempt)
         attempt.replace(out)
@@ -190,7 +191,7 @@ def _left_out(frame: pl.DataFrame) -> pl.DataFrame:
         .then(pl.lit("no licence is declared: credit does not make their use allowed"))
         .otherwise("left_out")
     )
-    return frame.join(_credits(frame), on="expression", how="left").group_by(why.alias("why")).len().drop_nulls().sort("why")
+    return frame.join(_credits(frame), on="expression", how="left").group_by(why.alias("why")).len().drop_nulls()
 
 
 def _credited(frame: pl.DataFrame, own: Mapping[str, str], roles: Sequence[str], changes: Sequence[str], resized: bool) -> pl.DataFrame:
