@@ -13,6 +13,7 @@ import polars as pl
 from curate import frames
 from curate.decisions import folder as decisions_folder
 from curate.digest import UInt64s, words_of_hex
+from curate.errors import StoreError
 from curate.pieces import open_pool
 from curate.pool import Pool
 from curate.store import Part, Store
@@ -135,24 +136,32 @@ def models_of_pools(gone: Gone, runs: Mapping[str, dict[str, Any]]) -> set[str]:
 def trained_arms(gone: Gone) -> tuple[set[str], set[str]]:
     """Digests of the arms that trained on the rows, and folders rows/NAME that hold them as a trainer reads them, or are not finished."""
     arms, held = set[str](), set[str]()
+    finished = {folder for folder in folders_of(gone.store, "rows") if gone.store.json(f"{folder}/rows.json") is not None}
     for key in gone.store.storage.list("rows/"):
         folder = "/".join(key.split("/")[:2])
-        if gone.among(_listed_in(gone.store, key)).any():
+        if gone.among(_listed_in(gone.store, key, folder in finished)).any():
             held.add(folder)
             if "/members/" in key:
                 arms.add(key.rpartition("/")[2].removesuffix(".npy"))
-    finished = [folder for folder in folders_of(gone.store, "rows") if gone.store.json(f"{folder}/rows.json") is not None]
-    return arms, held | (set(folders_of(gone.store, "rows")) - set(finished))
+    return arms, held | (set(folders_of(gone.store, "rows")) - finished)
 
 
-def _listed_in(store: Store, key: str) -> UInt64s:
-    """The uids that one file of rows/ lists."""
+def _listed_in(store: Store, key: str, finished: bool) -> UInt64s:
+    """The uids that one file of rows/ lists; of an unfinished folder, which leaves anyway, none where the file is torn."""
     name = key.rpartition("/")[2]
-    if name == "uids.npy" or ("/members/" in key and name.endswith(".npy")):
-        found: UInt64s = np.load(io.BytesIO(store.storage.get(key)), allow_pickle=False).astype(np.uint64).reshape(-1, 2)
-        return found
-    if name == "rejected.parquet":
-        return words_of_hex(pl.read_parquet(io.BytesIO(store.storage.get(key)))["uid"].to_list())
+    try:
+        if name == "uids.npy" or ("/members/" in key and name.endswith(".npy")):
+            found: UInt64s = np.load(io.BytesIO(store.storage.get(key)), allow_pickle=False).astype(np.uint64).reshape(-1, 2)
+            return found
+        if name == "rejected.parquet":
+            return words_of_hex(pl.read_parquet(io.BytesIO(store.storage.get(key)))["uid"].to_list())
+    except (ValueError, EOFError, pl.exceptions.PolarsError) as error:
+        if finished:
+            what, fix = (
+                f"a list of rows to train on is damaged: {error}",
+                f"delete {'/'.join(key.split('/')[:2])}; an evaluation makes it again",
+            )
+            raise StoreError(what, where=f"{store.address}/{key}", fix=fix) from error
     return NO_ROWS
 
 

@@ -544,6 +544,21 @@ def test_a_report_that_shows_a_row_leaves(store: Store, rows: pl.DataFrame) -> N
     assert store.storage.list("scores/")
 
 
+def test_torn_lists_of_training_rows_leave_or_are_named(store: Store, rows: pl.DataFrame) -> None:
+    for folder in ("unfinished", "done"):
+        store.storage.put(f"rows/{folder}/rejected.parquet", b"")
+        store.storage.put(f"rows/{folder}/uids.npy", b"\x93NUMPY\x01")
+    store.put_json("rows/done/rows.json", {})
+    found = look(store, _urls(rows))
+    with pytest.raises(StoreError, match="is damaged") as raised:
+        take_down(found, who="w", reason="", time="t")
+    assert raised.value.fix
+    assert raised.value.where.startswith(f"{store.address}/rows/done/")
+    shutil.rmtree(store.path("rows/done"))
+    take_down(found, who="w", reason="", time="t")
+    assert not store.storage.list("rows/")
+
+
 def test_a_text_is_found_wherever_it_stands_in_a_file_and_however_it_is_escaped(pool: Pool, tmp_path: Path) -> None:
     store, texts = Store.open(tmp_path / "store"), ['<b> & "then" it said so', "and then it said so", "a short one"]
     frame = pl.DataFrame(
