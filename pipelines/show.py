@@ -26,6 +26,7 @@ out = Console(highlight=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 EVERY = 10.0
 LISTED = 12
+_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 class _Rate(ProgressColumn):
@@ -79,20 +80,25 @@ class Watch:
 
 def line(text: str) -> None:
     """Print a line as it is, however long, so that it can be pasted."""
-    out.print(text, markup=False, soft_wrap=True)
+    out.print(visible(text), markup=False, soft_wrap=True)
 
 
 def note(text: str) -> None:
     """Print a line to stderr as it is: brackets are not markup."""
-    err.print(text, markup=False)
+    err.print(visible(text), markup=False)
+
+
+def visible(text: str) -> str:
+    """A text of which no character steers the terminal or turns the line: those are written as in Python; line ends and tabs stay."""
+    return _STEERING.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], right: Sequence[int] = ()) -> None:
     """Print a plain table. Nothing is cut: a line that is too long for the terminal is wrapped by the terminal."""
-    made = Table(title=escape(title), title_justify="left", box=None, pad_edge=False, header_style="bold")
+    made = Table(title=escape(visible(title)), title_justify="left", box=None, pad_edge=False, header_style="bold")
     for number, column in enumerate(columns):
         justify: Literal["left", "right"] = "right" if number in right else "left"
-        made.add_column(escape(column), justify=justify, no_wrap=True)
+        made.add_column(escape(visible(column)), justify=justify, no_wrap=True)
     for row in rows:
         made.add_row(*[escape(_cell(value)) for value in row])
     wide = Console(width=ENDLESS, file=io.StringIO(), force_terminal=out.is_terminal, highlight=False)
@@ -107,7 +113,7 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if isinstance(value, float) else visible(str(value))
 
 
 def pool(about: Mapping[str, Any]) -> None:

@@ -26,3 +26,14 @@ def test_a_verdict_tells_copies_and_the_draw_of_every_entry() -> None:
     assert many.count("dog did not") == show.LISTED // 2
     assert many.endswith("; ...")
     assert "used" not in show.told("even", {**verdict, "copies": 1}, {})
+
+
+def test_no_text_of_a_row_steers_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "a\x1b[31mred\x1b]0;title\x07 \u202etxet\u2066 \x9b2J"
+    show.line(f"{text}\n\tand more [brackets]")
+    show.note(text)
+    show.table(text, [text], [[text]])
+    said = capsys.readouterr()
+    assert not set("\x1b\x07\u202e\u2066\x9b") & set(said.out + said.err)
+    assert said.out.startswith(r"a\x1b[31mred\x1b]0;title\x07 \u202etxet\u2066 \x9b2J" + "\n")
+    assert "and more [brackets]" in said.out
