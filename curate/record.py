@@ -29,6 +29,16 @@ class Selected(Subset):
     name: str
 
 
+DERIVED = "-effects"
+"""How the recipes end that a verb derives from another for its own comparisons."""
+
+
+def _called(run: str, name: str) -> bool:
+    """Whether `name` is the name of a run's recipe, or that and the first digits of the run's ID."""
+    recipe = run.rpartition("-")[0]
+    return name == recipe or (name.startswith(f"{recipe}-") and run.startswith(name))
+
+
 @dataclass(frozen=True)
 class Run:
     """runs/NAME-ID of a store."""
@@ -48,15 +58,16 @@ class Run:
 
     @classmethod
     def latest(cls, store: Store, name: str | None = None) -> "Run":
-        """The run that was recorded last (of a recipe called `name`)."""
+        """The run that was recorded last (of a recipe called `name`, or whose own name begins so); where none is named, those that
+        `effects` made for itself do not count."""
         heads = [
             run for key in store.storage.list("ledger/") if (run := store.json(key)["run"]).startswith("runs/") and run.count("/") == 1
         ]
-        found = [
-            head
-            for head in heads
-            if name is None or head.removeprefix("runs/") == name or head.removeprefix("runs/").rsplit("-", 1)[0] == name
-        ]
+        named = {head: head.removeprefix("runs/") for head in heads}
+        if name is None:
+            found = [head for head in heads if not named[head].rpartition("-")[0].endswith(DERIVED)] or heads
+        else:
+            found = [head for head in heads if _called(named[head], name)]
         if not found:
             there = ", ".join(sorted({head.removeprefix("runs/") for head in heads})) or "none"
             raise StoreError(

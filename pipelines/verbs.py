@@ -186,6 +186,9 @@ def export(
     `blur="faces"`: images leave with the boxes of the role face_boxes blurred. `evidence={"score": "match.score"}`: rows leave with what
     signals measured (in `webdataset` in each json); vectors as lists of floats.
     """
+    from pipelines.provenance.restricted import refuse_restricted  # which asks the other verbs
+
+    refuse_restricted(subset.run, subset.name)
     redaction, blurring = _redaction(redact) if redact else None, _blurring(blur) if blur else None
     return write_out(subset.run, subset.name, Path(out), layout, redaction, blurring, evidence)
 

@@ -7,6 +7,7 @@ import resource
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -57,7 +58,8 @@ class Place:
         if gang.size == 1:
             return network
         ids = [torch.device(self.device)] if self.on_gpu else None
-        return DistributedDataParallel(network, device_ids=ids, broadcast_buffers=False, gradient_as_bucket_view=True)
+        with warnings.catch_warnings(action="ignore", category=FutureWarning):  # its successor does something else with weights
+            return DistributedDataParallel(network, device_ids=ids, broadcast_buffers=False, gradient_as_bucket_view=True)
 
     def moved(self, batches: Iterator[tuple[Tensor, ...]]) -> Iterator[tuple[Tensor, ...]]:
         """The batches on the device. To a GPU one goes while the one before is computed: from pinned memory, on a stream of its own."""

@@ -84,6 +84,9 @@ def _print(told: dict[str, Any], copies: bool) -> None:
     ]
     if shards:
         show.table("the pools' own shards, which are never changed, hold them", ["pool", "shard", "rows", "numbers"], shards, right=(2,))
+    if done is None and not told["rows"] and not told["already"]:
+        show.line("no row of this store's pools is called so: is it written as the pool has it? With --yes it is refused from now on")
+        return
     if done is None:
         show.line("nothing was changed; with --yes they are taken down" + ("" if copies else " without their copies"))
         return

@@ -13,6 +13,7 @@ from curate.errors import CeterisError
 from curate.plan import parted
 from curate.record import Run, Selected
 from curate.takedown.revoked import must_be_made_again, revoked
+from pipelines.provenance.restricted import refuse_restricted
 
 if TYPE_CHECKING:
     from pipelines.scores.evaluations import Evaluation
@@ -262,6 +263,7 @@ def whole(run: Run, name: str) -> Selected:
     if refused.size and (count := int((run.copies(run.node_of(name))[refused] > 0).sum())):
         what = f"{count:,} rows of {name} were taken down after this run"
         raise CeterisError(what, where=run.folder, fix="run the recipe again; its subset is without them")
+    refuse_restricted(run, name)
     return run.subset(name)
 
 

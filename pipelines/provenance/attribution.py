@@ -21,6 +21,7 @@ from curate.errors import CeterisError, nearest
 from curate.exports.export import name_export
 from curate.record import Run, Selected
 from pipelines.provenance.declared import batches, signal_of
+from pipelines.provenance.restricted import refuse_restricted
 from pipelines.provenance.terms import address, spoken, understood
 
 ENDINGS = (".md", ".csv", ".jsonl")
@@ -34,7 +35,7 @@ _CHANGES = {
     "redaction": "personal data in texts (e-mail and public IP addresses, phone, card and account numbers) replaced where there were any",
     "blurring": "marked faces blurred, and those images encoded again",
 }
-_AS_IT_WAS = "none, passed on as it was"
+_AS_IT_WAS = "none stated"
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ def attribution(
     a field that a spreadsheet would take for a formula begins with an apostrophe. The file is known to the store as an export is.
     """
     run, name = chosen.run, signal_of(chosen.run, signal)
+    refuse_restricted(run, chosen.name)
     if out.suffix not in ENDINGS:
         raise CeterisError(f"no attribution file ends in {out.suffix or 'nothing'}", where=str(out), fix=f"name it {', '.join(ENDINGS)}")
     if out.exists():

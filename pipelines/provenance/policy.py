@@ -1,5 +1,6 @@
 """A policy: which declared licences, opt-outs and gaps a subset may have. A file that says so, and the rows that offend against it."""
 
+import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -113,7 +114,9 @@ class Policy:
         for number, value in enumerate(values):
             if not known(value):
                 kind = "class" if names else "licence that SPDX lists"
-                fix = nearest(value, names or [each for each in _spdx() if each[:1].casefold() == value[:1].casefold()])
+                near = [] if names else [each for each in _spdx() if each[:1].casefold() == value[:1].casefold()]
+                close = difflib.get_close_matches(value, names, n=1, cutoff=0.8)  # `open` is not copyleft
+                fix = nearest(value, close or near) if close or not names else f"the classes are: {', '.join(names)}"
                 raise RecipeError(f"{value!r} is no {kind}", where=self.source.at((*spot, number)), fix=fix)
 
     def refusal(self, expression: str, kind: str) -> str | None:

@@ -27,6 +27,7 @@ from eval_fixed_model.scale import Scale, load_scale, shipped
 from eval_fixed_model.score import Job, SeedScore, take_part, train_and_score
 from eval_fixed_model.statistics import Look
 from eval_fixed_model.training.gang import Gang
+from pipelines.provenance.restricted import refuse_restricted
 from pipelines.scores.arms import arms_of, chosen, training_pools
 from pipelines.scores.evaluations import Entered, Evaluation, enter
 from pipelines.scores.gangs import Sharing, results, sharing
@@ -61,6 +62,7 @@ def evaluate(
     named, asked = scale_of(run, scale), run.facts["evaluate"] or {}
     record = load_scale(named)
     refuse_other_modality(run.pool, record)
+    refuse_restricted(run)
     judges = judges.absolute() if judges else None  # workers may stand elsewhere
     how = sharing(record, kind_for(record), processes, micro)
     own = executor or workers()

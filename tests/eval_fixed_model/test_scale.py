@@ -76,7 +76,7 @@ def test_what_is_wrong_is_shown_where_it_stands(tmp_path: Path, write_scale: Cal
     ):
         file = write_scale(tmp_path / "small.yaml", **change)
         lines = file.read_text(encoding="utf-8").splitlines()
-        with pytest.raises(CeterisError) as caught:
+        with pytest.raises(CeterisError, match=r"small\.") as caught:
             load_scale(file)
         line, column = map(int, caught.value.where.rsplit(":", 2)[1:])
         assert lines[line - 1][column - 1 :].startswith(shown)

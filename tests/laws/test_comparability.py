@@ -12,7 +12,7 @@ from curate.errors import CeterisError
 from curate.record import Run
 from curate.store import Store
 from eval_fixed_model.scale import load_scale
-from pipelines.verdicts import compare
+from pipelines.scores.verdicts import compare
 
 CONTROL = "whole pool"
 

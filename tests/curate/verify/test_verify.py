@@ -124,7 +124,7 @@ def test_interrupted_and_resumed(do, pool, store, monkeypatch, point):
     with monkeypatch.context() as patch:
         for module in ("store", "decisions", "subset", "run"):
             patch.setattr(f"curate.{module}.reach", stop)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt, match=r"^$"):
             do(changed, pool, store)
     assert _whats(_verified(store)) == []
     do(changed, pool, store)

@@ -19,6 +19,7 @@ from curate.record import Run
 from curate.store import Store
 from pipelines import verbs
 from pipelines.cli import app
+from pipelines.documents.document import document
 from pipelines.provenance.fate import fates
 from pipelines.provenance.index import index
 
@@ -261,6 +262,11 @@ def test_a_row_that_one_run_restricts_is_an_address_in_all(gallery, tmp_path) ->
         ("", "equal pixels"),
         ("", "near"),
     ]
+    # Nor does it leave by the run that knows of no restriction.
+    with pytest.raises(CeterisError, match="1 rows of one are restricted by another run"):
+        verbs.export(Run.latest(made).subset("one"), tmp_path / "out", layout="uids")
+    with pytest.raises(CeterisError, match="1 rows of one are restricted by another run"):
+        document(Run.latest(made), "one", tmp_path / "papers")
     told = CliRunner().invoke(app, ["why", uid, "--store", made.address])
     assert "restricted if listed.matched" in told.stdout
     assert "picture number" not in told.stdout

@@ -119,7 +119,7 @@ def test_a_report_that_failed_is_drawn_again(hostile: Run, monkeypatch: pytest.M
     name = hostile.folder.removeprefix("runs/")
     with monkeypatch.context() as once:
         once.setattr(pages, "_report", lambda _: 1 // 0)
-        with pytest.raises(ZeroDivisionError):
+        with pytest.raises(ZeroDivisionError, match="division"):
             pages.run(name)
     monkeypatch.setattr(pages, "_report", lambda _: "drawn")
     assert pages.run(name) == "drawn"
