@@ -8,6 +8,7 @@ from curate.digest import digest_of
 from curate.errors import CeterisError
 from curate.ledger import name_file
 from curate.record import Run
+from curate.store import Store
 from curate.takedown.revoked import must_be_made_again
 from eval_fixed_model.conditions import differences
 from eval_fixed_model.scale import Scale, load_scale
@@ -101,15 +102,16 @@ def compare(
 ) -> Judged:
     """Candidates against their controls: better, worse, equivalent or cannot tell, with intervals that hold for all of them together.
 
-    The family is every contrast ever evaluated on this pool under these conditions, not only those shown. Only reads scores. `control` may
-    be "pool", any arm, or RUN/SUBSET of another run, or several of these. CeterisError where nothing was evaluated, or under
-    other conditions, naming the part that differs.
+    The family is every contrast ever evaluated or asked for on this pool under these conditions, not only those shown. Only reads
+    scores. `control` may be "pool", any arm, or RUN/SUBSET of another run, or several of these. CeterisError where nothing was
+    evaluated, or under other conditions, naming the part that differs.
     """
     mine = done if isinstance(done, Evaluation) else latest(done, scale)
     family = [one for one in entries(mine.store) if one.conditions == mine.conditions and one.pool == mine.pool]
     scores, kinds = _headlines(family)
     pairs = _asked(mine, candidate, control)
     every = {(one.arms[a].id, one.arms[b].id) for one in family for a, b in one.contrasts} | {(a.id, b.id) for a, b in pairs}
+    every |= {pair for pair in _judged_before(mine.store) if set(pair) <= scores.keys()}
     names = {
         arm.id: name if one.run == mine.run else f"{one.run.removeprefix('runs/')}/{name}"
         for one in [*family, mine]
@@ -136,6 +138,12 @@ def compare(
     mine.store.put_json(key, found.to_json())
     name_file(mine.store, key)
     return Judged(mine, found, names, tuple(lines), key, tuple((a.name, b.name) for a, b in pairs if a.id == b.id))
+
+
+def _judged_before(store: Store) -> set[tuple[str, str]]:
+    """The contrasts of every verdict in a store, by their arms' ids."""
+    kept = [store.json(key) for key in store.storage.list("runs/") if "/verdict-" in key]
+    return {(one["candidate"], one["control"]) for verdict in kept for one in verdict["contrasts"]}
 
 
 def within(scores: dict[str, dict[int, float]], scale: Scale, look: Look) -> dict[str, dict[int, float]]:

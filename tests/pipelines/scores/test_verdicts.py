@@ -38,6 +38,18 @@ def test_showing_one_line_does_not_narrow_its_interval(judged: Evaluation) -> No
     assert (one.answer, one.low, one.high) == (one.line.answer, one.line.low, one.line.high)
 
 
+def test_what_was_asked_once_stays_in_the_family(judged: Evaluation, tmp_path: Path) -> None:
+    shutil.copytree(judged.store.path(""), tmp_path / "s")
+    run = Run(Store.open(tmp_path / "s"), judged.run)
+    before = compare(run).family
+    names = sorted(judged.arms)
+    pair = next((a, b) for a in names for b in names if a < b and (a, b) not in judged.contrasts and (b, a) not in judged.contrasts)
+    asked = compare(run, *pair).family
+    after = compare(run).family
+    assert len(after.contrasts) == len(asked.contrasts) == len(before.contrasts) + 1
+    assert after.critical >= before.critical
+
+
 def test_a_larger_family_widens_intervals_and_is_another_file(judged: Evaluation, small_scale: Path, place: Path, tmp_path: Path) -> None:
     shutil.copytree(judged.store.path(""), tmp_path / "s")
     store = Store.open(tmp_path / "s")
