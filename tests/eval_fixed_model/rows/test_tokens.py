@@ -9,6 +9,8 @@ from eval_fixed_model.rows.tokens import ByteTokenizer, FileTokenizer, tokenizer
 from eval_fixed_model.tasks._language_model import Bytes
 from tests.eval_fixed_model.texts import file_scale, sentences, small_scale, tokenizer_file
 
+LLAMA = {"name": "llama", "width": 32, "inner": 64, "layers": 1, "heads": 2, "key_value_heads": 1, "tied": False}
+
 TEXTS = ["plain", "", "naïve 日本語 \x00🙂", "<|endoftext| >", "the cat sat on the mat " * 20]
 
 
@@ -40,7 +42,7 @@ def test_every_tokenizer_file_has_a_digest_of_its_own(tmp_path: Path) -> None:
 
 def test_what_is_no_tokenizer_of_documents_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CeterisError, match="needs the tokenizer gone"):
-        tokenizer_of(small_scale(tmp_path, tokens__tokenizer="file", tokens__file="gone.json"))
+        tokenizer_of(small_scale(tmp_path, model=LLAMA, tokens__tokenizer="file", tokens__file="gone.json"))
     file = tokenizer_file(tmp_path)
     with pytest.raises(CeterisError, match="300 tokens, and the scale has 299"):
         FileTokenizer(file, 299)

@@ -24,7 +24,7 @@ def test_the_verdict_is_that_of_the_stored_scores(judged: Evaluation) -> None:
     assert [(one.candidate, one.control) for one in found.contrasts] == list(judged.contrasts)
     scores = {name: {seed: judged.score(name, seed).headline for seed in arm.scores} for name, arm in judged.arms.items()}
     kinds = {name: "random" if arm.kind == "random" else "fixed" for name, arm in judged.arms.items()}
-    plain = verdict(scores, kinds, judged.contrasts, judged.scale.headline.delta)
+    plain = verdict(scores, kinds, judged.contrasts, judged.scale.headline.delta, alike=judged.scale.alike)
     for line in found.contrasts:
         other = plain.of(line.candidate, line.control)
         assert (line.answer, line.df) == (other.answer, pytest.approx(other.df))
@@ -74,6 +74,7 @@ def test_the_latest_evaluation_is_judged_whatever_its_conditions_are_called(
     others = ({**held, "versions": {**held["versions"], "torch": f"other {n}"}} for n in range(1000))
     before = next(other for other in others if f"scores/{conditions_id(other)}" < judged.conditions)
     monkeypatch.setattr(training, "conditions", lambda *_, **_how: before)
+    monkeypatch.setattr(training, "software", lambda _: {part: before[part] for part in ("code", "versions")})
     run = Run(Store.open(tmp_path / "s"), judged.run)
     later = evaluate(run, scale=str(small_scale), seeds=2, executor=InProcess())
     assert later.conditions < judged.conditions
