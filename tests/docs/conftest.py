@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,17 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield folder
     os.chdir(here)
     os.sched_setaffinity(0, cores)
+
+
+@pytest.fixture
+def own_modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Pages call a folder of filters `mine`, and so do other tests: neither finds the other's."""
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if not (Path(entry) / "mine.py").is_file()])
+    kept = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == "mine"}
+    yield
+    for name in [name for name in sys.modules if name.split(".")[0] == "mine"]:
+        del sys.modules[name]
+    sys.modules.update(kept)
 
 
 def _named_rows(folder: Path) -> None:

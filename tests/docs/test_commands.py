@@ -7,7 +7,6 @@ import runpy
 import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -77,9 +76,9 @@ def test_every_page_with_commands_is_run() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES_RUN)
+@pytest.mark.usefixtures("own_modules")
 def test_every_command_runs(page: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(place)
-    monkeypatch.delitem(sys.modules, "mine", raising=False)  # of another test
     for name, text in (pair for one in PAGES for pair in files(one).items()):
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         (place / name).write_text(text, encoding="utf-8")
