@@ -41,6 +41,27 @@ def test_every_share_alike_of_a_whole_work_says_where_it_leads():
     assert not reachable("EUPL-1.0") & reachable("CC-BY-SA-4.0")
 
 
+@pytest.mark.parametrize(
+    ("licence", "obligation", "where"),
+    [
+        ("EUPL-1.0", "network-source", None),  # only from 1.1 on is giving access a distribution
+        ("EUPL-1.2", "network-source", "1, what distribution is"),
+        ("LAL-1.2", "changes", None),  # 1.3 brought it
+        ("LAL-1.3", "share-alike", "2.3 and 4"),
+        ("BSD-1-Clause", "notice", "condition 1, of source"),
+        ("CDLA-Sharing-1.0", "notice", "3.3"),
+        ("CDLA-Permissive-2.0", "notice", "2.1, the agreement's text with data that are shared"),
+        ("CC-BY-4.0", "notice", "3(a)(1)(A) and (C)"),
+        ("OGL-UK-3.0", "notice", "a link to the licence, where possible"),
+        ("etalab-2.0", "notice", None),
+        ("CDDL-1.0", "no-added-terms", "3.4"),
+        ("Artistic-2.0", "source", "5 and 6, of compiled forms"),
+    ],
+)
+def test_places_are_those_of_each_version(licence, obligation, where):
+    assert {one.obligation: one.where for one in asks(licence)}.get(obligation) == where
+
+
 def test_every_obligation_has_words_and_every_entry_a_source():
     known = set(table().obligations)
     for entry in table().licences:
