@@ -11,6 +11,7 @@ from curate.decisions import Decided
 from curate.digest import hex_of
 from curate.errors import CeterisError, nearest
 from curate.explain import entry_draws
+from curate.faults import naming
 from curate.index.search import Place, locate, place_of
 from curate.pieces import open_pool, read_originals, read_uids
 from curate.plan import LAWFUL, POOL, RESTRICTED, UNSEEN, parted
@@ -31,7 +32,9 @@ def why(run: Run, uid: str) -> dict[str, Any]:
     """
     place = locate(run.store, run.facts["pool"], uid)
     if place is None:
-        fix = "give a uid as `curate export` writes them (32 hex digits) or the pool's own id"
+        fix = "; ".join(
+            ["give a uid as `curate export` writes them (32 hex digits) or the pool's own id", *filter(None, [naming(run.pool)])]
+        )
         raise CeterisError(f"the pool has no row {uid}", where=str(run.pool.root), fix=fix)
     return story(run, place)
 

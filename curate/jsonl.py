@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from curate.layouts import NULL, SCALARS, unify
+from curate.layouts import NULL, SCALARS
 from curate.signal import NOT_FINITE
 
 LINES_PER_GROUP = 4096
@@ -18,6 +18,7 @@ LINE_LIMIT = 1 << 30
 TOO_LONG = b"{"
 """What a line over the limit is read as: broken JSON, never a shortened text."""
 
+NESTED = "nested JSON"
 RATIO_LIMIT, RATIO_FLOOR, EXPANDED_LIMIT = 1000, 64 << 20, 64 << 30
 _CHUNK = 1 << 20
 _CODECS = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd"}
@@ -25,6 +26,10 @@ _CODECS = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd"}
 
 class BombError(Exception):
     """A compressed file expands beyond RATIO_LIMIT times its size (and RATIO_FLOOR bytes), or beyond EXPANDED_LIMIT bytes."""
+
+
+BROKEN = (pa.ArrowException, OSError, BombError)
+"""What reading a file's lines may raise."""
 
 
 class Lines:
@@ -42,7 +47,7 @@ class Lines:
 
     def take(self, count: int) -> list[bytes]:
         """The next `count` lines, fewer at the end."""
-        lines = [line for _, line in zip(range(count), self._lines, strict=False)]
+        lines = [line for _, (_, line) in zip(range(count), self._lines, strict=False)]
         self.row += len(lines)
         return lines
 
@@ -52,9 +57,9 @@ class Lines:
 
 
 def _stream(path: Path) -> Any:
-    """Lines that are not blank; one longer than LINE_LIMIT is let go and stands as TOO_LONG."""
+    """(number from 1, line) of lines that are not blank; one longer than LINE_LIMIT is let go and stands as TOO_LONG."""
     codec, first = _CODECS.get(path.suffix.lower()), True
-    size, expanded = path.stat().st_size, 0
+    size, expanded, number = path.stat().st_size, 0, 0
     with path.open("rb") as file:
         source: Any = pa.CompressedInputStream(file, codec) if codec else file
         rest: list[bytes] = []
@@ -68,9 +73,9 @@ def _stream(path: Path) -> Any:
             *whole, last = chunk.split(b"\n")
             for piece in whole:
                 line = TOO_LONG if kept > LINE_LIMIT else b"".join([*rest, piece]) if rest else piece
-                rest, kept = [], 0
+                rest, kept, number = [], 0, number + 1
                 if line and not line.isspace():
-                    yield line
+                    yield number, line
             kept += len(last)
             if kept > LINE_LIMIT:
                 rest.clear()
@@ -78,7 +83,7 @@ def _stream(path: Path) -> Any:
                 rest.append(last)
         line = TOO_LONG if kept > LINE_LIMIT else b"".join(rest)
         if line and not line.isspace():
-            yield line
+            yield number + 1, line
 
 
 def parse(line: bytes) -> dict[str, Any] | None:
@@ -91,12 +96,31 @@ def parse(line: bytes) -> dict[str, Any] | None:
 
 
 def kinds(rows: Sequence[Mapping[str, Any] | None]) -> dict[str, str]:
-    """Name -> kind of the columns of a sample, in order of first appearance. JSON has one kind of number: Float64."""
-    found: dict[str, str] = {}
+    """Name -> kind of the columns of a sample, in order of first appearance. JSON has one kind of number: Float64; a column of which some
+    rows say one kind and some another is text."""
+    found: dict[str, set[str]] = {}
     for row in rows:
         for name, value in (row or {}).items():
-            kind = _kind(value)
-            found[name] = unify(found.get(name, NULL), kind) or "nested mixed values"
+            found.setdefault(name, set()).add(_kind(value))
+    return {name: _of_all(some - {NULL}) for name, some in found.items()}
+
+
+def _of_all(some: set[str]) -> str:
+    """One row that says otherwise is that row's fault, or a number written as text, and not the column's end."""
+    scalars = some - {NESTED}
+    if len(scalars) > 1:
+        return "String"
+    return next(iter(scalars or some), NULL)
+
+
+def line_numbers(path: Path, rows: Sequence[int]) -> list[int]:
+    """The lines, counted from 1, on which these rows stand, ascending. Reads the file up to the last of them."""
+    wanted, found = set(rows), list[int]()
+    for row, (number, _) in enumerate(_stream(path)):
+        if row in wanted:
+            found.append(number)
+            if len(found) == len(wanted):
+                break
     return found
 
 
@@ -151,7 +175,7 @@ def _kind(value: Any) -> str:
         return "Boolean"
     if isinstance(value, (int, float)):
         return "Float64"
-    return "String" if isinstance(value, str) else "nested JSON"
+    return "String" if isinstance(value, str) else NESTED
 
 
 def batches(path: Path) -> Iterator[list[bytes]]:

@@ -37,6 +37,9 @@ GENERIC: dict[str, tuple[str, ...]] = {
 }
 """Role -> names that mean it in any layout, in any case. alt_text, caption_fr and the like are `pool.` columns, never candidates."""
 
+LIKE_UID = ("id", "_id", "doc_id", "docid", "document_id", "row_id", "sample_id", "record_id", "guid", "uuid", "identifier")
+"""Names that may be a uid, in any case: whoever opens a pool is told of them. They are no candidates, since they may repeat."""
+
 
 class Layout(NamedTuple):
     """One way the field writes pools. `roles` are its own names, which are never ambiguous; `any_of`, where given, must show one name.
@@ -258,7 +261,7 @@ def _possible(role: str, kind: str) -> bool:
     if role == "image":
         return kind in (IMAGE, BYTES, "String", NULL)
     if role == "face_boxes":
-        return kind in ("String", NULL) or kind.startswith(("nested list", "nested large_list", "nested JSON", "nested mixed"))
+        return kind in ("String", NULL) or kind.startswith(("nested list", "nested large_list", "nested JSON"))
     return kind in SCALARS or kind in (BYTES, NULL)
 
 

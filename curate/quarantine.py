@@ -5,6 +5,8 @@ import numpy.typing as npt
 import polars as pl
 
 from curate.digest import hex_of
+from curate.errors import PoolError
+from curate.faults import spots
 from curate.pieces import read_uids
 from curate.plan import LAWFUL, POOL, RESTRICTED, parted
 from curate.pool import Shard
@@ -24,7 +26,8 @@ SCHEMA = {
 
 def quarantined(run: Run) -> pl.DataFrame:
     """A line for each file that cannot be read (no row, stage or evidence) and, for each row, each stage that quarantined it itself, and
-    each piece of evidence that failed there: a signal, or `pool` for the pool's own columns. Columns: `SCHEMA`."""
+    each piece of evidence that failed there: a signal, or `pool` for the pool's own columns. `detail` says of a row where it stands in its
+    file (`curate.faults.spots`). Columns: `SCHEMA`."""
     frames = [pl.DataFrame(schema=SCHEMA)]
     for one in run.pool.unreadable:
         line = {"file": one.path, "code": one.code, "detail": f"{one.detail}; {one.fix}"}
@@ -79,7 +82,7 @@ def _lines(run: Run, stage: str, numbers: npt.NDArray[np.int64]) -> pl.DataFrame
     signals = [column.rsplit(".", 1)[0] for column in node["columns"] if not column.startswith(f"{POOL}.")]
     signals += [f"{node['grouping']}.sketch"] if node["grouping"] else []
     parts = {name: run.parts(name) for name in dict.fromkeys(signals)}
-    found = [pl.DataFrame(schema=SCHEMA)]
+    found, known = [pl.DataFrame(schema=SCHEMA)], _unchanged(run)
     start = 0
     for number, shard in enumerate(run.pool.shards):
         rows = numbers[(numbers >= start) & (numbers < start + shard.rows)] - start
@@ -92,9 +95,19 @@ def _lines(run: Run, stage: str, numbers: npt.NDArray[np.int64]) -> pl.DataFrame
         codes |= {name: _errors(run, by_shard.get(shard.digest, [])) for name, by_shard in parts.items()}
         for name, faults in codes.items():
             lines = here.join(faults.drop_nulls("code"), on="row").sort("row")
-            about = {"file": shard.path, "stage": stage, "evidence": name, "detail": None}
-            found.append(lines.with_columns(pl.lit(value, pl.String).alias(key) for key, value in about.items()).select(*SCHEMA))
+            about = {"file": shard.path, "stage": stage, "evidence": name}
+            stands = spots(run.pool, shard, lines["row"].to_list()) if known else [""] * lines.height
+            where = pl.Series("detail", stands, dtype=pl.String).replace("", None)
+            found.append(lines.with_columns(where, *[pl.lit(value, pl.String).alias(key) for key, value in about.items()]).select(*SCHEMA))
     return pl.concat(found)
+
+
+def _unchanged(run: Run) -> bool:
+    """Whether the pool's files are those that the run saw, so that lines may be told."""
+    try:
+        return bool(run.unchanged.shards)
+    except PoolError:
+        return False
 
 
 def _pool_faults(run: Run, shard: Shard, columns: list[str], rows: npt.NDArray[np.int64]) -> dict[str, pl.Series]:

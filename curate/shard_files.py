@@ -27,7 +27,7 @@ ENDINGS: dict[str, tuple[str, ...]] = {
 }
 _KINDS = {"parquet": "Parquet", "jsonl": "JSON lines", "tar": "tars", "txt": "texts"}
 FILES_PER_GROUP = 1024
-_CACHE_VERSION = 3
+_CACHE_VERSION = 4
 
 
 def find(root: Path, only: str | None = None, endings: Collection[str] | None = None) -> tuple[str, list[str]]:
@@ -73,14 +73,47 @@ def _walk(root: Path) -> Iterator[str]:
         if folder and (real in seen or not real.startswith(real_root + os.sep)):
             continue
         seen.add(real)
-        for entry in sorted(os.scandir(root / folder), key=lambda entry: entry.name, reverse=True):
+        for entry in sorted(_listing(root / folder), key=lambda entry: entry.name, reverse=True):
             if entry.name.startswith((".", "_")):
                 continue
             path = f"{folder}/{entry.name}" if folder else entry.name
             if entry.is_dir():
                 (links if entry.is_symlink() else folders).append(path)
-            elif entry.is_file():
+            elif _is_file(entry):
                 yield path
+
+
+def _listing(folder: Path) -> "list[os.DirEntry[str]]":
+    try:
+        return list(os.scandir(folder))
+    except OSError as error:
+        what = f"the folder cannot be listed: {error.strerror}"
+        raise PoolError(what, where=str(folder), fix="make it readable, or move it away") from error
+
+
+def _is_file(entry: "os.DirEntry[str]") -> bool:
+    """A link that leads nowhere is a file that cannot be read, not no file."""
+    return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path))
+
+
+def aside(root: Path, layout_ending: str) -> dict[str, tuple[int, str]]:
+    """What under a pool's folder is none of its files: by ending (`hidden` for data files whose name starts with "." or "_"), how many, and
+    the first. What lies beside a table and is read with it is not among it."""
+    found: dict[str, tuple[int, str]] = {}
+    ends, every = tuple(end for some in ENDINGS.values() for end in some), set(_walk(root))
+    for path in sorted(every):
+        if not path.lower().endswith(ENDINGS[layout_ending]) and not any(
+            path.endswith(end) and path.removesuffix(end) + ".parquet" in every for end in (".npz", ".tar")
+        ):
+            ending = next((end for end in ends if path.lower().endswith(end)), os.path.splitext(path)[1].lower())
+            found[ending] = (found.get(ending, (0, ""))[0] + 1, found.get(ending, (0, path))[1])
+    for folder, folders, names in os.walk(root):
+        folders.sort()
+        for name in sorted(names):
+            inside = os.path.relpath(os.path.join(folder, name), root)
+            if name.lower().endswith(ENDINGS[layout_ending]) and any(part.startswith((".", "_")) for part in inside.split(os.sep)):
+                found["hidden"] = (found.get("hidden", (0, ""))[0] + 1, found.get("hidden", (0, inside))[1])
+    return found
 
 
 def text_files(root: Path, shard: str) -> list[str]:
@@ -88,7 +121,7 @@ def text_files(root: Path, shard: str) -> list[str]:
     if not (root / shard).is_dir():
         return [shard]
     prefix = "" if shard == "." else f"{shard}/"
-    names = [entry.name for entry in os.scandir(root / shard) if entry.is_file() and not entry.name.startswith((".", "_"))]
+    names = [entry.name for entry in os.scandir(root / shard) if _is_file(entry) and not entry.name.startswith((".", "_"))]
     return [prefix + name for name in sorted(names) if name.lower().endswith(ENDINGS["txt"])]
 
 

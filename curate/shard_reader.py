@@ -224,7 +224,7 @@ def _parsed(place: Place, rows: Indices) -> list[dict[str, Any] | None] | None:
             lines = jsonl.Lines(path)
         lines.skip_to(int(rows[0]))
         block = lines.take(int(rows[-1] - rows[0]) + 1)
-    except (pa.ArrowException, OSError, jsonl.BombError):
+    except jsonl.BROKEN:
         return None
     for other in list(_open_lines):
         if (stale := _open_lines.pop(other, None)) is not None:

@@ -12,8 +12,11 @@ from typing import Annotated
 import typer
 
 from curate.errors import CeterisError
+from curate.faults import look
 from curate.pool import Pool
 from curate.record import Run
+from curate.shard_files import aside
+from curate.structure import ending_of
 from curate.takedown.revoked import NOTHING, revoked
 from pipelines import doctor as health
 from pipelines import python_docs, show, verbs
@@ -55,9 +58,10 @@ def pool(
     ] = None,
     layout: LayoutName = None,
     role: Roles = None,
+    scan: Annotated[bool, typer.Option("--scan", help="look for faults in every row of a large pool, too")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say what Ceteris believes a pool is: layout, roles, rows, samples, files it cannot read."""
+    """Say what Ceteris believes a pool is: layout, roles, rows, samples; which files and rows it cannot read, and what it leaves aside."""
     if make not in (None, "python-docs"):
         raise CeterisError(f"no pool is called {make!r}", where="--make", fix="--make python-docs")
     made = None
@@ -67,7 +71,8 @@ def pool(
     found, refused = Pool.open(path, layout=layout, roles=roles_of(role)), NOTHING
     if (Path(verbs.store_address()) / "FORMAT").is_file():
         refused = revoked(verbs.open_store())
-    about = found.describe(refused.rows)
+    about = found.describe(refused.rows) | look(found, every=scan).to_json()
+    about["aside"] = aside(path, ending_of(found.layout, found.shards[0].path)) if path.is_dir() else {}
     if as_json:
         say(about | ({"made": dataclasses.asdict(made)} if made else {}))
         return

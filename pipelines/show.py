@@ -130,6 +130,24 @@ def pool(about: Mapping[str, Any]) -> None:
         line("  " + "; ".join(f"{role}: {value}".replace("\n", " ") for role, value in row.items()))
     if about["unreadable"]:
         pool_faults(about["unreadable"])
+    if about["faults"]:
+        lines = [[one["file"], one["role"], one["code"], one["rows"], ", ".join(_spots(one))] for one in about["faults"][:LISTED]]
+        table("rows with faults", ["file", "role", "code", "rows", "the first"], lines, right=(3,))
+        if len(about["faults"]) > LISTED:
+            line(f"... and {len(about['faults']) - LISTED:,} more lines (--json shows all)")
+    if about["uids"]:
+        line(f"a run will refuse it: {about['uids']}")
+    if about["looked"] < about["rows"]:
+        line(f"of its rows the first {about['looked']:,} were looked at; --scan looks at all")
+    if about["naming"]:
+        line(about["naming"])
+    if about["aside"]:
+        others = [f"{count:,} {ending or 'without an ending'} ({first})" for ending, (count, first) in about["aside"].items()]
+        line(f"left aside, no files of this pool: {', '.join(others)}")
+
+
+def _spots(fault: Mapping[str, Any]) -> list[str]:
+    return [*(fault["at"] or [f"row {row}" for row in fault["first"]]), *(["..."] if fault["rows"] > len(fault["first"]) else [])]
 
 
 def pool_faults(unreadable: Sequence[Mapping[str, Any]]) -> None:

@@ -12,6 +12,7 @@ from curate.audit import standing, story
 from curate.digest import UInt64s, hex_of, words_of_hex
 from curate.errors import CeterisError
 from curate.executor import Executor, InProcess
+from curate.faults import naming
 from curate.index.lookup import open_index
 from curate.index.search import Indices, Place, locate, place_of, search, uids_at
 from curate.pieces import open_pool
@@ -118,7 +119,8 @@ def fates(
             hits[key] = _Hits(numbers, uids_at(store, key, numbers), matches)
     taken = taken_down(store, by, value)
     if not hits and not taken:
-        raise CeterisError(_nothing(by, value, store, pools), where="; ".join(notes), fix=_FIX[by])
+        ways = dict.fromkeys(naming(open_pool(store, key)) for key in pools) if by == "uid" else {}
+        raise CeterisError(_nothing(by, value, store, pools), where="; ".join(notes), fix="; ".join([_FIX[by], *filter(None, ways)]))
     first = dict.fromkeys(uid for held in hits.values() for uid in hex_of(held.uids[:at_most]))
     seen: dict[tuple[str, int, str], dict[str, Any]] = {}
     rows = [_fate(store, uid, hits, pools, known, seen) for uid in list(first)[:at_most]]

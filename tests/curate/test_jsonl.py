@@ -92,8 +92,23 @@ def test_value_in_the_dtype_of_its_kind_or_a_code(value, kind, expected, code):
 
 
 def test_kinds_of_a_sample():
-    rows = [{"a": 1, "b": None, "c": "x", "d": [1]}, None, {"a": 0.5, "b": True, "c": 2, "d": None, "e": None}]
-    assert jsonl.kinds(rows) == {"a": "Float64", "b": "Boolean", "c": "nested mixed values", "d": "nested JSON", "e": "Null"}
+    rows = [{"a": 1, "b": None, "c": "x", "d": [1], "f": [1]}, None, {"a": 0.5, "b": True, "c": 2, "d": None, "e": None, "f": "y"}]
+    kinds = {"a": "Float64", "b": "Boolean", "c": "String", "d": "nested JSON", "f": "String", "e": "Null"}
+    assert jsonl.kinds(rows) == kinds
+
+
+def test_lines_are_numbered_with_the_blank_ones(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'\n{"a": 1}\r\n\r\n{"a": 2}\n   \n\n{"a": 3}')
+    assert jsonl.line_numbers(path, [0, 2]) == [2, 7]
+
+
+def test_one_row_of_another_type_is_that_rows_fault(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": "fine"}\n{"text": ["a"]}\n{"text": 5}\n')
+    pool = Pool.open(tmp_path)
+    frame, faults = pool.read(pool.shards[0], roles=["text"])
+    assert frame["text"].to_list() == ["fine", None, "5"]
+    assert faults["text"].to_list() == [None, "wrong_type", None]
 
 
 def test_truncated_compressed_file_is_listed_and_the_others_used(tmp_path):
