@@ -139,14 +139,14 @@ def trained_arms(gone: Gone) -> tuple[set[str], set[str]]:
     finished = {folder for folder in folders_of(gone.store, "rows") if gone.store.json(f"{folder}/rows.json") is not None}
     for key in gone.store.storage.list("rows/"):
         folder = "/".join(key.split("/")[:2])
-        if gone.among(_listed_in(gone.store, key, folder in finished)).any():
+        if gone.among(listed_in(gone.store, key, folder in finished)).any():
             held.add(folder)
             if "/members/" in key:
                 arms.add(key.rpartition("/")[2].removesuffix(".npy"))
     return arms, held | (set(folders_of(gone.store, "rows")) - finished)
 
 
-def _listed_in(store: Store, key: str, finished: bool) -> UInt64s:
+def listed_in(store: Store, key: str, finished: bool) -> UInt64s:
     """The uids that one file of rows/ lists; of an unfinished folder, which leaves anyway, none where the file is torn."""
     name = key.rpartition("/")[2]
     try:

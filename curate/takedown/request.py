@@ -215,7 +215,7 @@ def _take_down(
     known = store.json(f"{folder}/retrain.json") or {}
     changes.record(f"{folder}/retrain.json", {**known, **dict.fromkeys(again, number)})
     for key in settled:
-        changes.record(f"{key}/settled.json", {"requests": max(number, max(requests(store), default=0))})
+        changes.record(f"{key}/settled.json", {"requests": max(number, max(requests(store), default=0)), "pool": key})
     for where, parts in changes.publish.items():
         number_of = len(store.storage.list(f"{where}/manifests/")) + 1
         changes.record(f"{where}/manifests/{number_of:08d}.json", {"epoch": epoch, "parts": [asdict(part) for part in parts]})
@@ -273,5 +273,5 @@ def settle(pools: Iterable[Pool], store: Store, epoch: int) -> bool:
             _take_down(gone, newest, None, about, [key], epoch, Needles.of(gone))
         elif done < newest:
             store.storage.delete(f"{key}/settled.json")
-            store.put_json(f"{key}/settled.json", {"requests": newest})
+            store.put_json(f"{key}/settled.json", {"requests": newest, "pool": key})
     return changed

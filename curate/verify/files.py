@@ -12,6 +12,7 @@ from curate.executor import Crashed, Executor
 from curate.store import Store
 from curate.subset import load
 from curate.verify.findings import RESTORE
+from curate.verify.kinds import kind_of
 from curate.verify.page_checks import damage
 from curate.verify.records import Contents
 
@@ -102,8 +103,8 @@ def listed_files(held: Contents, shards_of: Mapping[str, Sequence[str]]) -> Iter
 
 
 def _own(key: str, held: Contents) -> bool:
-    """Whether a file that a ledger names is named by no record, and is none itself."""
-    return key not in held.digests and "/parts/" not in key
+    """Whether a file that a ledger names is named by no record, and is none itself; what runs write anew has its own check."""
+    return key not in held.digests and "/parts/" not in key and kind_of(key) != "settled"
 
 
 def latest_pools(held: Contents) -> dict[str, dict[str, Any]]:

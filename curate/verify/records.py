@@ -32,7 +32,8 @@ class Ledgered:
 @dataclass
 class Contents:
     """A store as its records tell it. `records` are the sound ones, without seals; `named` are the digests that ledgers name, None where a
-    file was taken away on purpose; `bad` the files that something is wrong with."""
+    file was taken away on purpose; `purged` the digests of files as they were before a take-down, with their names, and `taken` the folders
+    of rows to train on that left with it; `bad` the files that something is wrong with."""
 
     store: Store
     keys: list[str]
@@ -42,6 +43,8 @@ class Contents:
     heads: list[tuple[str, str, str]] = field(default_factory=list)
     ledgers: list[Ledgered] = field(default_factory=list)
     named: dict[str, str | None] = field(default_factory=dict)
+    purged: dict[str, str] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     head: str = START
@@ -206,6 +209,9 @@ class Contents:
                     self.named |= {f"{prefix}{name}": digest for name, digest in fact["files"].items()}
                 if fact.get("what") == "purged":  # of a take-down
                     self.named |= {fact["file"]: None} | ({fact["file_after"]: fact["after"]} if fact.get("file_after") else {})
+                    self.purged |= {fact["before"]: fact["file"]} if fact.get("before") != fact.get("after") and fact.get("before") else {}
+                    if fact["file"].startswith("rows/") and fact["file"].endswith("/rows.json"):  # later ones have another name
+                        self.taken.add(fact["file"].rpartition("/")[0])
         for key, _ in self.of_kind("export"):
             if key not in self.named:
                 self.find(
@@ -213,10 +219,10 @@ class Contents:
                 )
         there = set(self.keys)
         for key, digest in self.named.items():
-            if self.kinds.get(key) == "settled":  # runs write it anew
+            if kind_of(key) == "settled":  # runs write it anew
                 continue
             if digest is None:
-                if key in there and key.startswith(PURGED):
+                if key in there and (key.startswith(PURGED) or ("/parts/" in key and not key.startswith("rows/"))):
                     self.find("it was taken away, as a ledger says, and is there", key, "delete it")
             elif key not in there:
                 self.find("a ledger names this file, and it is gone", key)

@@ -31,6 +31,7 @@ from curate.verify.judged_again import Again
 from curate.verify.pools import changed
 from curate.verify.recorded_plan import recorded_plan
 from curate.verify.records import Contents, Others
+from curate.verify.taken_away import check_taken_away
 
 Progress = Callable[[str, int, int], None]
 
@@ -100,7 +101,8 @@ def verify_store(
     subsets = {digest: run for run, facts in runs.items() for stage, digest in facts["subsets"].items() if stage != POOL}
     check_subsets(held, subsets)
     check_exports(held, progress)
-    _leftovers(held, {one.key for one in files})
+    left = _leftovers(held, {one.key for one in files})
+    check_taken_away(held, pools, left, asked.full, executor, progress)
     decisions, judged = _judge(held, runs, pools, asked, executor, progress)
     counts = {"files": len(chosen) + len(held.digests), "bytes": size, "pools": len(pools), "runs": judged, "decisions": decisions}
     return Verification(store.address, held.head, held.findings, held.notes, dict(counts)), held
@@ -146,16 +148,18 @@ def _shards_of(held: Contents, pools: Mapping[str, Pool | None]) -> dict[str, li
     return found
 
 
-def _leftovers(held: Contents, listed: set[str]) -> None:
-    """Say what ended runs left, which counts for nothing."""
+def _leftovers(held: Contents, listed: set[str]) -> list[str]:
+    """Say what ended runs left, which counts for nothing; returns it, and files of rows to train on that no record lists."""
     left = [key for key in held.keys if held.kinds.get(key) in ("part", "weights", "card", "subset") and key not in listed]
     if left:
         held.notes.append(
             f"{len(left):,} files are named by no record: runs that ended early left them, or others replaced them; the first is {left[0]}"
         )
-    attempts = sum(held.kinds.get(key) == "attempt" for key in held.keys)
+    attempts = [key for key in held.keys if held.kinds.get(key) == "attempt"]
     if attempts:
-        held.notes.append(f"{attempts:,} files under tmp/ are of commands that ended early; the next run deletes them")
+        held.notes.append(f"{len(attempts):,} files under tmp/ are of commands that ended early; the next run deletes them")
+    finished = {key.rpartition("/")[0] for key in held.keys if key.startswith("rows/") and key.endswith("/rows.json")}
+    return [*left, *attempts, *(key for key in held.keys if key.startswith("rows/") and "/".join(key.split("/")[:2]) not in finished)]
 
 
 def _judge(
