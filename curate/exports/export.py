@@ -15,11 +15,11 @@ from curate.exports.evidence import Evidence
 from curate.exports.lines import write_lines
 from curate.exports.parquet import write_parquet
 from curate.exports.tars import write_tars
+from curate.journal import pending
 from curate.ledger import name_file
-from curate.record import Run
+from curate.record import Run, Selected
 from curate.redaction import Blurring, Redaction
 from curate.subset import Subset
-from curate.takedown.revoked import revoked
 
 __all__ = ["LAYOUTS", "Blurring", "Redaction", "export"]
 
@@ -67,7 +67,7 @@ def export(
         fix = f"export {', '.join(_TEXTS)}"
         raise CeterisError(f"the layout {layout} takes no columns of evidence", where=str(out), fix=fix)
     added = Evidence(run, evidence) if evidence else None
-    refused, chosen = revoked(run.store).identity(run.pool), run.subset(subset)
+    chosen = run.subset(subset)
     about: dict[str, Any] = {"subset": subset, "digest": chosen.digest, "rows": len(chosen), "run": run.folder.removeprefix("runs/")}
     about |= {"recipe": run.facts["recipe"], "pool": run.pool.id, "layout": layout}
     if (chosen.copies > 1).any():
@@ -97,24 +97,34 @@ def export(
         if layout != "parquet" or changes:
             (attempt / "export.json").write_text(json.dumps({**about, "files": files}, indent=2) + "\n", encoding="utf-8")
         digests = {name: about.get("sha256", {}).get(name) or sha256_file(attempt / name) for name in files}
-        if revoked(run.store).identity(run.pool) != refused:
-            raise StoreError("rows were taken down while they were written", where=str(out), fix="export again; nothing is there")
+        refuse_taken_down(chosen, out)
         attempt.replace(out)
     except OSError as error:
         fix = "make room (webdataset needs the subset's size twice while it is written), or name another folder"
         raise CeterisError(f"cannot write there: {error.strerror or error}", where=str(out), fix=fix) from error
     finally:
         shutil.rmtree(attempt, ignore_errors=True)
-    name_export(run, {name: about[name] for name in _NAMED} | {"folder": str(out.absolute()), "files": digests})
+    name_export(chosen, out, {name: about[name] for name in _NAMED} | {"folder": str(out.absolute()), "files": digests})
     return {**about, "files": files}
 
 
-def name_export(run: Run, export: dict[str, Any]) -> None:
-    """Write down in the store, and its chain, what was exported and where to, so that a take-down can say which exports hold a row."""
-    number = len(run.store.storage.list("exports/")) + 1
-    while not run.store.put_json(f"exports/{number:06d}.json", export):
+def name_export(chosen: Selected, out: Path, export: dict[str, Any]) -> None:
+    """Write down in the store, and its chain, what was exported and where to, so that a take-down can say which exports hold a row: one
+    that counts after this knows of it. StoreError where one counted before."""
+    store = chosen.run.store
+    number = len(store.storage.list("exports/")) + 1
+    while not store.put_json(f"exports/{number:06d}.json", export):
         number += 1  # another process was quicker
-    name_file(run.store, f"exports/{number:06d}.json")
+    name_file(store, f"exports/{number:06d}.json")
+    refuse_taken_down(chosen, out, there=True)
+
+
+def refuse_taken_down(chosen: Selected, out: Path, there: bool = False) -> None:
+    """StoreError where rows of a subset were taken down since it was selected; `there`: what holds them lies at `out` already."""
+    run = chosen.run
+    if pending(run.store) or Run(run.store, run.folder).facts["subsets"].get(chosen.name) != chosen.digest:
+        what = f"rows of {chosen.name} were taken down while they were written"
+        raise StoreError(what, where=str(out), fix="delete it, and ask again" if there else "ask again; nothing is there")
 
 
 def _check_boxes(run: Run, out: Path, layout: str) -> None:

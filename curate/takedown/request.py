@@ -26,7 +26,7 @@ from curate.takedown.purge import purge
 from curate.takedown.purge_runs import blank
 from curate.takedown.revoked import REQUESTS, revoked
 from curate.takedown.tombstones import SCHEMA, content_hash, key_of, keyed, keyed_uids, read_tombstones, requests
-from curate.takedown.touched import Needles, touched
+from curate.takedown.touched import Needles, exports_of, touched
 
 COPY_CHARS = 100
 """A text is known by itself from this length on: shorter ones are said by many, and are known by uid and address alone."""
@@ -238,6 +238,7 @@ def _take_down(
         "head": [key, sha256(text.encode())],
     }
     commit(store, change)
+    before["exports"] = exports_of(gone, before["subsets"])  # those of meanwhile, too; later ones see that this counts
     return {"number": number, **told, "count": about["rows"], "again": again, "touched": before}
 
 

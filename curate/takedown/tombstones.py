@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
+from urllib.parse import unquote
 
 import numpy as np
 import numpy.typing as npt
@@ -160,18 +161,24 @@ _HOST = (
     r"(?i)^[\x00-\x20]*(?:https?:[/\\]*|(?:[a-z][a-z0-9+.\-]*:)?[/\\]{2,})?"  # as browsers read it: of http the slashes may lack
     r"(?:[^/?#\\]*@)?(\[[^\]/?#]*\]|[^/?#:@\\]+)"
 )
+_ODD = r"[^\x21-\x24\x26-\x7e]"  # a percent sign, white space, or beyond ASCII
 _DOTS = str.maketrans({"\u3002": ".", **dict.fromkeys("\u00ad\u200b\u2060\ufeff", "")})
 """Other scripts' full stop; and characters that a host is read without."""
 
 
 def hosts(urls: pl.Series) -> pl.Series:
-    """The host of each address, in lower case; null where there is none."""
-    return urls.str.extract(_HOST, 1).str.to_lowercase().str.strip_chars(".")
+    """The host of each address as `plain_host` writes it; null where there is none."""
+    found = urls.str.extract(_HOST, 1)
+    odd = found.filter(found.str.contains(_ODD)).unique()
+    made = pl.Series([plain_host(host) for host in odd], dtype=pl.String)
+    return found.replace(odd, made).str.to_lowercase().str.strip_chars(".")
 
 
 def plain_host(host: str) -> str:
-    """A host or domain as it is compared: lower case, no dots around it, other scripts as DNS writes them (UTS 46, non-transitional: what
-    stands for another letter is that letter, but a sharp s is none of two)."""
+    """A host or domain as it is compared: lower case, no dots around it, `%61` the letter that it stands for (the URL standard's host
+    parser), other scripts as DNS writes them (UTS 46, non-transitional: what stands for another letter is that letter, but a sharp s is
+    none of two)."""
+    host = unquote(host)
     if host.isascii():
         return host.strip().lower().strip(".")
     lower = "".join(map(str.lower, unicodedata.normalize("NFKC", host).translate(_DOTS)))

@@ -125,7 +125,7 @@ def touched(gone: Gone, needles: Needles) -> Touched:
         "links": sorted({group["folder"] for facts in on.values() for group in facts["groups"].values()}),
         "decisions": len({node["id"] for facts in on.values() for node in facts["nodes"].values()}),
         "subsets": subsets,
-        "exports": _exports(store, _and_before(store, {one["digest"][:16] for one in subsets}), gone),
+        "exports": exports_of(gone, subsets),
         "models": sorted(models),
         "scores": scores,
         "verdicts": [key for run in sorted(judged) for key in store.storage.list(f"{run}/") if "/verdict-" in key],
@@ -145,8 +145,10 @@ def _shards(gone: Gone) -> list[dict[str, Any]]:
     return found
 
 
-def _exports(store: Store, digests: set[str], gone: Gone) -> list[dict[str, Any]]:
+def exports_of(gone: Gone, subsets: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Exports of these subsets, as the ledger names them, and which of their files hold the rows, where that can be seen."""
+    store = gone.store
+    digests = _and_before(store, {one["digest"][:16] for one in subsets})
     known = [store.json(key) for key in store.storage.list("exports/") if key.endswith(".json")]
     named = ("folder", "subset", "run", "layout")
     return [{**{name: one[name] for name in named}, "files": _holding(one, gone)} for one in known if one["digest"][:16] in digests]

@@ -3,7 +3,8 @@
 A folder, or the same as one `.tar.zst`: manifest.json with the SHA-256 of every other file; subset.bin, the sorted uids and then how often
 each is used, as big-endian 128-bit and 32-bit numbers, so that its SHA-256 is the subset's digest; the resolved recipe; the run's ledger
 and funnel; the pools, each shard with its digest; filters with their fingerprints, source digests and libraries; models' cards, and weights
-where they are small; the data card; the NOTICE of what it rests on. The same run gives the same bytes.
+where they are small; the data card as README, with what only it says in card.json; the NOTICE of what the subset rests on. README and
+NOTICE are written from the other files (`pipelines/documents/recipient.py`). The same run gives the same bytes.
 """
 
 import json
@@ -19,21 +20,19 @@ import pyarrow as pa
 
 from curate import frames
 from curate.digest import canonical_json, digest_of, sha256_file
-from curate.errors import CeterisError
-from curate.exports.export import name_export
+from curate.errors import CeterisError, StoreError
+from curate.exports.export import name_export, refuse_taken_down
 from curate.pieces import open_pool
 from curate.pool import Pool
 from curate.record import Run
 from curate.store import Part
 from pipelines.documents.answers import Answers, read_answers
-from pipelines.documents.card import card
 from pipelines.documents.facts import Facts, MadeModel, model_taken_down
-from pipelines.provenance.notice import notice
+from pipelines.documents.recipient import CARD, FUNNEL, LEDGER, MANIFEST, NOTICE, POOLS, README, RECIPE, RELEASE, SIGNALS, SUBSET
+from pipelines.documents.recipient import Packed as Received
+from pipelines.documents.recipient import notice, readme, told
 
-FORMAT = "ceteris-package 1"
-MANIFEST, SUBSET, RECIPE, LEDGER, FUNNEL, POOLS, SIGNALS = (
-    "manifest.json", "subset.bin", "recipe.yaml", "ledger.jsonl", "funnel.json", "pools.json", "signals.json",
-)  # fmt: skip
+FORMAT = "ceteris-package 2"
 ARCHIVE = ".tar.zst"
 SMALL = 16 << 20
 """Bytes of weights that go along unasked."""
@@ -66,13 +65,21 @@ def package(run: Run, subset: str, out: str | Path, *, weights: bool = False, an
         (attempt / SUBSET).write_bytes(chosen.uids.astype(">u8").tobytes() + chosen.copies.astype(">u4").tobytes())
         for name, text in _texts(facts, read_answers(Path(answers) if answers else None)):
             (attempt / name).write_text(text, encoding="utf-8")
-        for model in facts.models:
+        for model in facts.made:
             if reason := _weights(run, model, attempt, weights):
                 left_out[model.name] = reason
+        about = identity(facts)
+        manifest = {"format": FORMAT, "by": RELEASE, **about, "identity": digest_of(about), "run": run.folder, "head": facts.head}
+        (attempt / MANIFEST).write_text(_json({**manifest, "files": {}}), encoding="utf-8")
+        received = Received(attempt)
+        (attempt / README).write_text(readme(received), encoding="utf-8")
+        (attempt / NOTICE).write_text(notice(received).text(), encoding="utf-8")
         files = {one.relative_to(attempt).as_posix(): sha256_file(one) for one in sorted(attempt.rglob("*")) if one.is_file()}
-        told = identity(facts)
-        manifest = {"format": FORMAT, **told, "identity": digest_of(told), "run": run.folder, "head": facts.head, "files": files}
-        (attempt / MANIFEST).write_text(_json(manifest), encoding="utf-8")
+        del files[MANIFEST]
+        (attempt / MANIFEST).write_text(_json({**manifest, "files": files}), encoding="utf-8")
+        refuse_taken_down(facts.subset, path)
+        if any(model_taken_down(run, model) for model in facts.models if model.name not in left_out):
+            raise StoreError("rows that a model rests on were taken down meanwhile", where=str(path), fix="ask again; nothing is there")
         if path.name.endswith(ARCHIVE):
             packed = attempt.with_name(f"{attempt.name}.file")
             try:
@@ -90,7 +97,7 @@ def package(run: Run, subset: str, out: str | Path, *, weights: bool = False, an
     held = {path.name: sha256_file(path)} if path.is_file() else {**files, MANIFEST: sha256_file(path / MANIFEST)}
     place = path.absolute().parent if path.is_file() else path.absolute()
     named = {"subset": subset, "digest": facts.digest, "rows": len(chosen), "run": run.folder.removeprefix("runs/"), "layout": "package"}
-    name_export(run, {**named, "folder": str(place), "files": held})  # so that a take-down knows of it
+    name_export(facts.subset, path, {**named, "folder": str(place), "files": held})  # so that a take-down knows of it
     return Packed(path, str(manifest["identity"]), files, left_out)
 
 
@@ -104,7 +111,7 @@ def identity(facts: Facts) -> dict[str, Any]:
         "recipe": facts.recipe["digest"],
         "pool": facts.run.pool.id,
         "signals": {one.name: one.fingerprint for one in facts.signals},
-        "models": {one.name: one.weights for one in facts.models},
+        "models": {one.name: one.weights for one in facts.made},
         "without": sum(line["in"] - line["kept"] for line in facts.stages if line["stage"] == "revoked"),
     }
 
@@ -121,14 +128,13 @@ def _texts(facts: Facts, answers: Answers) -> Iterator[tuple[str, str]]:
     yield RECIPE, facts.recipe["text"]
     yield LEDGER, facts.ledger_text
     yield FUNNEL, _json(run.funnel())
-    fed = {model.name: [told_pool(open_pool(run.store, key)) for key in model.trained_on] for model in facts.models}
+    fed = {model.name: [told_pool(open_pool(run.store, key)) for key in model.trained_on] for model in facts.made}
     yield POOLS, _json({"pool": told_pool(run.pool), "models": fed})
     sources: dict[str, str] = next((line["sources"] for line in facts.ledger if line["what"] == "recipe"), {})
-    signals = {one.name: {key: value for key, value in asdict(one).items() if key not in ("name", "folder")} for one in facts.signals}
-    models = {one.name: {"kind": one.kind, "id": one.id, "weights": one.weights, "card": one.card} for one in facts.models}
+    signals = {one.name: {key: value for key, value in asdict(one).items() if key != "name"} for one in facts.signals}
+    models = {one.name: {"kind": one.kind, "id": one.id, "weights": one.weights, "card": one.card} for one in facts.made}
     yield SIGNALS, _json({"name": run.facts["name"], "sources": sources, "signals": signals, "models": models})
-    yield "README.md", card(facts, None, answers)
-    yield "NOTICE.txt", notice(run).text()
+    yield CARD, _json(told(facts, answers))
 
 
 def _weights(run: Run, model: MadeModel, folder: Path, every: bool) -> str:

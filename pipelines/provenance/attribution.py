@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from curate.digest import hex_of, sha256_file
 from curate.errors import CeterisError, nearest
-from curate.exports.export import name_export
+from curate.exports.export import name_export, refuse_taken_down
 from curate.record import Run, Selected
 from pipelines.provenance.declared import batches, signal_of
 from pipelines.provenance.restricted import refuse_restricted
@@ -79,7 +79,8 @@ def attribution(
 
     `columns`: columns of the pool that hold title, author, source or url where roles do not say. `exported`: a folder that `curate export`
     wrote, whose changes are said; `changed`: further ones. In Markdown, rows that follow each other and read alike are one line. In CSV,
-    a field that a spreadsheet would take for a formula begins with an apostrophe. The file is known to the store as an export is.
+    a field that a spreadsheet would take for a formula begins with an apostrophe. The file is known to the store as an export is;
+    StoreError if rows are taken down meanwhile.
     """
     run, name = chosen.run, signal_of(chosen.run, signal)
     refuse_restricted(run, chosen.name)
@@ -111,13 +112,14 @@ def attribution(
             left = Counter(dict(sorted(left.items())))
             sink.write(_foot(rows, left) if out.suffix == ".md" else b"")
         digest = sha256_file(attempt)
+        refuse_taken_down(chosen, out)
         attempt.replace(out)
     except OSError as error:
         raise CeterisError(f"cannot write there: {error.strerror or error}", where=str(out), fix="name a file that can be made") from error
     finally:
         attempt.unlink(missing_ok=True)
     named = {"subset": chosen.name, "digest": chosen.digest, "rows": rows, "run": run.folder.removeprefix("runs/"), "layout": "attribution"}
-    name_export(run, named | {"folder": str(out.absolute().parent), "files": {out.name: digest}})
+    name_export(chosen, out, named | {"folder": str(out.absolute().parent), "files": {out.name: digest}})
     licences = [{"licence": one, "rows": many, "name": spoken(one), "address": address(one)} for one, many in by_licence.most_common()]
     missing = {role: many for role, many in unfilled.items() if many}
     return Attribution(

@@ -144,7 +144,7 @@ def revoke(
     done = None
     if yes:
         done = take_down(found, who=who or _user(), reason=reason, time=datetime.now(UTC).isoformat(timespec="seconds"))
-    return Revocation(found, touched, rows, done)
+    return Revocation(found, done["touched"] if done else touched, rows, done)
 
 
 def _user() -> str:
