@@ -17,7 +17,7 @@ from curate.digest import UInt64s, digest_of, row_hash, sha256, short
 from curate.errors import StoreError
 from curate.store import Part, Store
 
-VERSION = 2
+VERSION = 3
 BLOCK = 4096
 RECORD = 16
 """Bytes of a record and of a fence."""

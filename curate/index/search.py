@@ -17,7 +17,7 @@ from curate.pieces import Piece, groups_of, open_pool, pieces_of, read_originals
 from curate.pool import Pool
 from curate.store import Store
 from curate.takedown.named_rows import uids_of
-from curate.takedown.tombstones import hosts, keyed_uids, requests
+from curate.takedown.tombstones import hosts, keyed_uids, plain_host, requests
 from curate.takedown.tombstones import key_of as secret_of
 
 _ROLES = {"url": "url", "host": "url", "source": "source", "text": "text", "image": "image"}
@@ -132,7 +132,7 @@ def search(store: Store, pool_key: str, by: str, value: str | bytes, executor: E
     if _ROLES[by] not in pool.roles:
         raise CeterisError(f"this pool has no role {_ROLES[by]}", where=str(pool.root), fix=f"there are: {', '.join(pool.roles)}")
     pool.refuse_changes(store.pool_files)
-    index = open_index(store, pool_key)
+    index, value = open_index(store, pool_key), plain_host(value) if by == "host" and isinstance(value, str) else value
     if index is not None and by in index.columns:
         return Searched(_indexed(pool, index, by, value), True)
     pieces = pieces_of(pool)

@@ -26,6 +26,8 @@ from pipelines.provenance.index import by_pool, runs_of
 from pipelines.verbs import refuse_torn
 
 SHOWN = 10
+MANY = 100_000
+"""Rows from which on looking at all of them takes a second or more."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,8 @@ def fates(
     if len(given) != 1:
         raise CeterisError("name a row in one way", fix="a uid, --url URL, --text FRAGMENT or --image FILE")
     ((by, value),) = given.items()
+    if not value.strip():
+        raise CeterisError(f"an empty {by} is no row's name", where=f"--{by}" if by != "uid" else "", fix=_FIX[by])
     if by != "image":
         refuse_torn(given)
     pools, known, hits, notes = by_pool(runs_of(store, run)), by_pool(runs_of(store)), dict[str, _Hits](), list[str]()
@@ -161,11 +165,11 @@ def _numbers(
     store: Store, runs: Sequence[Run], by: str, value: str, every: bool, executor: Executor
 ) -> tuple[Indices, list[dict[str, Any]], list[str]]:
     """Pool-wide numbers of the rows of one pool, how each was matched, and what is to be said of the search."""
-    key = runs[0].facts["pool"]
+    key, rows = runs[0].facts["pool"], runs[0].pool.rows
     if by == "uid":
         place, index = locate(store, key, value), open_index(store, key)
-        said = [f"no index: the uids of {runs[0].pool.rows:,} rows were looked through; `curate index` makes that fast"]
-        return np.array([] if place is None else [place.number], np.int64), [], said if index is None or "uid" not in index.columns else []
+        said = [f"the uids of {rows:,} rows were looked through{_faster(rows)}"] if index is None or "uid" not in index.columns else []
+        return np.array([] if place is None else [place.number], np.int64), [], said
     if by == "image":
         from pipelines.provenance.pictures import showing
 
@@ -177,9 +181,14 @@ def _numbers(
         )
     hit = search(store, key, by, value, executor)
     numbers = hit.numbers if by == "url" else np.setdiff1d(hit.numbers, barred(runs))
-    how = "found by the index" if hit.indexed else f"every {by} of {runs[0].pool.rows:,} rows was looked at"
-    more = "; `curate index` makes that fast" if by == "url" and not hit.indexed else ""
-    return numbers, [], [f"{how}{more}"]
+    if hit.indexed:
+        return numbers, [], ["found by the index"]
+    return numbers, [], [f"every {by} of {rows:,} rows was looked at{_faster(rows) if by == 'url' else ''}"]
+
+
+def _faster(rows: int) -> str:
+    """Advice, where an index is felt."""
+    return "; `curate index` makes that fast" if rows >= MANY else ""
 
 
 def _bytes_of(image: str) -> bytes:

@@ -104,6 +104,8 @@ def uses(
         raise CeterisError("name what to follow in one way", fix="--source HOST, --uid UID or --url URL")
     refuse_torn(given)
     ((by, value),) = given.items()
+    if not value.strip():
+        raise CeterisError(f"an empty {by} is no row's name", where=f"--{by}", fix="--source HOST, --uid UID or --url URL")
     runs, notes, wanted = runs_of(store, run), list[str](), _Wanted(store)
     pools = by_pool(runs)
     taught = {key for one in runs for model in one.facts["models"].values() for key in model["rows"]} - pools.keys()

@@ -76,6 +76,15 @@ def test_rows_are_found_by_url_host_source_and_text(documents, store) -> None:
         assert hit.indexed == (by in ("url", "host") and bool(made.storage.list("indexes/")))
 
 
+def test_a_host_is_found_however_it_is_written(tmp_path, store) -> None:
+    (tmp_path / "hosts").mkdir()
+    urls = ["http://b\u00fccher.example/1", "http://xn--bcher-kva.example/2", "http://b%C3%BCcher.Example/3", "http://other.example/4"]
+    pl.DataFrame({"text": list("abcd"), "url": urls}).write_parquet(tmp_path / "hosts" / "0.parquet")
+    made, key, _ = store(tmp_path / "hosts")
+    for written in ("B\u00dcCHER.example", "xn--bcher-kva.example", "b%c3%bccher.example."):
+        assert search(made, key, "host", written).numbers.tolist() == [0, 1, 2], written
+
+
 def test_rows_are_found_by_uid_however_it_is_written(documents, store) -> None:
     made, key, pool = store(documents)
     uids = hex_of(np.concatenate([read_uids(made, key, shard) for shard in range(2)]))

@@ -43,6 +43,9 @@ def test_tombstones_are_keyed_hashes_under_a_key_that_only_its_owner_reads(after
         ("http://[2001:db8::1]:80/a", "[2001:db8::1]"),
         (" https:/example.org/a@b", "example.org"),
         ("https://evil-example.org/example.org", "evil-example.org"),
+        ("http://%65xample%2Eorg/a", "example.org"),
+        ("http://B\u00dcCHER.example/a", "xn--bcher-kva.example"),
+        ("http://b%C3%BCcher.example/a", "xn--bcher-kva.example"),
     ],
 )
 def test_hosts(url: str, host: str) -> None:

@@ -89,7 +89,7 @@ def test_a_run_narrows_it(store) -> None:
 def test_rows_of_a_url_and_of_a_piece_of_text(store) -> None:
     found = fates(store, url="https://host0.example/1")
     assert [one.uid for one in found.rows] == [UIDS[3]]
-    assert all("every url of" in note and "curate index" in note for note in found.notes)
+    assert all("every url of" in note for note in found.notes)
     found = fates(store, text="seven", at_most=2)
     assert found.found == 3
     assert {one.uid for one in found.rows} <= {UIDS[1], UIDS[3], UIDS[6]}
@@ -298,3 +298,17 @@ def test_what_a_request_took_down_is_known_by_its_old_uid_and_url_and_by_nothing
     assert "1 rows of" in said("trace", "--uid", UIDS[1])
     with pytest.raises(CeterisError, match="has this text"):
         fates(made, text=TEXTS[1])
+
+
+@pytest.mark.parametrize("asked", [{"text": ""}, {"uid": " "}, {"url": ""}])
+def test_an_empty_question_is_refused(store: Store, asked: dict[str, str]) -> None:
+    with pytest.raises(CeterisError, match="is no row's name"):
+        fates(store, **asked)
+
+
+def test_an_index_is_advised_where_it_is_felt(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = [fates(store, uid=UIDS[0]).notes, fates(store, url="https://host0.example/0").notes]
+    assert not any("curate index" in note for notes in said for note in notes)
+    monkeypatch.setattr("pipelines.provenance.fate.MANY", 5)
+    said = [fates(store, uid=UIDS[0]).notes, fates(store, url="https://host0.example/0").notes]
+    assert all("curate index" in note for notes in said for note in notes)
