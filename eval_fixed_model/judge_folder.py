@@ -59,6 +59,9 @@ def write_judge(network: nn.Module, scale: Scale, folder: Path) -> None:
 def open_judge(folder: Path, device: str = "cpu") -> LanguageModel:
     """What `write_judge` wrote, or any causal model of transformers with its tokenizer. Raises CeterisError where it is neither, and
     for a device that is not here."""
+    if not folder.is_dir():
+        fix = "name the folder of an exported judge (`curate eval --judges OUT`: OUT/ARM/seed-N) or of a Hugging Face causal model"
+        raise CeterisError("there is no such folder", where=str(folder), fix=fix)
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:

@@ -16,6 +16,9 @@ from eval_fixed_model.records import Likelihood, MultipleChoice, Record, ShortAn
 from eval_fixed_model.tasks.text_items import COLUMNS, DELIMITER, PLACE, TextItems, checked, in_prompt
 
 _BETWEEN = "\n\n"
+_EXAMPLE = (
+    "write YAML such as `mine: {kind: multiple_choice, file: items.jsonl, fields: {text: question, choices: choices, answer: answer}}`"
+)
 
 
 class Fields(Record):
@@ -67,13 +70,17 @@ def read_tasks(path: Path) -> dict[str, tuple[LocalTask, TextItems]]:
     Raises CeterisError naming file, and line or key, for what is no task, and for the first line of JSON that is no item of it.
     """
     if not path.is_file():
-        raise CeterisError("no such file of tasks", where=str(path), fix="name a YAML file that maps tasks to records")
+        raise CeterisError("no such file of tasks", where=str(path), fix=_EXAMPLE)
+    if {".jsonl", ".json", ".parquet", ".csv"} & set(path.suffixes):
+        raise CeterisError("this is a file of items, and no file of tasks", where=str(path), fix=_EXAMPLE.replace("items.jsonl", path.name))
     try:
         records = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise CeterisError("it is no text in UTF-8", where=str(path), fix=_EXAMPLE) from error
     except MarkedYAMLError as error:
         raise CeterisError(f"not YAML: {error.problem}", where=f"{path}{error.problem_mark or ''}", fix="correct the line") from error
     if not isinstance(records, dict) or not records:
-        raise CeterisError("a task file maps names to records", where=str(path), fix="see eval_fixed_model/tasks/local_tasks.py")
+        raise CeterisError("a task file maps names to records", where=str(path), fix=_EXAMPLE)
     found: dict[str, tuple[LocalTask, TextItems]] = {}
     begin = 0
     for name, record in records.items():

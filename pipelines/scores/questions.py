@@ -32,9 +32,9 @@ def ask(judge: Path, tasks: Path, device: str = "cpu") -> list[Asked]:
 
     It is one network's score, without an interval: what it says of the data behind it, only a comparison of arms can.
     """
+    read, found = read_tasks(tasks), []
     model = open_judge(judge, device)
-    found = []
-    for name, (task, items) in read_tasks(tasks).items():
+    for name, (task, items) in read.items():
         record = task.record(items)
         answers = ask_items(model, items, record)
         made, metric = measures(answers, record), main_metric(record)

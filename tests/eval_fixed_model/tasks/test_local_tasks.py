@@ -104,6 +104,9 @@ def test_errors_name_file_and_line_or_key(asked, tmp_path: Path) -> None:
         asked([QUESTION], "kind: multiple_choice, examples: none.jsonl, shots: 2")
     with pytest.raises(CeterisError, match="no such file of tasks"):
         read_tasks(tmp_path / "none.yaml")
+    (tmp_path / "items.jsonl").write_text('{"question": "?"}\n', encoding="utf-8")
+    with pytest.raises(CeterisError, match=r"no file of tasks[^`]*`mine: \{kind: multiple_choice, file: items.jsonl"):
+        read_tasks(tmp_path / "items.jsonl")
     (tmp_path / "tasks.yaml").write_text("mine: {a: 1", encoding="utf-8")
     with pytest.raises(CeterisError, match="not YAML"):
         read_tasks(tmp_path / "tasks.yaml")

@@ -76,3 +76,8 @@ def test_own_tasks_become_the_items_of_a_scale(tasks: Path, tmp_path: Path, app:
         assert sums.prompts == [f"{number} and {number}" for number in numbers]
     with pytest.raises(CeterisError, match="items of sums, pages are there already"):
         write_items(tasks, tmp_path / "mine")
+
+
+def test_a_judge_that_is_not_there_is_said_so(tasks: Path, tmp_path: Path) -> None:
+    with pytest.raises(CeterisError, match="there is no such folder"):
+        ask(tmp_path / "nobody", tasks)
