@@ -12,6 +12,7 @@ from eval_fixed_model.score import SeedScore
 from eval_fixed_model.statistics import Contrast, TaskSignal, signal_to_noise
 from eval_fixed_model.statistics.records import LEAST_DF
 from pipelines.scores.evaluations import Evaluation, entries
+from pipelines.scores.tables import needed
 from pipelines.scores.verdicts import Judged
 
 
@@ -24,7 +25,7 @@ def account(judged: Judged) -> str:
         f"# {' and '.join(dict.fromkeys(a for a, _ in [*_pairs(judged), *judged.same]))}: an account",
         *_section("Answers", _answers(judged)),
         *_section("What was held equal", _held(done)),
-        *_section("What was trained", _trained(done, shown)),
+        *_section("What was trained", _trained(judged, shown)),
         *_section("How the answers follow", _statistics(judged)),
         *_section("Tasks", _tasks(done, shown, scores)),
         *_section("Evaluation items that occur in the data", _leaks(judged)),
@@ -86,7 +87,7 @@ def _answers(judged: Judged) -> list[str]:
     rows = [
         [
             *(one.candidate, one.control, one.answer, _signed(one.difference, places), _between(one.low, one.high, places)),
-            *(_signed(one.detectable, places).lstrip("+"), "" if one.seeds_needed is None else str(one.seeds_needed)),
+            *(_signed(one.detectable, places).lstrip("+"), needed(one)),
         ]
         for one in judged.contrasts
     ]
@@ -120,15 +121,17 @@ def _held(done: Evaluation) -> list[str]:
     return [f"- {name}: {fact}\n" for name, fact in facts.items()]
 
 
-def _trained(done: Evaluation, shown: Sequence[str]) -> list[str]:
+def _trained(judged: Judged, shown: Sequence[str]) -> list[str]:
+    done = judged.evaluation
     run, places = Run(done.store, done.run), _places(done)
     rows = []
     for name in shown:
         arm = done.arms[name]
-        headlines = [done.score(name, seed).headline for seed in arm.scores]
-        records = [done.training(name, seed) for seed in arm.scores]
+        seeds = judged.family.arms[arm.id].seeds
+        headlines = [done.score(name, seed).headline for seed in seeds]
+        records = [done.training(name, seed) for seed in seeds]
         sd = f"{np.std(headlines, ddof=1):.{places + 1}f}" if len(headlines) > 1 else ""
-        line = [name, arm.kind, f"{arm.rows:,}", _times(_shown_times(done, name)), ", ".join(map(str, arm.scores))]
+        line = [name, arm.kind, f"{arm.rows:,}", _times(_shown_times(done, name)), ", ".join(map(str, seeds))]
         rows.append([*line, f"{np.mean(headlines):.{places}f}", sd, f"{np.mean([record['seconds'] for record in records]):,.1f}"])
     columns = ["arm", "kind", "rows", "each shown", "seeds", "mean", "s.d.", "seconds a training"]
     about = (
@@ -161,7 +164,10 @@ def _statistics(judged: Judged) -> Iterator[str]:
         yield f"{look.spent:.2%} of the 5% is spent by now, and intervals hold for all looks together.\n"
     correlation = family.seed_correlation
     yield f"- Correlation of arms at equal seeds: {'unknown' if correlation is None else f'{correlation:.2f}'}; the analysis is "
-    yield f"{done.scale.analysis}.\n- Kept as {judged.file}.\n"
+    yield f"{done.scale.analysis}.\n"
+    if judged.changed:
+        yield f"- Since this pool was first evaluated, how it is judged was changed (then, now): {'; '.join(judged.changed)}.\n"
+    yield f"- Kept as {judged.file}.\n"
 
 
 def _tasks(done: Evaluation, shown: Sequence[str], scores: Mapping[str, Sequence[SeedScore]]) -> list[str]:

@@ -35,6 +35,13 @@ def verdict(judged: Judged) -> None:
         line(f"{candidate} and {control} train on the same rows")
     for arm, request in judged.taken_down.items():
         line(f"{arm} was trained on rows that were taken down (request {request}): run the recipe and `curate eval` again")
+    if judged.last_look and (open_ := sum(one.answer == "cannot tell" for one in judged.contrasts)):
+        line(
+            f"no verdict for {open_} of {len(judged.contrasts)} lines, and the last look is taken: more seeds cannot settle them under this "
+            "schedule. They may differ by less than this budget finds (`detectable`); judge them on another pool, or at a larger scale"
+        )
+    if judged.changed:
+        line(f"since this pool was first evaluated, how it is judged was changed (then, now): {'; '.join(judged.changed)}")
     if all(len(runs.seeds) < 2 for runs in family.arms.values()):
         line("every arm has one seed, and nothing says how much seeds differ: give --seeds 3, or more")
     line(_noise(family, scale))
@@ -61,13 +68,18 @@ def _contrasts(title: str, lines: Sequence[Contrast], scale: Scale, needed: str)
             _number(one.difference, shown),
             _interval(one, shown),
             _number(one.detectable, shown),
-            one.seeds_needed,
+            needed(one),
         ]
         for one in lines
     ]
     columns = ["candidate", "against", "answer", "difference", "95% simultaneous", "detectable", needed]
     way = "" if scale.headline.better == "higher" else ", lower is better"
     table(f"{title}, {scale.headline.measure} of the headline{way}", columns, rows, right=(3, 4, 5, 6))
+
+
+def needed(one: Contrast) -> str:
+    """Seeds (or pools) that would settle a line; nothing beside one that is settled."""
+    return "" if one.seeds_needed is None or one.answer != "cannot tell" else str(one.seeds_needed)
 
 
 def _noise(family: Verdict, scale: Scale) -> str:
