@@ -3,6 +3,7 @@
 Altair describes them and vl-convert draws them. Every mark carries its exact numbers as a label, which the page's script shows beside it.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -47,38 +48,42 @@ def histogram(bins: Sequence[Mapping[str, Any]], title: str, unit: str, *, logar
     data = alt.Data(values=[dict(one) for one in bins])
     scale = alt.Scale(type="log", nice=False) if logarithmic else alt.Scale(zero=False, nice=False)
     x = alt.X("low:Q", title=None, scale=scale, axis=alt.Axis(tickCount=5, **({"format": "~s"} if logarithmic else {})))
-    y_axis = alt.Axis(tickCount=3, format=",d")
+    y_axis = _rows_axis()
     marks = [
         alt.Chart(data)
         .mark_rect(opacity=1, color=colour, stroke="var(--paper)", strokeWidth=0.4)
         .encode(
             x=x,
             x2=alt.X2("high:Q"),
-            y=alt.Y(f"{field}:Q", title=None, axis=y_axis, scale=alt.Scale(zero=True)),
+            y=alt.Y(f"{field}:Q", axis=y_axis, scale=alt.Scale(zero=True)),
             y2=alt.Y2Datum(0),
             description=alt.Description("told:N"),
         )
         for field, colour in (("before", "var(--before)"), ("after", "var(--kept)"))
     ]
+    top = alt.Chart(data).mark_rule(color="var(--edge)", strokeWidth=1.2, aria=False)  # what the pale bars end at
+    marks.insert(1, top.encode(x=x, x2=alt.X2("high:Q"), y=alt.Y("before:Q", axis=y_axis)))
     if cuts:
         lines = alt.Data(values=[{"low": cut, "told": f"cut at {cut:,.6g}"} for cut in cuts])
         marks.append(alt.Chart(lines).mark_rule(color="var(--ink)", strokeDash=[3, 2]).encode(x=x, description=alt.Description("told:N")))
     return drawn(alt.layer(*marks).properties(width=WIDTH, height=110), f"{title}: {unit} by value, before and after")
 
 
-def seeds(dots: Sequence[Mapping[str, Any]], arms: Sequence[str], title: str, *, chance: float | None, width: int = WIDTH) -> Markup:
-    """Every seed drawn, by arm: `dots` are {arm, value, kind, told} of kind seed or mean, means also {low, high}."""
+def seeds(
+    dots: Sequence[Mapping[str, Any]], arms: Sequence[str], title: str, unit: str, *, chance: float | None, width: int = WIDTH
+) -> Markup:
+    """Every seed drawn, by arm, in a unit: `dots` are {arm, value, kind, told} of kind seed or mean, means also {low, high}."""
     values = [float(dot[key]) for dot in dots for key in ("value", "low", "high") if dot.get(key) is not None]
     values += [] if chance is None else [chance]
     low, high = min(values), max(values)
     room = 0.04 * ((high - low) or 1.0)
     x = alt.X(
         "value:Q",
-        title=None,
+        title=unit,
         scale=alt.Scale(domain=[low - room, high + room], nice=False, zero=False),
         axis=alt.Axis(tickCount=5, grid=True),
     )
-    y = alt.Y("arm:N", title=None, sort=list(arms), axis=alt.Axis(grid=False))
+    y = alt.Y("arm:N", title=None, sort=list(arms), axis=alt.Axis(grid=False, labelLimit=max(120, width // 2)))
     base = alt.Chart(alt.Data(values=[dict(dot) for dot in dots])).encode(y=y, description=alt.Description("told:N"))
     colour = alt.Color("side:N", scale=alt.Scale(domain=["candidate", "control"], range=["var(--kept)", "var(--soft)"]), legend=None)
     mean, seed = base.transform_filter("datum.kind == 'mean'"), base.transform_filter("datum.kind == 'seed'")
@@ -102,11 +107,9 @@ def curve(points: Sequence[Mapping[str, Any]], title: str, now: float | None, *,
     data = alt.Data(values=[dict(one) for one in points])
     scale = alt.Scale(type="log" if logarithmic else "linear", zero=False, nice=False)
     x = alt.X("at:Q", title=None, scale=scale, axis=alt.Axis(tickCount=6, **({"format": "~s"} if logarithmic else {})))
-    axis = alt.Axis(tickCount=3, format=",d", grid=True)
+    axis = _rows_axis()
     base = alt.Chart(data).encode(x=x)
-    marks = [
-        base.mark_area(color="var(--kept)", opacity=0.22, interpolate=step, aria=False).encode(y=alt.Y("least:Q", title=None, axis=axis))
-    ]
+    marks = [base.mark_area(color="var(--kept)", opacity=0.22, interpolate=step, aria=False).encode(y=alt.Y("least:Q", axis=axis))]
     if unsure:
         marks.append(
             base.mark_line(color="var(--soft)", strokeDash=[3, 3], strokeWidth=1.2, interpolate=step, aria=False).encode(y=alt.Y("most:Q"))
@@ -115,7 +118,21 @@ def curve(points: Sequence[Mapping[str, Any]], title: str, now: float | None, *,
     if now is not None:
         at = alt.Data(values=[{"at": now, "told": f"now {now:,.6g}"}])
         marks.append(alt.Chart(at).mark_rule(color="var(--ink)", strokeDash=[3, 2]).encode(x=x, description=alt.Description("told:N")))
-    return drawn(alt.layer(*marks).properties(width=430, height=130), f"{title}: rows kept by threshold")
+    return drawn(alt.layer(*marks).properties(width=WIDTH, height=120), f"{title}: rows kept by threshold")
+
+
+def ticks(low: float, high: float, at_most: int = 5) -> tuple[str, ...]:
+    """The round numbers between two, as they are written: multiples of 1, 2 or 5 times a power of ten."""
+    span = (high - low) or 1.0
+    power = 10.0 ** math.floor(math.log10(span / at_most))
+    step = next(power * one for one in (1, 2, 5, 10) if span / (power * one) <= at_most)
+    places = max(0, -math.floor(math.log10(step) + 1e-9))
+    return tuple(f"{number * step:.{places}f}" for number in range(math.ceil(low / step), math.floor(high / step) + 1))
+
+
+def _rows_axis() -> alt.Axis:
+    """Numbers of rows, with the word above them."""
+    return alt.Axis(tickCount=3, format=",d", title="rows", titleAngle=0, titleAlign="right", titleAnchor="end", titleX=-4, titleY=-10)
 
 
 def drawn(chart: Any, label: str) -> Markup:

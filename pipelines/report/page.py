@@ -11,10 +11,12 @@ from markupsafe import Markup
 
 from curate.audit import trusted_dropped
 from curate.digest import short
+from curate.plan import POOL
 from curate.record import Run
 from pipelines.report import charts, rows, selection, thresholds
-from pipelines.report.evidence import Held
+from pipelines.report.evidence import SHOWN_SUBSETS, Held
 from pipelines.report.texts import FILTERS
+from pipelines.report.words import several
 
 TEMPLATES = Path(__file__).parent / "templates"
 GROUPS = (
@@ -150,11 +152,19 @@ def _data(one: thresholds.Curve, start: int) -> dict[str, Any]:
 def _facts(run: Run, scores: Any) -> list[tuple[str, str]]:
     pool = run.pool
     facts = [
-        ("pool", f"{pool.rows:,} rows, {pool.modality}, {pool.layout}"),
-        ("subsets", str(len(run.facts["subsets"]) - 1)),
+        ("pool", f"{several(pool.rows)}, {pool.modality}, {pool.layout}"),
+        ("subsets", _subsets(run)),
         ("run", run.folder.removeprefix("runs/")),
     ]
-    return facts + ([("scale", f"{scores.scale}, {scores.seeds} seeds")] if scores else [])
+    return facts + ([("scale", f"{scores.scale}, {several(scores.seeds, 'seed')}")] if scores else [])
+
+
+def _subsets(run: Run) -> str:
+    """The named subsets with their rows, the recipe's last ones where they are many."""
+    names = [name for name in run.facts["subsets"] if name != POOL]
+    told = [f"{name} {run.decided(run.node_of(name)).kept:,}" for name in names[-SHOWN_SUBSETS:]]
+    before = len(names) - len(told)
+    return ", ".join([*([several(before, "other")] if before else []), *told]) or "none"
 
 
 def _evidence(run: Run) -> list[tuple[str, str, str, str]]:

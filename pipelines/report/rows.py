@@ -6,11 +6,12 @@ What a row says comes from `why`, the one door to rows: rows that it does not te
 import base64
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 from PIL import Image
 
 from curate.audit import story
@@ -27,7 +28,7 @@ from pipelines.report.thresholds import Curve
 Numbers = npt.NDArray[np.int64]
 
 AT_MOST = 360
-"""Rows on one page."""
+"""Cards on one page, shared out fairly: a group that has rows shows some of them, however many groups there are."""
 KEPT, DROPPED, NEAR, PAIRS = 12, 6, 4, 5
 SIDE = 112
 QUALITY = 72
@@ -64,10 +65,47 @@ class Shown:
     cards: tuple[tuple[Card, str], ...] = ()
     pairs: tuple[tuple[Card, Card | None, str], ...] = ()
 
+    @property
+    def shown(self) -> int:
+        """How many of them are here."""
+        return len(self.cards) + len(self.pairs)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row to be shown: its pool-wide number, what is said of it here, the one it left for, and where it stands among the others."""
+
+    number: int
+    place: float
+    told: str = ""
+    survivor: int | None = None
+
+
+@dataclass(frozen=True)
+class Picked:
+    """A group before its rows are read: `lines` are what it would show, the most telling first."""
+
+    shown: Shown
+    lines: tuple[Line, ...]
+
+    @property
+    def cards(self) -> int:
+        """How many cards that would be."""
+        return len(self.lines) * (2 if self.shown.kind == "duplicates" else 1)
+
+    def read(self, rows: "Rows", cards: int) -> Shown:
+        """The group with so many cards at most, and one row at least, in order."""
+        pairs = self.shown.kind == "duplicates"
+        lines = sorted(self.lines[: max(cards // 2 if pairs else cards, 1)], key=lambda line: line.place)
+        made = [(card, rows.card(line.survivor), line.told) for line in lines if (card := rows.card(line.number)) is not None]
+        if pairs:
+            return replace(self.shown, pairs=tuple(made))
+        return replace(self.shown, cards=tuple((card, told) for card, _, told in made))
+
 
 @dataclass
 class Rows:
-    """The cards of one page: each row is read once, and no more than `AT_MOST`."""
+    """The cards of one page: each row is read once."""
 
     held: Held
     known: dict[int, Card | None] = field(default_factory=dict)
@@ -78,16 +116,13 @@ class Rows:
         self.open: Mask = np.ones(run.pool.rows, bool)
         self.open[barred_of(run)] = False
 
-    def card(self, number: int) -> Card | None:
-        """The row with this pool-wide number; None where it must not be shown, or the page is full."""
-        if number not in self.known and len(self.known) < AT_MOST:
+    def card(self, number: int | None) -> Card | None:
+        """The row with this pool-wide number; None where it must not be shown, or is of another pool."""
+        if number is None or number >= self.open.size:
+            return None
+        if number not in self.known:
             self.known[number] = card(self.held.run, number) if self.open[number] else None
-        return self.known.get(number)
-
-    def cards(self, numbers: Sequence[int], told: Sequence[str] = ()) -> tuple[tuple[Card, str], ...]:
-        """Those of these rows that may be shown, each with what is said of it here."""
-        said = told or [""] * len(numbers)
-        return tuple((made, text) for number, text in zip(numbers, said, strict=True) if (made := self.card(int(number))) is not None)
+        return self.known[number]
 
 
 def card(run: Run, number: int) -> Card | None:
@@ -140,25 +175,33 @@ def browse(held: Held, curves: Sequence[Curve]) -> list[Shown]:
     if held.gone:
         return []
     rows = Rows(held)
-    found = [*_duplicates(rows), *_near(rows, curves), *_kept(rows), *_dropped(rows)]
     order = ["kept", "dropped", "no evidence", "quarantined", "near", "duplicates"]
-    return sorted((one for one in found if one.cards or one.pairs), key=lambda one: order.index(one.kind))
+    picked = [one for one in (*_kept(rows), *_dropped(rows), *_near(rows, curves), *_duplicates(rows)) if one.lines]
+    cards = fair_share([one.cards for one in picked], AT_MOST)
+    read = [one.read(rows, cards) for one in sorted(picked, key=lambda one: order.index(one.shown.kind))]
+    return [one for one in read if one.shown]
 
 
-def _draw(mask: Mask, count: int) -> Numbers:
+def fair_share(wanted: Sequence[int], at_most: int) -> int:
+    """How many each may have, such that all have as many as they want or equally many, and together no more than `at_most`; at least 1."""
+    most = max(wanted, default=1)
+    return next((share for share in range(most, 1, -1) if sum(min(one, share) for one in wanted) <= at_most), 1)
+
+
+def _draw(mask: Mask, count: int) -> tuple[Line, ...]:
     """As many rows, drawn by chance, the same each time."""
     there = np.flatnonzero(mask)
-    return np.sort(np.random.default_rng(0).choice(there, min(count, there.size), replace=False))
+    drawn = np.random.default_rng(0).choice(there, min(count, there.size), replace=False)
+    return tuple(Line(number, number) for number in drawn.tolist())
 
 
-def _kept(rows: Rows) -> Iterator[Shown]:
+def _kept(rows: Rows) -> Iterator[Picked]:
     for name in reversed(rows.held.subsets()):
         mask = rows.held.of_subset(name) & rows.open
-        about = f"{int(mask.sum()):,} rows are in the subset {name}; drawn by chance"
-        yield Shown(f"kept-{name}", "kept", name, about, int(mask.sum()), rows.cards(_draw(mask, KEPT).tolist()))
+        yield Picked(Shown(f"kept-{name}", "kept", name, f"rows in the subset {name}, drawn by chance", int(mask.sum())), _draw(mask, KEPT))
 
 
-def _dropped(rows: Rows) -> Iterator[Shown]:
+def _dropped(rows: Rows) -> Iterator[Picked]:
     held = rows.held
     for stage in held.run.facts["nodes"]:
         if stage == POOL:
@@ -168,26 +211,29 @@ def _dropped(rows: Rows) -> Iterator[Shown]:
             mask = (codes == code) & rows.open
             if reason.stage != stage or reason.kind in ("in", "restricted") or not mask.any():
                 continue
-            count = int(mask.sum())
-            about = f"{count:,} rows: {reason.kind} at {stage} by {reason.text}; drawn by chance"
-            cards = rows.cards(_draw(mask, DROPPED).tolist())
-            yield Shown(f"left-{stage}-{code}", reason.kind, f"{stage}: {reason.text}", about, count, cards)
+            about = f"rows, {reason.kind} at {stage} by {reason.text}, drawn by chance"
+            shown = Shown(f"left-{stage}-{code}", reason.kind, f"{stage}: {reason.text}", about, int(mask.sum()))
+            yield Picked(shown, _draw(mask, DROPPED))
 
 
-def _near(rows: Rows, curves: Sequence[Curve]) -> Iterator[Shown]:
+def _near(rows: Rows, curves: Sequence[Curve]) -> Iterator[Picked]:
     for number, curve in enumerate(curves):
         if curve.now is None:
             continue
         values = rows.held.numbers(curve.column)
         judged = curve.judged & rows.open & ~np.isnan(values)
         passing = _passes(values, curve)
-        sides = [_nearest(values, judged & side, curve.now) for side in (passing, ~passing)]
-        both = np.concatenate(sides)
-        both = both[np.argsort(-values[both] if curve.sign.startswith(">") else values[both], kind="stable")]
-        told = [f"{values[row]:.6g} {'passes' if passing[row] else 'fails'} {curve.sign} {curve.now:.6g}" for row in both]
-        about = f"the rows on both sides of {curve.column} {curve.sign} {curve.now:.6g}"
+        sides = [_nearest(values, judged & side, curve.now).tolist() for side in (passing, ~passing)]
+        both = [side[at] for at in range(NEAR) for side in sides if at < len(side)]  # the nearest of each side first
+        up = -1 if curve.sign.startswith(">") else 1
+        lines = tuple(Line(row, up * values[row], _against(values[row], bool(passing[row]), curve)) for row in both)
+        about = f"rows judged, the nearest on both sides of {curve.column} {curve.sign} {curve.now:.6g}"
         title = f"{curve.stage}: {curve.column} {curve.sign} {curve.now:.4g}"
-        yield Shown(f"near-{number}", "near", title, about, curve.entering, rows.cards(both.tolist(), told))
+        yield Picked(Shown(f"near-{number}", "near", title, about, int(judged.sum())), lines)
+
+
+def _against(value: float, passes: bool, curve: Curve) -> str:
+    return f"{value:.6g} {'passes' if passes else 'fails'} {curve.sign} {curve.now:.6g}"
 
 
 def _passes(values: Floats, curve: Curve) -> Mask:
@@ -201,23 +247,20 @@ def _nearest(values: Floats, mask: Mask, to: float) -> Numbers:
     return there[np.argsort(np.abs(values[there] - to), kind="stable")[:NEAR]]
 
 
-def _duplicates(rows: Rows) -> Iterator[Shown]:
+def _duplicates(rows: Rows) -> Iterator[Picked]:
     held = rows.held
     for stage, node in held.run.facts["nodes"].items():
         cut = held.run.decided(stage).cut if stage != POOL else None
         if cut is None or cut.survivors is None:
             continue
-        found = held.run.store.frame(cut.survivors).sort("similarity", "row")
+        found = held.run.store.frame(cut.survivors).sort("similarity", "row").select("row", "survivor", "similarity")
+        found = found.filter(pl.Series(rows.open).gather(found["row"]))
+        if not found.height:
+            continue
         threshold = held.run.facts["groups"].get(node["grouping"], {}).get("threshold")
-        picked = sorted(
-            {*range(min(PAIRS, found.height)), *np.linspace(0, found.height - 1, PAIRS).astype(int).tolist()} if found.height else set()
-        )
-        pairs = []
-        for left, survivor, similarity in found[picked].select("row", "survivor", "similarity").rows():
-            one = rows.card(left)
-            other = rows.card(survivor) if survivor < held.run.pool.rows else None
-            if one is not None:
-                pairs.append((one, other, f"similarity {similarity:.3f}"))
+        places = dict.fromkeys([0, *np.linspace(0, found.height - 1, PAIRS).astype(int).tolist(), *range(min(PAIRS, found.height))])
+        picked = [(place, *found.row(place)) for place in places]
+        lines = tuple(Line(row, place, f"similarity {alike:.3f}", survivor) for place, row, survivor, alike in picked)
         at = "" if threshold is None else f", at a threshold of {threshold:g}"
-        about = f"{found.height:,} rows left {stage} for one that is like them{at}; the least alike first, then across the range"
-        yield Shown(f"twins-{stage}", "duplicates", f"{stage}: {node['grouping']}", about, found.height, pairs=tuple(pairs))
+        about = f"rows that left {stage} for one that is like them{at}; the least alike first, then across the range"
+        yield Picked(Shown(f"twins-{stage}", "duplicates", f"{stage}: {node['grouping']}", about, found.height), lines)

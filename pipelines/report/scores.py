@@ -17,6 +17,7 @@ from eval_fixed_model.records import Task
 from eval_fixed_model.score import SeedScore
 from eval_fixed_model.statistics import Contrast, TaskDifference, task_difference
 from pipelines.report import charts
+from pipelines.report.words import several
 from pipelines.scores.account import account, limits
 from pipelines.scores.evaluations import Evaluation
 from pipelines.scores.leaderboard import half_interval
@@ -56,9 +57,9 @@ class Line:
 @dataclass(frozen=True)
 class Scored:
     """Everything the page says of the scores. `lead` are the lines of the recipe's last candidate, `lines` those of all; `axis` is the span
-    that their intervals are drawn over; `also` are the arms of which the verdict knows more seeds than this evaluation has, with how many;
-    `limits_of_others` are those that speak of other candidates alone; `sections` the account's, as
-    HTML by title; `again` are arms that rest on rows that were taken down."""
+    that their intervals are drawn over, `ticks` the round numbers in it; `also` are the arms of which the verdict knows more seeds than
+    this evaluation has, with how many; `limits_of_others` are those that speak of other candidates alone; `sections` the account's, as HTML
+    by title; `again` are arms that rest on rows that were taken down."""
 
     scale: str
     unit: str
@@ -72,9 +73,11 @@ class Scored:
     lines: tuple[Line, ...]
     same: tuple[tuple[str, str], ...]
     axis: tuple[float, float]
+    ticks: tuple[str, ...]
     limits: tuple[str, ...]
     limits_of_others: tuple[str, ...]
     headline: Markup
+    headline_narrow: Markup
     headline_rows: tuple[tuple[str, str, str, str, str], ...]
     tasks: tuple["TaskPart", ...]
     differences: tuple[tuple[str, str, tuple[tuple[str, str, str, str], ...]], ...]
@@ -108,7 +111,7 @@ def scored(run: Run, scale: str | None = None) -> Scored:
     ends += [-headline.delta, headline.delta]
     every = {name: {seed: done.score(name, seed) for seed in arm.scores} for name, arm in done.arms.items()}
     stale = must_be_made_again(run.store).keys()
-    chart, rows = _headline(judged, every, unit, places)
+    *drawn, rows = _headline(judged, every, unit, places)
     return Scored(
         done.scale.name,
         unit,
@@ -122,8 +125,9 @@ def scored(run: Run, scale: str | None = None) -> Scored:
         lines,
         judged.same,
         (min(ends), max(ends)),
+        charts.ticks(min(ends), max(ends)),
         *_limits(judged, lead),
-        chart,
+        *drawn,
         rows,
         tuple(_task(done, name, every) for name in done.scale.tasks),
         tuple(_differences(done, one, every) for one in judged.contrasts if one.candidate == lead and one.control in done.arms),
@@ -175,12 +179,14 @@ def _arm(name: str, the: bool = False) -> Markup:
     if name == "whole pool":
         return Markup("the whole pool")
     if found := re.fullmatch(r"random ([\d,]+)", name):
-        return Markup("a random draw of {} rows").format(f"{int(found[1].replace(',', '')):,}")
+        return Markup("a random draw of {}").format(several(int(found[1].replace(",", ""))))
     return Markup("<b>{}</b>").format(name) if the or name else escape(name)
 
 
-def _headline(judged: Judged, every: Mapping[str, Mapping[int, SeedScore]], unit: str, places: int) -> tuple[Markup, tuple[Any, ...]]:
-    """The headline of every arm and seed, with the interval of each mean alone."""
+def _headline(
+    judged: Judged, every: Mapping[str, Mapping[int, SeedScore]], unit: str, places: int
+) -> tuple[Markup, Markup, tuple[Any, ...]]:
+    """The headline of every arm and seed, with the interval of each mean alone: drawn for a wide and for a narrow page, and its numbers."""
     done, dots, rows = judged.evaluation, [], []
     ordered = _ordered(done, every)
     for name in ordered:
@@ -188,7 +194,7 @@ def _headline(judged: Judged, every: Mapping[str, Mapping[int, SeedScore]], unit
         mean, half = float(np.mean(list(values.values()))), half_interval(judged.family, done.arms[name].id, len(values))
         span = "" if half is None else f"{mean - half:.{places}f} to {mean + half:.{places}f}"
         low, high = (None, None) if half is None else (mean - half, mean + half)
-        told = f"{name}: mean {mean:.{places + 1}f} {unit} over {len(values)} seeds" + (
+        told = f"{name}: mean {mean:.{places + 1}f} {unit} over {several(len(values), 'seed')}" + (
             f", 95% {span} (of this mean alone)" if span else ""
         )
         side = "candidate" if done.arms[name].kind == "candidate" else "control"
@@ -196,7 +202,8 @@ def _headline(judged: Judged, every: Mapping[str, Mapping[int, SeedScore]], unit
         dots += [_dot(name, seed, value, side, f"{value:.{places + 1}f} {unit}") for seed, value in values.items()]
         seeds = ", ".join(f"{value:.{places}f}" for value in values.values())
         rows.append((name, f"{done.arms[name].rows:,}", f"{mean:.{places}f}", span, seeds))
-    return charts.seeds(dots, ordered, "headline", chance=None, width=460), tuple(rows)
+    wide, narrow = (charts.seeds(dots, ordered, "headline", unit, chance=None, width=width) for width in (560, 240))
+    return wide, narrow, tuple(rows)
 
 
 def _dot(name: str, seed: int, value: float, side: str, told: str) -> dict[str, Any]:
@@ -217,11 +224,11 @@ def _task(done: Evaluation, task: str, every: Mapping[str, Mapping[int, SeedScor
     for name in (ordered := _ordered(done, every)):
         values = {seed: score.tasks[task].value for seed, score in every[name].items()}
         mean, side = float(np.mean(list(values.values()))), "candidate" if done.arms[name].kind == "candidate" else "control"
-        told = f"{name}: mean {mean:.{places + 1}f} {unit} over {len(values)} seeds"
+        told = f"{name}: mean {mean:.{places + 1}f} {unit} over {several(len(values), 'seed')}"
         dots.append({"arm": name, "value": mean, "kind": "mean", "low": None, "high": None, "told": told, "side": side})
         dots += [_dot(name, seed, value, side, f"{value:.{places + 1}f} {unit}") for seed, value in values.items()]
         rows.append((name, f"{mean:.{places}f}", ", ".join(f"{value:.{places}f}" for value in values.values())))
-    chart = charts.seeds(dots, ordered, task, chance=chance, width=210)
+    chart = charts.seeds(dots, ordered, task, unit, chance=chance, width=210)
     return TaskPart(task, task in done.scale.headline.tasks, unit, chart, tuple(rows))
 
 

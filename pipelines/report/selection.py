@@ -13,6 +13,7 @@ from curate.plan import LAWFUL, POOL, REVOKED, UNSEEN, parted
 from pipelines import verbs
 from pipelines.report.evidence import SHOWN_SUBSETS, Floats, Held
 from pipelines.report.thresholds import clauses_of
+from pipelines.report.words import several
 
 BINS = 36
 VALUES = 14
@@ -186,7 +187,7 @@ def _mix(column: str, table: pl.DataFrame) -> Mix:
     shown = [(str(values[0]), tuple(int(value) for value in values[1:])) for values in table.head(VALUES).rows()]
     rest = table.slice(VALUES)
     if rest.height:
-        shown.append((f"{rest.height:,} other values", tuple(int(rest[name].sum()) for name in names)))
+        shown.append((several(rest.height, "other value"), tuple(int(rest[name].sum()) for name in names)))
     return Mix(column, names, totals, tuple(shown), rest.height)
 
 
@@ -210,7 +211,7 @@ def _histogram(held: Held, column: str, subset: str, edges: Floats, end: float, 
     whole, bins = held.column(column).dtype.is_integer(), []
     for low, high, b, a in zip(edges[:-1].tolist(), edges[1:].tolist(), before.tolist(), after.tolist(), strict=True):
         if b:
-            told = f"{_span(low, high, whole)}: {b:,} rows before, {a:,} after ({a / b:.1%} of them)"
+            told = f"{_span(low, high, whole)}: {several(b)} before, {a:,} after ({a / b:.1%} of them)"
             bins.append({"low": low, "high": min(high, end), "before": b, "after": a})
             bins[-1]["told"] = told
     return Histogram(column, subset, tuple(bins), logarithmic, summary(values), summary(values[inside]))

@@ -9,6 +9,7 @@ from markupsafe import Markup, escape
 from curate.plan import POOL
 from pipelines.report.rows import Card
 from pipelines.report.selection import Summary
+from pipelines.report.words import TITLES, several
 
 CLASSES = {"no evidence": "none", "revoked": "restricted", "in": "kept", "near": "before", "duplicates": "before"}
 ANSWERS = {"better": "better", "worse": "worse"}
@@ -75,7 +76,7 @@ def deciding(card: Card) -> str:
 
 def tipped(parts: Sequence[tuple[str, int]], stage: str) -> list[tuple[str, int, str]]:
     """Parts of a bar with what each says."""
-    return [(kind, rows, f"{stage}: {rows:,} {kind}") for kind, rows in parts]
+    return [(kind, rows, f"{stage}: {several(rows)} {kind}") for kind, rows in parts]
 
 
 def quantiles(one: Summary) -> Markup:
@@ -92,6 +93,8 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "ticks": ticks,
     "cell": cell,
     "share": share,
+    "several": several,
+    "titled": lambda column: TITLES.get(column, column),
     "deciding": deciding,
     "tipped": tipped,
     "quantiles": quantiles,

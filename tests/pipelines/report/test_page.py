@@ -83,7 +83,7 @@ def test_charts_are_well_formed_and_told_in_words(page: Path) -> None:
 def test_numbers_in_charts_keep_their_digits() -> None:
     values = [0.0012345, 0.0067891]
     dots = [{"arm": "a", "value": one, "kind": "seed", "told": f"{one} points", "side": "control"} for one in values]
-    svg = charts.seeds(dots, ["a"], "task", chance=None)
+    svg = charts.seeds(dots, ["a"], "task", "points", chance=None)
     assert all(f'aria-label="{one} points"' in svg for one in values)
     axis = re.findall(r">([\d.]+)</text>", svg)
     assert len(set(axis)) == len(axis) > 1
@@ -92,6 +92,19 @@ def test_numbers_in_charts_keep_their_digits() -> None:
     curve = charts.curve(points, "c", values[0], sign=">=", logarithmic=False, unsure=True)
     marks = curve[curve.index('class="mark-area') :]
     assert re.findall(r'aria-label="([^"]*)"', marks) == ["now 0.0012345"]  # no line says its first point wherever one looks
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "wanted"),
+    [
+        (-1, 22.7, ("0", "5", "10", "15", "20")),
+        (-0.178, 0.107, ("-0.1", "0.0", "0.1")),
+        (-1.2, 1.4, ("-1", "0", "1")),
+        (0, 0, ("0.0",)),
+    ],
+)
+def test_ticks_are_few_round_numbers(low: float, high: float, wanted: tuple[str, ...]) -> None:
+    assert charts.ticks(low, high) == wanted
 
 
 def test_a_pool_that_is_gone_leaves_the_rest(hostile: Run, tmp_path: Path) -> None:

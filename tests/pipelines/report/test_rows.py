@@ -16,9 +16,10 @@ from curate.record import Run
 from filters._image import ImageError
 from pipelines import verbs
 from pipelines.provenance.revoke import revoke
+from pipelines.report import rows
 from pipelines.report.evidence import Held
 from pipelines.report.page import report
-from pipelines.report.rows import Card, Shown, browse, thumbnail
+from pipelines.report.rows import Card, Shown, browse, fair_share, thumbnail
 from pipelines.report.thresholds import curves
 from tests.pipelines.report.conftest import picture, write_rows
 
@@ -60,6 +61,26 @@ def test_the_rows_of_a_group_are_of_it(hostile: Run, shown: list[Shown]) -> None
         assert survivor is not None
         assert left.picture == survivor.picture
         assert told == "similarity 1.000"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "at_most", "share"), [([12, 6, 1], 100, 12), ([12, 6, 1], 13, 6), ([12, 12, 12], 7, 2), ([12] * 30, 20, 1), ([], 5, 1)]
+)
+def test_cards_are_shared_out_so_that_every_group_has_some(wanted: list[int], at_most: int, share: int) -> None:
+    assert fair_share(wanted, at_most) == share
+
+
+def test_a_full_page_drops_no_group(hostile: Run, shown: list[Shown], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "AT_MOST", 3)
+    held = Held(hostile)
+    few = browse(held, curves(held))
+    assert [(one.id, one.of) for one in few] == [(one.id, one.of) for one in shown]
+    assert {one.shown for one in few} == {1}
+    near = next(one for one in few if one.kind == "near")
+    assert near.cards[0] in next(one for one in shown if one.id == near.id).cards[3:5]  # the nearest of all
+    told = report(hostile)
+    assert all(f"<b>1 of {one.of} shown</b>" in told for one in few)
+    assert f"{len(few)} on this page, from all of {len(few)} groups" in told
 
 
 def test_near_a_threshold_the_nearest_come_from_both_sides(hostile: Run, shown: list[Shown]) -> None:
