@@ -12,6 +12,7 @@ import polars as pl
 from curate.decisions import Decided, load
 from curate.digest import UInt64s
 from curate.errors import CeterisError, StoreError
+from curate.journal import pending
 from curate.membership import Copies
 from curate.pieces import Piece, open_pool, pieces_of, read_uids
 from curate.plan import POOL, root_of
@@ -118,6 +119,8 @@ class Run:
         root, uids = self.node_of(POOL), self.uids()
         found = Subset.of(uids if root == POOL else uids[self.codes(root) == 0])
         if found.digest != digest:
+            if Run(self.store, self.folder).facts["subsets"][POOL] != digest or pending(self.store):
+                raise StoreError("rows were taken down since this was begun", where=f"{self.store.address}/{self.folder}", fix="ask again")
             what = "the pool's rows are not those that the digest of its subset says"
             raise StoreError(what, where=f"{self.store.address}/{self.facts['pool']}", fix="delete the folder and run the recipe again")
         return found

@@ -3,6 +3,7 @@
 import errno
 import os
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -27,6 +28,9 @@ class Storage(Protocol):
 
     def put(self, key: str, data: bytes | memoryview) -> None:
         """Write all of `data` under a new key, durably, or raise ExistsError; never a part of it."""
+
+    def replace(self, key: str, data: bytes | memoryview) -> None:
+        """Write all of `data` under a key, durably; who reads meanwhile gets what lay there, or this."""
 
     def delete(self, key: str) -> None:
         """Forget a key that nothing lists any more."""
@@ -62,6 +66,13 @@ class LocalStorage:
     def put(self, key: str, data: bytes | memoryview) -> None:
         """Write all of `data` under a new key, durably, or raise ExistsError; never a part of it. What lies under tmp/ is swept by the next
         writer, and need not outlive this machine."""
+        self._write(key, data, os.link)
+
+    def replace(self, key: str, data: bytes | memoryview) -> None:
+        """Write all of `data` under a key, durably; who reads meanwhile gets what lay there, or this."""
+        self._write(key, data, os.replace)
+
+    def _write(self, key: str, data: bytes | memoryview, place: Callable[[Path, Path], None]) -> None:
         path, lasting = self.root / key, not key.startswith("tmp/")
         temporary = self.root / "tmp" / uuid.uuid4().hex
         reach("storage.before_write")
@@ -73,7 +84,7 @@ class LocalStorage:
                 if lasting:
                     os.fsync(file.fileno())
             reach("storage.before_link")
-            os.link(temporary, path)
+            place(temporary, path)
             if lasting:
                 _sync(path.parent)
         except FileExistsError as error:
@@ -112,6 +123,10 @@ class MemoryStorage:
         own = memoryview(data)  # an object of this call's own, so that equal data are not taken for ours
         if self._objects.setdefault(key, own) is not own:
             raise ExistsError(key)
+
+    def replace(self, key: str, data: bytes | memoryview) -> None:
+        """Write all of `data` under a key."""
+        self._objects[key] = memoryview(data)
 
     def delete(self, key: str) -> None:
         """Forget a key that nothing lists any more."""

@@ -17,7 +17,7 @@ from curate import frames
 from curate.digest import sha256
 from curate.errors import StoreError
 from curate.failpoint import reach
-from curate.journal import finish, pending
+from curate.journal import finish, pending, taken_away
 from curate.seal import sealed, unsealed
 from curate.storage import ExistsError, LocalStorage, MemoryStorage, Storage, open_storage
 
@@ -125,9 +125,8 @@ class Store:
         try:
             data = self.storage.get(part.key)
         except KeyError as error:
-            raise StoreError(
-                "a listed file is gone", where=where, fix=f"delete {part.key.split('/parts/')[0]}; the next run measures it again"
-            ) from error
+            fix = f"delete {part.key.split('/parts/')[0]}; the next run measures it again"
+            raise taken_away(self, part.key) or StoreError("a listed file is gone", where=where, fix=fix) from error
         if sha256(data) != part.sha256:
             raise StoreError(
                 "a stored file is not what its manifest says",

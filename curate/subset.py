@@ -11,6 +11,7 @@ from curate import frames
 from curate.digest import UInt64s, hex_of, order_of
 from curate.errors import StoreError
 from curate.failpoint import reach
+from curate.journal import taken_away
 from curate.storage import ExistsError
 from curate.store import Store
 
@@ -68,7 +69,9 @@ def load(store: Store, digest: str) -> Subset:
     try:
         data = store.storage.get(key)
     except KeyError as error:
-        raise StoreError("the subset is gone", where=f"{store.address}/{key}", fix="run the recipe again") from error
+        raise taken_away(store, key) or StoreError(
+            "the subset is gone", where=f"{store.address}/{key}", fix="run the recipe again"
+        ) from error
     frame = frames.from_bytes(data, where=f"{store.address}/{key}")
     found = Subset(frame.select("high", "low").to_numpy().astype(np.uint64), frame["copies"].to_numpy())
     if found.digest != digest:

@@ -1,10 +1,13 @@
 """A take-down happens whole or not at all, whoever dies, reads or writes meanwhile."""
 
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ import polars as pl
 import pytest
 
 from curate import failpoint
+from curate.audit import why
 from curate.errors import StoreError
 from curate.exports.export import export
 from curate.exports.parquet import write_parquet
@@ -20,7 +24,7 @@ from curate.record import Run
 from curate.store import Store
 from curate.takedown.request import look, take_down
 from curate.takedown.revoked import revoked
-from tests.curate.takedown.small_store import GONE, done, select, urls_of, write
+from tests.curate.takedown.small_store import GONE, done, select, uids_of, urls_of, write
 
 
 def _state(store: Store) -> Any:
@@ -141,3 +145,42 @@ def test_an_export_under_way_while_rows_are_taken_down_comes_to_nothing(
         export(Run(store, before[1]), "pool", tmp_path / "out", "parquet")
     assert not [path for path in tmp_path.iterdir() if "out" in path.name]
     assert not store.storage.list("exports/")
+
+
+def test_who_has_opened_the_store_before_reads_all_as_it_was_or_is_or_is_told_why_not(
+    store: Store, before: tuple[Path, str], rows: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uid, told, seen = uids_of(rows)[0], list[StoreError](), list[str]()
+    opened = Run(store, before[1])
+    folders = [measure["folder"] for measure in opened.facts["measures"].values()]
+    stale = [part for folder in folders for parts in store.parts(folder).values() for part in parts]
+    asked: list[Callable[[Run], object]] = [
+        lambda run: seen.append(json.dumps(why(run, uid))),
+        lambda run: run.evidence("text_length"),
+        lambda run: [run.codes(name) for name in run.facts["nodes"] if name != POOL],
+        lambda run: [run.subset(name) for name in run.facts["subsets"]],
+        lambda run: run.funnel(),
+        lambda run: run.uids(),
+        lambda _: [store.frame(part) for part in stale],
+    ]
+
+    def reach(point: str) -> None:
+        seen.append(point)
+        if point in ("revoke.applying", "revoke.before_head", "revoke.before_finish"):
+            for run, ask in product((opened, Run(store, before[1])), asked):
+                try:
+                    ask(run)
+                except StoreError as error:
+                    told.append(error)
+
+    monkeypatch.setattr("curate.journal.reach", reach)
+    done(store, urls_of(rows))
+    assert {one.what for one in told} == {"rows are being taken down", "rows were taken down since this was begun"}
+    assert {one.fix[:9] for one in told} == {"ask again"}
+    assert len(seen) > 50
+    assert not [one for one in seen[seen.index("revoke.applying") :] if rows["text"][0] in one]
+    for ask in (asked[-1], asked[3]):
+        with pytest.raises(StoreError, match="rows were taken down since this was begun"):
+            ask(opened)
+    for ask in asked[:-1]:
+        ask(Run(store, before[1]))
