@@ -11,6 +11,7 @@ from curate import ledger
 from curate.audit import NOT_SHOWN, mix
 from curate.errors import CeterisError
 from curate.plan import parted
+from curate.recipe import Recipe
 from curate.record import Run, Selected
 from curate.takedown.revoked import must_be_made_again, revoked
 from pipelines.provenance.restricted import refuse_restricted
@@ -144,18 +145,28 @@ class Facts:
 
     @cached_property
     def signals(self) -> list[Measured]:
-        """The signals that these stages asked for, and those whose evidence they read."""
+        """The signals that these stages asked for, and those whose evidence they, or the models they were given, read."""
+        return [self._measured(name) for name in self._asked[0]]
+
+    @cached_property
+    def _asked(self) -> tuple[list[str], list[str]]:
+        """Names of the signals and of the models that these stages rest on, each sorted."""
         measures, nodes, groups = self.run.facts["measures"], self.run.facts["nodes"], self.run.facts["groups"]
-        waiting = [parted(column)[0] for line in self.stages for column in nodes[line["stage"]]["columns"]]
-        waiting += [groups[name]["sketch"] for line in self.stages if (name := nodes[line["stage"]]["grouping"]) in groups]
-        found = dict[str, Measured]()
+        made, written = {one.name: one.weights for one in self.made}, Recipe.parse(self.recipe["text"]).models
+        waiting = [("signal", parted(column)[0]) for line in self.stages for column in nodes[line["stage"]]["columns"]]
+        waiting += [("signal", groups[name]["sketch"]) for line in self.stages if (name := nodes[line["stage"]]["grouping"]) in groups]
+        found = dict[tuple[str, str], None]()
         while waiting:
-            name = waiting.pop(0)
-            if name in measures and name not in found:
-                found[name] = self._measured(name)
-                texts = [value for value in found[name].parameters.values() if isinstance(value, str) and "." in value]
-                waiting += [parted(text)[0] for text in texts]
-        return [found[name] for name in sorted(found)]
+            kind, name = waiting.pop()
+            if (kind, name) in found or name not in (measures if kind == "signal" else made):
+                continue
+            found[kind, name] = None
+            given = measures[name]["parameters"] if kind == "signal" else written[name].parameters
+            texts = [value for value in given.values() if isinstance(value, str)]
+            waiting += [("signal", parted(text)[0]) for text in texts if "." in text]
+            waiting += [("model", model) for model, weights in made.items() if {model if kind == "model" else weights} & {*texts}]
+        signals, models = (sorted(name for sort, name in found if sort == kind) for kind in ("signal", "model"))
+        return signals, models
 
     def _measured(self, name: str) -> Measured:
         store, folder = self.run.store, self.run.facts["measures"][name]["folder"]
@@ -167,7 +178,12 @@ class Facts:
 
     @cached_property
     def models(self) -> list[MadeModel]:
-        """The models that the recipe trained or loaded."""
+        """The models whose evidence these stages asked for, and those that these were made with."""
+        return [one for one in self.made if one.name in self._asked[1]]
+
+    @cached_property
+    def made(self) -> list[MadeModel]:
+        """All models that the recipe trained or loaded, also for stages that do not lead to this subset."""
         found = []
         for name, one in sorted(self.run.facts["models"].items()):
             made = self.run.store.json(f"{one['folder']}/model.json")

@@ -26,11 +26,10 @@ from curate.pieces import open_pool
 from curate.pool import Pool
 from curate.record import Run
 from curate.store import Part
+from pipelines.documents import recipient
 from pipelines.documents.answers import Answers, read_answers
 from pipelines.documents.facts import Facts, MadeModel, model_taken_down
 from pipelines.documents.recipient import CARD, FUNNEL, LEDGER, MANIFEST, NOTICE, POOLS, README, RECIPE, RELEASE, SIGNALS, SUBSET
-from pipelines.documents.recipient import Packed as Received
-from pipelines.documents.recipient import notice, readme, told
 
 FORMAT = "ceteris-package 2"
 ARCHIVE = ".tar.zst"
@@ -71,9 +70,9 @@ def package(run: Run, subset: str, out: str | Path, *, weights: bool = False, an
         about = identity(facts)
         manifest = {"format": FORMAT, "by": RELEASE, **about, "identity": digest_of(about), "run": run.folder, "head": facts.head}
         (attempt / MANIFEST).write_text(_json({**manifest, "files": {}}), encoding="utf-8")
-        received = Received(attempt)
-        (attempt / README).write_text(readme(received), encoding="utf-8")
-        (attempt / NOTICE).write_text(notice(received).text(), encoding="utf-8")
+        received = recipient.Received(attempt)
+        (attempt / README).write_text(recipient.readme(received), encoding="utf-8")
+        (attempt / NOTICE).write_text(recipient.notice(received).text(), encoding="utf-8")
         files = {one.relative_to(attempt).as_posix(): sha256_file(one) for one in sorted(attempt.rglob("*")) if one.is_file()}
         del files[MANIFEST]
         (attempt / MANIFEST).write_text(_json({**manifest, "files": files}), encoding="utf-8")
@@ -134,7 +133,7 @@ def _texts(facts: Facts, answers: Answers) -> Iterator[tuple[str, str]]:
     signals = {one.name: {key: value for key, value in asdict(one).items() if key != "name"} for one in facts.signals}
     models = {one.name: {"kind": one.kind, "id": one.id, "weights": one.weights, "card": one.card} for one in facts.made}
     yield SIGNALS, _json({"name": run.facts["name"], "sources": sources, "signals": signals, "models": models})
-    yield CARD, _json(told(facts, answers))
+    yield CARD, _json(recipient.told(facts, answers))
 
 
 def _weights(run: Run, model: MadeModel, folder: Path, every: bool) -> str:
@@ -156,11 +155,14 @@ def _weights(run: Run, model: MadeModel, folder: Path, every: bool) -> str:
 
 
 def _archive(folder: Path, out: Path) -> None:
-    """A tar of the files in name order, without times and owners, compressed."""
-    with (
-        pa.CompressedOutputStream(pa.OSFile(str(out), "wb"), "zstd") as stream,
-        tarfile.open(fileobj=stream, mode="w|", format=tarfile.USTAR_FORMAT) as tar,
-    ):
+    """The files as one, compressed."""
+    with pa.CompressedOutputStream(pa.OSFile(str(out), "wb"), "zstd") as stream:
+        tar_of(folder, stream)
+
+
+def tar_of(folder: Path, out: Any) -> None:
+    """A folder's files as a tar, in name order, without times and owners: the same bytes for the same files."""
+    with tarfile.open(fileobj=out, mode="w|", format=tarfile.USTAR_FORMAT) as tar:
         for path in sorted(one for one in folder.rglob("*") if one.is_file()):
             info = tarfile.TarInfo(path.relative_to(folder).as_posix())
             info.size, info.mode = path.stat().st_size, 0o644

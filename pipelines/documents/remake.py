@@ -5,10 +5,11 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
 from curate import frames
+from curate.audit import NOT_SHOWN
 from curate.catalogue import Catalogue, versions_of
 from curate.digest import sha256
 from curate.errors import CeterisError, RecipeError
@@ -21,15 +22,17 @@ from curate.run import resolve
 from curate.store import Store
 from pipelines import verbs
 from pipelines.catalog import catalogue
+from pipelines.documents.examined import examine
 from pipelines.documents.facts import Facts
-from pipelines.documents.opened import Finding, Package, examine, opened
-from pipelines.documents.package import FUNNEL, POOLS, SIGNALS
+from pipelines.documents.opened import Finding, Package, opened
+from pipelines.documents.recipient import CARD, FUNNEL, told
+from pipelines.documents.shapes import CardShape, ModelShape, PoolShape, SignalShape
 
 
 @dataclass(frozen=True)
 class Verified:
     """What was found of a package. `remade` is the digest of the subset made again (None: it was not made); `same` says whether nothing
-    breaks the package, the pool is its pool, and what was made again is the same."""
+    breaks the package, the pool is its pool, and what was made again is the same: rows, funnel and distributions."""
 
     subset: str
     digest: str
@@ -44,6 +47,8 @@ class Verified:
         """Whether all that was asked holds. Other code or libraries that give the same rows are no fault."""
         broken = any(one.kind == "broken" for one in self.findings)
         if broken or (self.pool is not None and any(one.part.startswith("pool") and one.kind != "note" for one in self.findings)):
+            return False
+        if any(one.kind == "differs" and one.part in (FUNNEL, CARD) for one in self.findings):
             return False
         return self.remade == self.digest if self.remade is not None else not any(one.kind == "missing" for one in self.findings)
 
@@ -75,7 +80,7 @@ def verify_package(
                 raise CeterisError("nothing can be made again without the pool", where=str(path), fix="name it with --pool")
             return Verified(*about, tuple(found))
         there = _open(package, Path(pool))
-        found += _pool_differs(package.json(POOLS)["pool"], there, "pool")
+        found += _pool_differs(package.received.pools.pool, there, "pool")
         if not remake or any(one.kind != "note" for one in found):
             return Verified(*about, tuple(found), there.id)
         with nullcontext(str(store.address if isinstance(store, Store) else store)) if store else tempfile.TemporaryDirectory() as at:
@@ -89,30 +94,27 @@ def verify_package(
 
 
 def _open(package: Package, path: Path) -> Pool:
-    told = package.json(POOLS)["pool"]
-    return Pool.open(path, layout=told["layout"], roles=told["roles"])
+    return Pool.open(path, layout=package.received.pools.pool.layout, roles=package.received.pools.pool.roles)
 
 
-def _pool_differs(told: Mapping[str, Any], pool: Pool, part: str) -> Iterator[Finding]:
+def _pool_differs(told: PoolShape, pool: Pool, part: str) -> Iterator[Finding]:
     """Every shard that is gone, new, or holds other content; shards may lie under other names, in the same order."""
-    if told["id"] == pool.id:
+    if told.id == pool.id:
         return
-    for name, value in (("layout", pool.layout), ("roles", pool.roles)):
-        if told[name] != value:
-            yield Finding("differs", part, f"its {name}: {value}, in the package {told[name]}")
-    theirs, ours = {one["path"]: one for one in told["shards"]}, {one.path: one for one in pool.shards}
-    known = {one["digest"] for one in told["shards"]} & {one.digest for one in pool.shards}
+    for name, value, before in (("layout", pool.layout, told.layout), ("roles", pool.roles, told.roles)):
+        if before != value:
+            yield Finding("differs", part, f"its {name}: {value}, in the package {before}")
+    theirs, ours = {one.path: one for one in told.shards}, {one.path: one for one in pool.shards}
+    known = {one.digest for one in told.shards} & {one.digest for one in pool.shards}
     for path, one in theirs.items():
-        if path not in ours and one["digest"] not in known:
-            yield Finding("missing", part, f"the shard {path} is not there ({one['rows']:,} rows, SHA-256 {one['digest'][:16]})")
-        elif path in ours and ours[path].digest != one["digest"]:
-            yield Finding(
-                "differs", part, f"the shard {path} holds other content: {ours[path].rows:,} rows, in the package {one['rows']:,}"
-            )
+        if path not in ours and one.digest not in known:
+            yield Finding("missing", part, f"the shard {path} is not there ({one.rows:,} rows, SHA-256 {one.digest[:16]})")
+        elif path in ours and ours[path].digest != one.digest:
+            yield Finding("differs", part, f"the shard {path} holds other content: {ours[path].rows:,} rows, in the package {one.rows:,}")
     for path, mine in ours.items():
         if path not in theirs and mine.digest not in known:
             yield Finding("differs", part, f"the shard {path} is not in the package's pool")
-    if [one["digest"] for one in told["shards"]] != [one.digest for one in pool.shards] and len(known) == len(theirs) == len(ours):
+    if [one.digest for one in told.shards] != [one.digest for one in pool.shards] and len(known) == len(theirs) == len(ours):
         yield Finding("differs", part, "its shards are in another order: their names sort otherwise")
 
 
@@ -141,10 +143,10 @@ class _Remaking:
         return list(self._named(with_weights))
 
     def _named(self, with_weights: bool = False) -> Iterator[Finding]:
-        told = self.package.json(SIGNALS)
-        gone = sorted(set(told["sources"]) - set(self.entries))
+        told = self.package.received.measured
+        gone = sorted(set(told.sources) - set(self.entries))
         yield from (Finding("missing", f"filter {name}", "there is none here: name its folder with --filters") for name in gone)
-        yield from (elsewhere := list(self._elsewhere(set(told["sources"]))))
+        yield from (elsewhere := list(self._elsewhere(set(told.sources))))
         if gone or elsewhere:
             return
         try:
@@ -153,11 +155,11 @@ class _Remaking:
             yield Finding("missing", error.where, f"{error.what}; {error.fix}")
             return
         for name, source in plan.sources.items():
-            if told["sources"].get(name) != source:
+            if told.sources.get(name) != source:
                 yield Finding("note", f"filter {name}", "other source code than where the package was made")
-        yield from _libraries(told["signals"], plan)
+        yield from _libraries(told.signals, plan)
         for name, training in plan.models.items():
-            yield from self._model(name, training, told["models"].get(name, {}), with_weights)
+            yield from self._model(name, training, with_weights)
 
     def _elsewhere(self, needed: set[str]) -> Iterator[Finding]:
         """Rows and files that models are made from and that are not where the recipe says."""
@@ -174,10 +176,11 @@ class _Remaking:
                     said = f"{key}: {given} is not here; say where with --set models.{name}.{part.kind}.{key}=PATH"
                     yield Finding("missing", f"model {name}", said)
 
-    def _model(self, name: str, training: Training, told: Mapping[str, Any], with_weights: bool) -> Iterator[Finding]:
-        for pool, theirs in zip(training.rows, self.package.json(POOLS)["models"].get(name, []), strict=False):
+    def _model(self, name: str, training: Training, with_weights: bool) -> Iterator[Finding]:
+        told = self.package.received.measured.models.get(name)
+        for pool, theirs in zip(training.rows, self.package.received.pools.models.get(name, []), strict=False):
             yield from (replace(one, kind="differs") for one in _pool_differs(theirs, pool, f"training rows of {name}"))
-        other = training.id != told.get("id")
+        other = told is None or training.id != told.id
         if other and not training.pending:
             yield Finding("differs", f"model {name}", "would be made otherwise: from other rows or files, or by another version")
         if not with_weights:
@@ -187,11 +190,11 @@ class _Remaking:
             yield Finding("missing", f"model {name}", "the package's weights are of a model that was made otherwise")
         elif not (place / "weights.safetensors").is_file():
             yield Finding("missing", f"model {name}", "its weights are not in the package: pack it with --weights, or train it again")
-        elif self.store.json(f"{training.folder}/model.json") is None:
+        elif told and self.store.json(f"{training.folder}/model.json") is None:
             _adopt(self.store, training, told, place)
 
 
-def _adopt(store: Store, training: Training, told: Mapping[str, Any], place: Path) -> None:
+def _adopt(store: Store, training: Training, told: ModelShape, place: Path) -> None:
     """Put a package's model where the store keeps the model that would be made."""
     folder, files = f"{training.folder}/{uuid.uuid4().hex}", dict[str, str]()
     for name in ("weights.safetensors", "card.json"):
@@ -202,23 +205,23 @@ def _adopt(store: Store, training: Training, told: Mapping[str, Any], place: Pat
     part = store.put_frame(training.folder, "rows", frames.from_bytes(rows.read_bytes(), where=str(rows))) if rows.is_file() else None
     if part:
         store.put_json(f"{training.folder}/rows.json", vars(part))
-    about = {"id": training.id, "kind": training.kind, "folder": folder, "weights": told["weights"], "card": told["card"], "files": files}
+    about = {"id": training.id, "kind": training.kind, "folder": folder, "weights": told.weights, "card": told.card, "files": files}
     store.put_json(f"{training.folder}/model.json", {**about, "rows": vars(part) if part else None})
 
 
-def _libraries(told: Mapping[str, Any], plan: Plan) -> Iterator[Finding]:
+def _libraries(told: Mapping[str, SignalShape], plan: Plan) -> Iterator[Finding]:
     """Releases, devices and versions of filters that are not those of the package."""
     seen = dict[tuple[str, str, str], None]()
     for name, theirs in told.items():
         mine = plan.measures.get(name)
         if mine is None:
             continue
-        if mine.signal.version != theirs["version"]:
-            yield Finding("differs", f"filter {theirs['filter']}", f"version {mine.signal.version}, in the package {theirs['version']}")
+        if mine.signal.version != theirs.version:
+            yield Finding("differs", f"filter {theirs.filter}", f"version {mine.signal.version}, in the package {theirs.version}")
         for package, release in versions_of(mine.signal.uses).items():
-            if (before := theirs["code"].get("versions", {}).get(package)) != release:
+            if (before := theirs.code.versions.get(package)) != release:
                 seen[package, release, str(before)] = None
-        device, before = mine.parameters.get("device"), theirs["parameters"].get("device")
+        device, before = mine.parameters.get("device"), theirs.parameters.get("device")
         if device != before:
             yield Finding("differs", f"evidence {name}", f"measured on {device}, in the package on {before}")
     for package, release, before in seen:
@@ -227,18 +230,19 @@ def _libraries(told: Mapping[str, Any], plan: Plan) -> Iterator[Finding]:
 
 def _after(package: Package, run: Run) -> Iterator[Finding]:
     """Where what was made again parts from the package: models, evidence, and the first stage whose rows are others in number."""
-    told, facts = package.manifest, Facts(run, package.manifest["subset"])
-    if facts.digest == told["digest"]:
+    manifest, facts = package.manifest, Facts(run, package.manifest["subset"])
+    if facts.digest == manifest["digest"]:
+        yield from _tells(package, facts)
         return
-    for model in facts.models:
-        if model.weights != told["models"].get(model.name):
+    for model in facts.made:
+        if model.weights != manifest["models"].get(model.name):
             yield Finding(
                 "differs", f"model {model.name}", f"trained to other weights, {model.weights[:16]}: --with-weights takes the package's"
             )
     for one in facts.signals:
-        if one.fingerprint != told["signals"].get(one.name):
+        if one.fingerprint != manifest["signals"].get(one.name):
             yield Finding("differs", f"evidence {one.name}", f"has another fingerprint, {one.fingerprint[:16]}")
-    theirs = {line["stage"]: line for line in package.json(FUNNEL)}
+    theirs = {line["stage"]: line for line in package.received.run.funnel()}
     for line in facts.stages:
         before = theirs.get(line["stage"])
         if before is None or (line["in"], line["kept"]) != (before["in"], before["kept"]):
@@ -247,3 +251,22 @@ def _after(package: Package, run: Run) -> Iterator[Finding]:
             break
     mine, were = set(facts.subset.hex), set(package.subset.hex)
     yield Finding("differs", "subset", f"{len(mine - were):,} rows are new, {len(were - mine):,} are missing")
+
+
+def _tells(package: Package, facts: Facts) -> Iterator[Finding]:
+    """What the package says of the same rows, and what was made again says otherwise: stages, funnel, distributions. What was not shown
+    where it was packed is not compared."""
+    theirs, mine = package.received.run.funnel(), facts.run.funnel()
+    for one, another in zip_longest(theirs, mine):
+        if one != another:
+            stage = (another or one)["stage"]
+            yield Finding("differs", FUNNEL, f"tells other numbers or reasons of the stage {stage} than the run made again")
+            break
+    said, found = package.received.card, CardShape.model_validate(told(facts, {}))
+    for name in ("node", "nodes", "models"):
+        if getattr(said, name) != getattr(found, name):
+            yield Finding("differs", CARD, f"its {name} are not those of the run made again")
+    known = {one.column: one.rows for one in found.mixes}
+    for one in said.mixes:
+        if known.get(one.column) != one.rows and not any(each.value == NOT_SHOWN for each in one.rows):
+            yield Finding("differs", CARD, f"its rows by {one.column} are not those of the run made again")

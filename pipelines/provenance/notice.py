@@ -1,7 +1,7 @@
 """The NOTICE of a run: every weight, vocabulary, word list and item that it used, with its declared licence and where it is from."""
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -105,17 +105,32 @@ def carried() -> dict[str, Carried]:
 
 def notice(run: Run) -> Notice:
     """What the signals, models, scale and recipe of a run rest on. A model that users brought says of itself what its card says."""
-    measures = {name: (_kind(one["folder"]), one["parameters"]) for name, one in run.facts["measures"].items()}
+    measures = {name: (one["folder"], one["parameters"]) for name, one in run.facts["measures"].items()}
     models = {name: run.store.json(f"{one['folder']}/model.json") for name, one in run.facts["models"].items()}
     gone = [name for name, one in models.items() if one is None]
     if gone:
         raise CeterisError(f"the model {gone[0]} is gone", where=run.store.address, fix="run the recipe again")
-    pieces = pieces_of(measures, models, (run.facts["evaluate"] or {}).get("scale"), run.facts["name"])
+    asked = {column for node in run.facts["nodes"].values() for column in node["columns"] if parted(column)[0] == POOL}
+    scale = (run.facts["evaluate"] or {}).get("scale")
+    return notice_of(run.folder.removeprefix("runs/"), measures, models, scale, run.facts["name"], asked)
+
+
+def notice_of(
+    label: str,
+    measured: Mapping[str, tuple[str, Mapping[str, Any]]],
+    models: Mapping[str, Mapping[str, Any]],
+    scale: str | None,
+    recipe: str,
+    asked: Collection[str],
+) -> Notice:
+    """What these rest on: `measured`, evidence by name with its folder (signals/KIND-ID) and parameters; `models` as their model.json says;
+    `asked`, the pool's columns that rules read."""
+    measures = {name: (_kind(folder), given) for name, (folder, given) in measured.items()}
+    pieces = pieces_of(measures, models, scale, recipe)
     for name, made in models.items():
         pieces.append(_model(name, made, [used for used, (_, given) in measures.items() if made["weights"] in given.values()]))
-    asked = {column for node in run.facts["nodes"].values() for column in node["columns"] if parted(column)[0] == POOL}
-    asked |= {str(value) for _, given in measures.values() for value in given.values() if str(value).startswith(f"{POOL}.")}
-    return Notice(run.folder.removeprefix("runs/"), pieces, sorted(asked))
+    brought = {str(value) for _, given in measures.values() for value in given.values() if str(value).startswith(f"{POOL}.")}
+    return Notice(label, pieces, sorted({*asked, *brought}))
 
 
 def pieces_of(

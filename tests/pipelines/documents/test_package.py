@@ -3,11 +3,14 @@
 import hashlib
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -16,11 +19,13 @@ from typer.testing import CliRunner
 
 from curate.errors import CeterisError
 from curate.executor import InProcess
+from curate.ledger import Ledger
 from curate.recipe import Recipe
 from curate.record import Run
 from curate.store import Store
 from pipelines import verbs
 from pipelines.cli import app
+from pipelines.documents import recipient
 from pipelines.documents.opened import opened
 from pipelines.documents.package import package
 from pipelines.documents.remake import Verified, verify_package
@@ -46,14 +51,32 @@ def parts(found: Verified, kind: str) -> list[str]:
     return [one.part for one in found.findings if one.kind == kind]
 
 
-def resealed(packed: Path, folder: Path, name: str, text: str) -> Path:
-    """A copy with another file under this name, its digest in the manifest."""
+def resealed(packed: Path, folder: Path, files: dict[str, str | bytes], *, pages: bool = False, **says: object) -> Path:
+    """A copy with other files under these names, their digests in the manifest, which `says` this besides; `pages`: README and NOTICE are
+    written anew from them, as somebody would who wants to be believed."""
     shutil.copytree(packed, folder)
-    (folder / name).write_text(text, encoding="utf-8")
-    told = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    told["files"][name] = hashlib.sha256(text.encode()).hexdigest()
+    for name, data in files.items():
+        (folder / name).write_bytes(data if isinstance(data, bytes) else data.encode("utf-8", "surrogatepass"))
+    told = json.loads((folder / "manifest.json").read_text(encoding="utf-8")) | says
+    (folder / "manifest.json").write_text(json.dumps(told), encoding="utf-8")
+    if pages:
+        received = recipient.Received(folder)
+        (folder / "README.md").write_text(recipient.readme(received), encoding="utf-8")
+        (folder / "NOTICE.txt").write_text(recipient.notice(received).text(), encoding="utf-8")
+    told["files"] = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in told["files"]}
     (folder / "manifest.json").write_text(json.dumps(told), encoding="utf-8")
     return folder
+
+
+def rechained(packed: Path, change: Callable[[dict[str, Any]], None]) -> dict[str, str | bytes]:
+    """The ledger with every fact changed, its chain made anew, and the funnel that it then tells."""
+    chain = Ledger()
+    for line in (packed / "ledger.jsonl").read_text(encoding="utf-8").splitlines():
+        fact = json.loads(line)
+        change(fact)
+        chain.record(fact.pop("what"), **{key: value for key, value in fact.items() if key not in ("n", "previous")})
+    lines = recipient.funnel_of([json.loads(line) for line in chain.lines])
+    return {"ledger.jsonl": chain.text(), "funnel.json": json.dumps(lines)}
 
 
 def test_the_same_run_gives_the_same_bytes(texts: Run, packed: Path, tmp_path: Path) -> None:
@@ -146,14 +169,101 @@ def test_files_that_contradict_each_other_are_named(packed: Path, tmp_path: Path
         "pools.json": json.dumps(pools),
     }
     for name, text in changed.items():
-        found = verify_package(resealed(packed, tmp_path / name, name, text))
+        found = verify_package(resealed(packed, tmp_path / name, {name: text}))
         assert set(parts(found, "broken")) == {name}
     told = json.loads((packed / "manifest.json").read_text(encoding="utf-8"))
     shutil.copytree(packed, tmp_path / "m")
     (tmp_path / "m" / "manifest.json").write_text(json.dumps({**told, "rows": 19}), encoding="utf-8")
-    assert set(parts(verify_package(tmp_path / "m"), "broken")) == {"manifest.json", "subset.bin"}
+    assert set(parts(verify_package(tmp_path / "m"), "broken")) == {"manifest.json", "subset.bin", "card.json"}
     (tmp_path / "m" / "more.txt").write_text("more", encoding="utf-8")
     assert "more.txt" in parts(verify_package(tmp_path / "m"), "broken")
+
+
+def test_what_one_file_says_is_held_against_the_others(packed: Path, tmp_path: Path) -> None:
+    told = {name: json.loads((packed / name).read_text(encoding="utf-8")) for name in ("funnel.json", "card.json", "signals.json")}
+    told["funnel.json"][-1]["kept"] -= 1
+    told["card.json"]["mixes"][0]["rows"][0]["rows"] += 1
+    told["signals.json"]["sources"]["mine"] = "0" * 64
+    texts = {name: (packed / name).read_text(encoding="utf-8") for name in ("README.md", "NOTICE.txt")}
+    changed = {
+        "README.md": (texts["README.md"].replace("| rows | 20,", "| rows | 21,"), "README.md line "),
+        "NOTICE.txt": (texts["NOTICE.txt"].replace("licence: CC-BY-4.0", "licence: CC0-1.0"), "NOTICE.txt line "),
+        "funnel.json": (json.dumps(told["funnel.json"]), "funnel.json is not the funnel that the ledger tells, at often"),
+        "card.json": (json.dumps(told["card.json"]), "README.md line "),
+        "signals.json": (json.dumps(told["signals.json"]), "signals.json names other filters or sources"),
+    }
+    for name, (text, what) in changed.items():
+        assert text != texts.get(name)
+        found = verify_package(resealed(packed, tmp_path / name, {name: text}))
+        assert not found.same
+        assert [one.kind for one in found.findings] == ["broken"]
+        assert f"{found.findings[0].part} {found.findings[0].what}".startswith(what)
+
+
+def test_a_funnel_that_ledger_and_pages_confirm_is_held_against_the_run_made_again(packed: Path, elsewhere: Path, tmp_path: Path) -> None:
+    def fewer(fact: dict[str, Any]) -> None:
+        if fact.get("stage") == "longest" and fact["what"] == "stage":
+            fact["in"] += 1
+            fact["reasons"][0]["rows"] += 1
+
+    card = json.loads((packed / "card.json").read_text(encoding="utf-8"))
+    card["mixes"][0]["rows"][0]["rows"] += 1
+    files = rechained(packed, fewer)
+    head = hashlib.sha256(str(files["ledger.jsonl"]).splitlines()[-1].encode()).hexdigest()
+    forged = resealed(packed, tmp_path / "p", {**files, "card.json": json.dumps(card)}, pages=True, head=head)
+    assert verify_package(forged).same  # nothing in it contradicts anything in it
+    found = verify_package(forged, elsewhere / "rows", remake=True, filters=[elsewhere / "filters"], executor=InProcess())
+    assert found.remade == found.digest
+    assert not found.same
+    assert parts(found, "differs") == ["funnel.json", "card.json"]
+
+
+def malformed(whole: str) -> list[str | bytes]:
+    """What is no such file any more, or one with another value in one place."""
+    forms: list[str | bytes] = [
+        whole[: len(whole) // 2],
+        "",
+        "[]",
+        "null",
+        "{}",
+        "[" * 100_000,
+        '{"a": NaN}',
+        '"\\ud800"',
+        "1e999",
+        b"\xff\xfe",
+    ]
+    told = json.loads(whole) if whole.startswith("{\n") else {}
+    return forms + [json.dumps({**told, key: value}) for key in told for value in ([1], {"a": {}}, None)]
+
+
+@pytest.mark.parametrize("name", ["funnel.json", "pools.json", "signals.json", "card.json", "recipe.yaml", "ledger.jsonl"])
+def test_a_malformed_file_is_named_with_the_place_whatever_the_manifest_says(packed: Path, tmp_path: Path, name: str) -> None:
+    forms = malformed((packed / name).read_text(encoding="utf-8"))
+    for number, data in enumerate(forms):
+        found = verify_package(resealed(packed, tmp_path / str(number), {name: data}))
+        assert not found.same, data[:80]
+        assert name in parts(found, "broken"), (data[:80], found.findings)
+
+
+def test_a_malformed_manifest_is_named_with_the_place(packed: Path, tmp_path: Path) -> None:
+    for number, data in enumerate(malformed((packed / "manifest.json").read_text(encoding="utf-8"))):
+        shutil.copytree(packed, tmp_path / str(number))
+        (tmp_path / str(number) / "manifest.json").write_bytes(data if isinstance(data, bytes) else data.encode())
+        with pytest.raises(CeterisError, match=r"manifest\.json") as raised:
+            verify_package(tmp_path / str(number))
+        assert raised.value.fix
+
+
+def test_links_and_other_things_that_are_no_files_are_named(packed: Path, tmp_path: Path) -> None:
+    shutil.copytree(packed, tmp_path / "p")
+    (tmp_path / "p" / "card.json").unlink()
+    (tmp_path / "p" / "card.json").symlink_to(packed / "card.json")
+    os.mkfifo(tmp_path / "p" / "pipe")
+    assert parts(verify_package(tmp_path / "p"), "broken") == ["card.json", "pipe"]
+    (tmp_path / "p" / "manifest.json").unlink()
+    (tmp_path / "p" / "manifest.json").symlink_to(packed / "manifest.json")
+    with pytest.raises(CeterisError, match="no manifest"):
+        verify_package(tmp_path / "p")
 
 
 def test_another_pool_is_named_shard_by_shard_and_nothing_is_made(packed: Path, elsewhere: Path, tmp_path: Path) -> None:
@@ -185,7 +295,7 @@ def test_other_filters_and_libraries_are_named(packed: Path, elsewhere: Path, tm
     told = json.loads((packed / "signals.json").read_text(encoding="utf-8"))
     told["signals"]["mine"]["code"]["versions"] = {"xxhash": "0.0.1"}
     told["signals"]["mine"]["version"] = 7
-    folder = resealed(packed, tmp_path / "p", "signals.json", json.dumps(told))
+    folder = resealed(packed, tmp_path / "p", {"signals.json": json.dumps(told)}, pages=True)
     other = verify_package(folder, elsewhere / "rows", remake=True, filters=[elsewhere / "filters"], executor=InProcess())
     assert (parts(other, "differs"), parts(other, "note")) == (["filter mine"], ["library xxhash"])
     assert other.same  # which changed nothing
@@ -239,7 +349,7 @@ def test_a_manifest_says_all_that_a_manifest_says(packed: Path, tmp_path: Path) 
     (tmp_path / "f").mkdir()
     for name in ("files", "rows", "subset", "models"):
         (tmp_path / "f" / "manifest.json").write_text(json.dumps({**told, name: None}), encoding="utf-8")
-        with pytest.raises(CeterisError, match=f"does not say {name}"):
+        with pytest.raises(CeterisError, match=f"manifest.json: {name}: "):
             verify_package(tmp_path / "f")
 
 
