@@ -111,7 +111,7 @@ def scored(run: Run, scale: str | None = None) -> Scored:
     ends += [-headline.delta, headline.delta]
     every = {name: {seed: done.score(name, seed) for seed in arm.scores} for name, arm in done.arms.items()}
     stale = must_be_made_again(run.store).keys()
-    *drawn, rows = _headline(judged, every, unit, places)
+    wide, narrow, rows = _headline(judged, every, unit, places)
     return Scored(
         done.scale.name,
         unit,
@@ -127,7 +127,8 @@ def scored(run: Run, scale: str | None = None) -> Scored:
         (min(ends), max(ends)),
         charts.ticks(min(ends), max(ends)),
         *_limits(judged, lead),
-        *drawn,
+        wide,
+        narrow,
         rows,
         tuple(_task(done, name, every) for name in done.scale.tasks),
         tuple(_differences(done, one, every) for one in judged.contrasts if one.candidate == lead and one.control in done.arms),

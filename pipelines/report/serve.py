@@ -19,7 +19,7 @@ from curate.errors import CeterisError
 from curate.storage import ExistsError, LocalStorage
 from curate.store import Store
 from pipelines import show
-from pipelines.report.store_pages import Pages
+from pipelines.report.store_pages import TORN, BusyError, Pages
 
 HOST = "127.0.0.1"
 LONGEST = 4096
@@ -41,6 +41,9 @@ class ReadOnly(LocalStorage):
     def put(self, key: str, data: bytes | memoryview) -> None:  # noqa: ARG002  as the storage says
         """Write nothing."""
         raise ExistsError(key)
+
+    def replace(self, key: str, data: bytes | memoryview) -> None:
+        """Write nothing."""
 
     def delete(self, key: str) -> None:
         """Delete nothing."""
@@ -102,6 +105,8 @@ class Server:
         _, token, *path = way.split("/") if way.startswith("/") else ("", "")
         if not secrets.compare_digest(token.encode(), self.token.encode()):
             return _plain(HTTPStatus.NOT_FOUND, "give the whole address that `curate serve` printed")
+        if not self.pages.store.path("FORMAT").is_file():
+            return _plain(HTTPStatus.SERVICE_UNAVAILABLE, f"the store is not at {self.pages.store.address} any more")
         query = {name: values[-1] for name, values in parse_qs(asked).items()}
         return self._routed([unquote(part) for part in path], query)
 
@@ -113,12 +118,16 @@ class Server:
             ("search", 1): lambda: pages.search(query.get("by", "uid"), query.get("q", "")),
             ("runs", 2): lambda: pages.run(path[1]),
         }
-        if path == ["now"]:
-            return Answer(HTTPStatus.OK, json.dumps(pages.now()), "application/json; charset=utf-8")
-        if (path[0] if path else "", len(path)) not in table:
+        if (path[0] if path else "", len(path)) not in table and path != ["now"]:
             return _plain(HTTPStatus.NOT_FOUND, "there is no such page")
         try:
+            if path == ["now"]:
+                return Answer(HTTPStatus.OK, json.dumps(pages.now()), "application/json; charset=utf-8")
             return Answer(HTTPStatus.OK, table[path[0], len(path)]())
+        except BusyError as error:
+            return _plain(HTTPStatus.SERVICE_UNAVAILABLE, error.what)
+        except (OSError, LookupError):
+            return _plain(HTTPStatus.SERVICE_UNAVAILABLE, TORN)
         except CeterisError as error:
             return Answer(HTTPStatus.NOT_FOUND, pages.failed(error))
 

@@ -1,7 +1,8 @@
 """The pages over a whole store: its runs, what goes on, the leaderboard, and rows found by uid, url or text."""
 
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as NotYet
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,44 @@ BY = ("uid", "url", "text")
 SHOWN = 20
 PATIENCE = 3.0
 """Seconds until a reader is told that a report is being drawn."""
+QUEUE = 20.0
+"""Seconds that a search waits for those before it."""
+
+TORN = "the store cannot be read now; `curate verify` says whether it is whole"
+"""Said where files went while they were read."""
+
+
+class BusyError(CeterisError):
+    """Earlier requests are still being answered."""
+
+
+class Drawing(threading.Thread):
+    """A report being drawn, one after the other under a lock. Who ends the server does not wait for it."""
+
+    def __init__(self, draw: Callable[[], str], one_at_a_time: threading.Lock) -> None:
+        """Begin with `start`."""
+        super().__init__(daemon=True)
+        self.draw, self.lock, self.done = draw, one_at_a_time, threading.Event()
+        self.page = ""
+        self.error = CeterisError("the report could not be drawn", fix="the terminal of `curate serve` says why")
+
+    def run(self) -> None:
+        """Draw."""
+        try:
+            with self.lock:
+                self.page = self.draw()
+        except CeterisError as error:
+            self.error = error
+        except (OSError, LookupError):
+            self.error = CeterisError(TORN)
+        finally:
+            self.done.set()
+
+    def result(self, patience: float) -> str:
+        """The page; empty if it takes longer than so many seconds. CeterisError if it failed."""
+        if self.done.wait(patience) and not self.page:
+            raise self.error
+        return self.page
 
 
 @dataclass(frozen=True)
@@ -41,8 +80,10 @@ class Pages:
 
     store: Store
     home_address: str
-    made: dict[tuple[Any, ...], "Future[str]"] = field(default_factory=dict)
-    drawing: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
+    made: dict[tuple[Any, ...], Drawing] = field(default_factory=dict)
+    choosing: threading.Lock = field(default_factory=threading.Lock)
+    drawing: threading.Lock = field(default_factory=threading.Lock)
+    reading: threading.Lock = field(default_factory=threading.Lock)
 
     def home(self) -> str:
         """The runs of the store, the latest first, and what goes on."""
@@ -58,14 +99,13 @@ class Pages:
         if name not in runs:
             raise CeterisError("there is no such run", fix="choose one of the list")
         key = (name, *self._state())
-        drawn = self.made.get(key)
-        if drawn is None or (drawn.done() and drawn.exception()):  # a page that failed is drawn again: a run may have been writing
-            drawn = self.drawing.submit(self._report, runs[name])
-            self.made = {**{known: page for known, page in self.made.items() if known[0] != name}, key: drawn}
-        try:
-            return drawn.result(PATIENCE)
-        except NotYet:
-            return self._page("drawing.html", name)
+        with self.choosing:  # however many ask, it is drawn once
+            drawn = self.made.get(key)
+            if drawn is None or (drawn.done.is_set() and not drawn.page):  # it failed: a run may have been writing
+                drawn = Drawing(lambda: self._report(runs[name]), self.drawing)
+                drawn.start()
+                self.made = {**{known: page for known, page in self.made.items() if known[0] != name}, key: drawn}
+        return drawn.result(PATIENCE) or self._page("drawing.html", name)
 
     def _report(self, run: Run) -> str:
         return render("report.html", "report.js", **about(run), home=self.home_address)
@@ -75,7 +115,10 @@ class Pages:
         from pipelines.scores import leaderboard as boards
 
         try:
-            board = boards.leaderboard([Path(self.store.address)])
+            with self._alone():
+                board = boards.leaderboard([Path(self.store.address)])
+        except BusyError:
+            raise
         except CeterisError:  # there is none
             board = boards.Leaderboard((), ())
         groups = [(boards.title(group), boards.cells(group), boards.remarks(group)) for group in board.groups]
@@ -89,17 +132,30 @@ class Pages:
         asked: dict[str, Any] = {"by": by, "q": value, "found": 0, "rows": [], "notes": [], "told": "", "taken": {}}
         if value.strip():
             try:
-                found = fates(self.store, **{by: value.strip() if by != "text" else value}, at_most=SHOWN)  # type: ignore[arg-type]
+                with self._alone():
+                    found = fates(self.store, **{by: value.strip() if by != "text" else value}, at_most=SHOWN)  # type: ignore[arg-type]
+                    rows = [(fate, self._card(fate)) for fate in found.rows]
+            except BusyError:
+                raise
             except CeterisError as error:
                 asked["told"] = f"{error.what}. {error.fix}"
             else:
-                rows = [(fate, self._card(fate)) for fate in found.rows]
                 asked |= {"found": found.found, "rows": rows, "notes": found.notes, "taken": found.revoked}
         return self._page("search.html", "Search", **asked)
 
     def failed(self, error: CeterisError) -> str:
         """What went wrong."""
         return self._page("failed.html", "Not shown", error=error)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """What reads much reads one after the other, so that many requests take no more memory than one. BusyError after a wait."""
+        if not self.reading.acquire(timeout=QUEUE):
+            raise BusyError("earlier searches are still going on", fix="wait, and ask again")
+        try:
+            yield
+        finally:
+            self.reading.release()
 
     def _page(self, template: str, title: str, **told: Any) -> str:
         held = {"title": title, "home": self.home_address, "address": self.store.address, "by": "uid", "q": "", **told}

@@ -23,7 +23,7 @@ function watch() {
     let now;
     try {
       const answer = await fetch(`${home}now`);
-      if (!answer.ok) throw new Error();
+      if (!answer.ok) { writer.textContent = `${(await answer.text()).trim()}.`; return; }
       now = await answer.json();
     } catch {
       writer.textContent = "The server has ended.";

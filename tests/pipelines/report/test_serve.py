@@ -2,12 +2,15 @@
 
 import http.client
 import json
+import shutil
 import socket
 import struct
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -114,12 +117,16 @@ def test_what_is_no_path_is_answered_too(server: Server, target: str) -> None:
     connection.close()
 
 
+def _fail(_: Run) -> str:
+    raise CeterisError("torn meanwhile", fix="wait")
+
+
 def test_a_report_that_failed_is_drawn_again(hostile: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     pages = Pages(hostile.store, "/")
     name = hostile.folder.removeprefix("runs/")
     with monkeypatch.context() as once:
-        once.setattr(pages, "_report", lambda _: 1 // 0)
-        with pytest.raises(ZeroDivisionError, match="division"):
+        once.setattr(pages, "_report", _fail)
+        with pytest.raises(CeterisError, match="torn meanwhile"):
             pages.run(name)
     monkeypatch.setattr(pages, "_report", lambda _: "drawn")
     assert pages.run(name) == "drawn"
@@ -189,3 +196,73 @@ def test_a_store_without_a_run_is_shown(tmp_path: Path) -> None:
     with Server(str(tmp_path / "store")) as served:
         body = served.answer("GET", f"/{served.token}/", f"127.0.0.1:{served.port}").body
     assert "No run has finished in this store" in body
+
+
+def test_many_who_ask_at_once_get_one_drawing(hostile: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = Pages(hostile.store, "/")
+    name = hostile.folder.removeprefix("runs/")
+    drawn, go = list[str](), threading.Event()
+    monkeypatch.setattr("pipelines.report.store_pages.PATIENCE", 0.01)
+    monkeypatch.setattr(pages, "_report", lambda run: drawn.append(run.folder) or (go.wait(60) and "the page"))  # type: ignore[func-returns-value]
+    with ThreadPoolExecutor(16) as readers:
+        told = list(readers.map(lambda _: pages.run(name), range(64)))
+    assert all("is being drawn" in page for page in told)
+    go.set()
+    monkeypatch.setattr("pipelines.report.store_pages.PATIENCE", 60)
+    assert pages.run(name) == "the page"
+    assert drawn == [hostile.folder]
+
+
+def test_a_search_that_would_wait_too_long_is_told_so(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.report.store_pages.QUEUE", 0.01)
+    with server.pages.reading:
+        for path in ("search?by=text&q=picture", "scores"):
+            assert _ask(server, path)[0::2] == (503, "earlier searches are still going on\n")
+        assert _ask(server, "now")[0] == 200
+    assert _ask(server, "search?by=text&q=picture")[0] == 200
+
+
+HOSTILE_QUERIES = (
+    "%00",
+    "%ff%fe",
+    "\u0661" * 32,
+    "x" * 3000,
+    "(((((",
+    ".*+?[",
+    "%",
+    "' or 1=1 --",
+    "\u202e",
+    "\ud7ff",
+    "../../FORMAT",
+    " ",
+    "1e999",
+    "-1",
+    "f" * 33,
+)
+
+
+@pytest.mark.parametrize("by", ["uid", "url", "text", "image", "<b>", ""])
+def test_no_search_breaks_the_server(server: Server, by: str, capfd: pytest.CaptureFixture[str]) -> None:
+    for asked in HOSTILE_QUERIES:
+        text = asked if asked.startswith("%") else quote(asked)
+        status, _, body = _ask(server, f"search?by={quote(by)}&q={text}")
+        assert status == (200 if by in ("uid", "url", "text", "") else 404), asked
+        assert "<b>" not in body.replace("<b>Ceteris</b>", "")
+    assert capfd.readouterr().err == ""
+
+
+def test_a_store_that_is_gone_is_said_until_it_is_back(hostile: Run, tmp_path: Path) -> None:
+    store = Path(shutil.copytree(hostile.store.address, tmp_path / "store"))
+    with Server(str(store)) as served:
+        paths = ("", "now", "scores", "search?by=text&q=picture", f"runs/{hostile.folder.removeprefix('runs/')}")
+        ask = {path: lambda path=path: served.answer("GET", f"/{served.token}/{path}", f"127.0.0.1:{served.port}") for path in paths}
+        store.rename(tmp_path / "away")
+        for path in paths:
+            answer = ask[path]()
+            assert (answer.status, "any more" in answer.body) == (503, True), path
+        (tmp_path / "away").rename(store)
+        assert ask[""]().status == 200
+        shutil.rmtree(store / "pools")
+        shutil.rmtree(store / "decisions")
+        assert {ask[path]().status for path in paths} <= {200, 404, 503}
+    assert not (tmp_path / "away").exists()
