@@ -9,7 +9,7 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from curate.amounts import Seed, Share, size
-from curate.shape import Strict
+from curate.shape import Strict, Unfit
 from curate.yaml_source import At
 
 
@@ -40,7 +40,7 @@ class Balance:
         @model_validator(mode="after")
         def _one(self) -> "Balance.Keys":
             if (self.at_most is None) == (self.tail is None):
-                raise ValueError("balance needs one of at_most and tail")
+                raise Unfit("balance needs one of at_most and tail", "keep one of them, such as at_most: 20000")
             return self
 
     @classmethod

@@ -184,7 +184,9 @@ class Builder:
             ) from error
         missing = [role for role in made.reads if role not in rows.roles]
         if missing:
-            raise RecipeError(f"{spec.kind} needs the role {missing[0]}, which {rows.root} lacks", where=spec.where)
+            raise RecipeError(
+                f"{spec.kind} needs the role {missing[0]}, which {rows.root} lacks", where=spec.where, fix="name a pool that has it"
+            )
         return rows
 
     def check(self, stage: Stage, rule: Rule) -> None:

@@ -135,7 +135,7 @@ def _expect(node: Node, dtypes: Mapping[str, pl.DataType], family: str) -> pl.Da
     dtype = _dtype(node, dtypes)
     if _family(dtype) not in (family, "any"):
         wanted = {"truth": "a condition", "number": "a number"}[family]
-        fix = "compare it with something" if family == "truth" else ""
+        fix = "compare it with something" if family == "truth" else "write a number, without quotes, or a column of numbers"
         raise RecipeError(f"expected {wanted}: {_described(node, dtype)}", where=node.where, fix=fix)
     return dtype
 
@@ -156,10 +156,16 @@ def _comparable(node: Node, left: Node, right: Node, dtypes: Mapping[str, pl.Dat
     families = {_family(a), _family(b)} - {"any"}
     both = f"{_described(left, a)}, {_described(right, b)}"
     if len(families) > 1:
-        raise RecipeError(f"cannot compare: {both}", where=right.where)
+        fix = (
+            "write a number, without quotes"
+            if "number" in families and families <= {"number", "text"}
+            else "compare with a value of its kind"
+        )
+        text = _family(a) == "text" and "number" in families
+        raise RecipeError(f"cannot compare: {both}", where=right.where, fix="write the text in quotes" if text else fix)
     ordering = node.op in ("<", "<=", ">", ">=")
     if ordering and "truth" in families:
-        raise RecipeError(f"truth values have no order: {both}", where=node.where)
+        raise RecipeError(f"truth values have no order: {both}", where=node.where, fix="compare by == or !=")
     for side, dtype, other in ((left, a, right), (right, b, left)):
         if isinstance(dtype, pl.Enum) and other.op == "literal" and other.value not in dtype.categories.to_list():
             names = dtype.categories.to_list()

@@ -34,6 +34,13 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _KEYWORDS = ("and", "or", "not", "in", "is", "None", "true", "false")
+_EXPECTED = {
+    "[": "write a list of literals: language.code in ['en', 'de']",
+    "]": "close the list with ]",
+    ")": "close the parenthesis with )",
+    "None": "`is None` and `is not None` ask whether there is a value; == compares",
+    "in": "write `not in [...]`, or `not` before the whole condition",
+}
 _HINTS = {
     "=": "write == to compare",
     "&": "write and",
@@ -111,7 +118,9 @@ class Parser:
             return str(node.value), False
         self._take()
         if token.text not in ("asc", "desc"):
-            raise self._error(token, f"a direction is asc or desc, not {token.text}")
+            raise self._error(
+                token, f"a direction is asc or desc, not {token.text}", "write desc for the largest first, asc for the smallest"
+            )
         self._finish("one column and its direction stand here")
         return str(node.value), token.text == "asc"
 
@@ -136,7 +145,7 @@ class Parser:
             start = found.end()
         yield _Token("end", "", len(self.text))
 
-    def _error(self, token: _Token, what: str, fix: str = "") -> RecipeError:
+    def _error(self, token: _Token, what: str, fix: str) -> RecipeError:
         return RecipeError(what, where=self.at(token.start), fix=fix)
 
     def _peek(self, ahead: int = 0) -> _Token:
@@ -150,13 +159,13 @@ class Parser:
     def _expect(self, text: str, why: str) -> _Token:
         token = self._take()
         if token.text != text:
-            raise self._error(token, f"expected {text} {why}, found {token.text or 'the end'}")
+            raise self._error(token, f"expected {text} {why}, found {token.text or 'the end'}", _EXPECTED[text])
         return token
 
     def _finish(self, why: str) -> None:
         token = self._peek()
         if token.kind != "end":
-            fix = "join conditions by `and` or `or`" if token.kind in ("name", "number", "text") else ""
+            fix = "join conditions by `and` or `or`" if token.kind in ("name", "number", "text") else f"remove the {token.text}"
             raise self._error(token, f"{why}, found {token.text}", fix)
 
     def _node(self, op: str, start: int, *parts: Node, value: Fraction | str | bool | None = None) -> Node:
@@ -207,7 +216,11 @@ class Parser:
             right = self._infix(5, level + 1)
             made = self._node(token.text, left.start, left, right)
         if not any(True for _ in made.columns()):
-            raise self._error(token, f"{made.text} asks for no evidence: it has the same answer for every row")
+            raise self._error(
+                token,
+                f"{made.text} asks for no evidence: it has the same answer for every row",
+                "compare a column, such as text_length.words",
+            )
         following = self._peek()
         if _POWER.get(following.text) == 4 and following.kind in ("name", "mark"):
             raise self._error(following, "comparisons do not chain", "write `a < b and b < c`, or put one comparison in parentheses")
@@ -249,7 +262,8 @@ class Parser:
             raise self._error(token, "nothing equals None", _NEEDS_NONE)
         if token.kind == "name" and token.text not in _KEYWORDS:
             return self._name(token)
-        raise self._error(token, f"expected a value, found {token.text or 'the end'}")
+        fix = "write != for unequal" if token.text in ("<", ">") else "write signal.column, a number, or a text in quotes"
+        raise self._error(token, f"expected a value, found {token.text or 'the end'}", fix)
 
     def _name(self, token: _Token) -> Node:
         parts = [part.strip("`") for part in re.findall(_PART, token.text)]
@@ -259,13 +273,13 @@ class Parser:
             raise self._error(token, f"the row grammar has no functions: {token.text}", "measure it in a signal")
         if token.text in ("True", "False", "null", "none", "None"):
             raise self._error(token, f"{token.text} means nothing here", "the literals are true and false, and None after `is`")
-        fix = f"texts stand in quotes: '{token.text}'" if token.kind == "name" else ""
+        fix = f"texts stand in quotes: '{token.text}'" if token.kind == "name" else "write it as signal.column, such as text_length.words"
         raise self._error(token, f"evidence is named signal.column; found {token.text or 'the end'}", fix)
 
     def _number(self, token: _Token) -> Fraction:
         exponent = re.search(r"[eE]([+-]?\d+)$", token.text)
         if len(token.text) > _LARGEST_EXPONENT or (exponent and abs(int(exponent.group(1))) > _LARGEST_EXPONENT):
-            raise self._error(token, "a number out of all range")
+            raise self._error(token, "a number out of all range", "write a smaller one")
         return Fraction(token.text)
 
     def _unescape(self, token: _Token) -> str:
@@ -284,10 +298,10 @@ class Parser:
 
     def _arithmetic(self, token: _Token, left: Node, right: Node) -> Node:
         """Arithmetic between numbers is done here, exactly: 1/3 is a third."""
+        if token.text == "/" and isinstance(right.value, Fraction) and not right.value:
+            raise self._error(token, "division by zero", "divide by another number")
         if not (isinstance(left.value, Fraction) and isinstance(right.value, Fraction)):
             return self._node(token.text, left.start, left, right)
-        if token.text == "/" and not right.value:
-            raise self._error(token, "division by zero")
         a, b = left.value, right.value
         exact = {"+": a + b, "-": a - b, "*": a * b, "/": a / b if b else a}[token.text]
         return self._node("literal", left.start, value=exact)

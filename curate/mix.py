@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from curate.amounts import Count, Seed, Share, size
-from curate.shape import Strict
+from curate.shape import Strict, Unfit
 from curate.yaml_source import At
 
 
@@ -39,11 +39,12 @@ class Mix:
         def _whole(self) -> "Mix.Keys":
             together = sum(self.mix.values(), Fraction(0))
             if together != 1 or not all(self.mix.values()):
-                raise ValueError(f"the shares of a mix are above 0 and make 1 together, not {size(together, None)}")
+                what = f"the shares of a mix are above 0 and make 1 together, not {size(together, None)}"
+                raise Unfit(what, "change the shares, or leave out what shall have none")
             if self.tokens is not None and self.of is None:
-                raise ValueError("tokens needs the column that counts them: of: token_count.tokens")
+                raise Unfit("tokens needs the column that counts them: of: token_count.tokens", "add `of: ...`")
             if self.count is not None and self.of is not None:
-                raise ValueError("count is of rows; with `of` say tokens")
+                raise Unfit("count is of rows; with `of` say tokens", "write tokens instead of count, or remove `of`")
             return self
 
     @classmethod

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, model_validator
 
 from curate.amounts import Count, Seed, Share, canonical_size, size
-from curate.shape import Strict
+from curate.shape import Strict, Unfit
 from curate.yaml_source import At
 
 MOST_COPIES = 65_535
@@ -74,7 +74,7 @@ class SoftCap:
         @model_validator(mode="after")
         def _onesize(self) -> "SoftCap.Keys":
             if (self.fraction is None) == (self.count is None):
-                raise ValueError("soft_cap needs one of fraction and count")
+                raise Unfit("soft_cap needs one of fraction and count", "keep one of them, such as fraction: 0.3")
             return self
 
     @classmethod

@@ -14,7 +14,7 @@ from curate.errors import RecipeError, nearest
 from curate.expression import Clause, parse, parse_order
 from curate.mix import Mix
 from curate.repetition import Repeat, SoftCap
-from curate.shape import Strict, validated
+from curate.shape import Strict, Unfit, validated
 from curate.yaml_source import At, Spot, Text
 
 NAME = r"^[A-Za-z_][A-Za-z0-9_-]*$"
@@ -68,11 +68,11 @@ class Top:
         @model_validator(mode="after")
         def _onesize(self) -> "Top.Keys":
             if sum(size is not None for size in (self.fraction, self.count, self.tokens)) != 1:
-                raise ValueError("top needs one of fraction, count and tokens")
+                raise Unfit("top needs one of fraction, count and tokens", "keep one of them, such as fraction: 0.3")
             if (self.tokens is None) != (self.of is None):
-                raise ValueError("tokens and of go together: tokens: 1000000, of: token_count.tokens")
+                raise Unfit("tokens and of go together: tokens: 1000000, of: token_count.tokens", "add the other, or remove this one")
             if self.tokens is not None and self.ties == "keep":
-                raise ValueError("ties: keep goes with fraction or count")
+                raise Unfit("ties: keep goes with fraction or count", "remove `ties: keep`, or give fraction or count")
             return self
 
     @classmethod

@@ -17,12 +17,21 @@ class Strict(BaseModel):
 Shape = TypeVar("Shape", bound=BaseModel)
 
 
+class Unfit(ValueError):
+    """What a validator of such a model says of a value, and what to do."""
+
+    def __init__(self, what: str, fix: str) -> None:
+        """Both go into the RecipeError."""
+        super().__init__(what)
+        self.fix = fix
+
+
 def validated(shape: type[Shape], value: Any, at: At) -> Shape:
     """The value as a pydantic model; its first error as a RecipeError at file:line:column, with the nearest name for an unknown key."""
     try:
         return shape.model_validate(value)
     except ValidationError as failure:
-        first = failure.errors()[0]
+        first = _first(failure)
     spot = _spot_of(first, value)
     name = ".".join(map(str, spot))
     if first["type"] == "extra_forbidden":
@@ -30,12 +39,45 @@ def validated(shape: type[Shape], value: Any, at: At) -> Shape:
         raise RecipeError(what, where=at(spot, key=True), fix=fix)
     if first["type"] == "missing":
         around = ".".join(map(str, spot[:-1])) or "this"
-        raise RecipeError(f"{around} needs the key {spot[-1]}", where=at(spot[:-1]))
+        raise RecipeError(f"{around} needs the key {spot[-1]}", where=at(spot[:-1]), fix=f"add `{spot[-1]}: ...`")
     if first["loc"][-1:] == ("[key]",):
         fix = "letters, digits, _ and -, beginning with a letter or _"
         raise RecipeError(f"{spot[-1]!r} is no name", where=at(spot, key=True), fix=fix)
     message = str(first["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-    raise RecipeError(f"{name}: {message}" if name else message, where=at(spot))
+    raise RecipeError(f"{name}: {message}" if name else message, where=at(spot), fix=_fix(first))
+
+
+def _first(failure: ValidationError) -> Any:
+    """The first error; of a key that is missing where an unknown one stands, that one: it is the key misspelt."""
+    errors = failure.errors()
+    beside = [one for one in errors if one["type"] == "extra_forbidden" and one["loc"][:-1] == errors[0]["loc"][:-1]]
+    return beside[0] if beside and errors[0]["type"] == "missing" else errors[0]
+
+
+_WRITE = {
+    "dict_type": "write a mapping, {{key: value}}",
+    "model_type": "write a mapping, {{key: value}}",
+    "list_type": "write a list, [a, b]",
+    "string_type": "write a name or a text; in quotes where it looks like a number",
+    "int_type": "write a whole number, without a unit or quotes, such as 1000",
+    "float_type": "write a number, without a unit or quotes, such as 0.5",
+    "bool_type": "write true or false",
+    "greater_than": "give more than {gt}",
+    "greater_than_equal": "give {ge} or more",
+    "less_than": "give less than {lt}",
+    "less_than_equal": "give {le} or less",
+    "too_short": "name at least {min_length}",
+    "too_long": "leave at most {max_length}",
+    "literal_error": "write one of {expected}",
+}
+
+
+def _fix(error: Any) -> str:
+    """What to write instead."""
+    context = error.get("ctx", {})
+    if isinstance(said := context.get("error"), Unfit):
+        return said.fix
+    return _WRITE.get(error["type"], "write what the message asks for").format(**context)
 
 
 def _spot_of(first: Any, value: Any) -> Spot:

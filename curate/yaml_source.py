@@ -21,6 +21,7 @@ from ruamel.yaml.events import (
     SequenceEndEvent,
     SequenceStartEvent,
 )
+from ruamel.yaml.reader import ReaderError
 
 from curate.errors import RecipeError
 
@@ -89,10 +90,27 @@ def read(text: str, *, where: str) -> Source:
         value = builder.document()
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise RecipeError(f"not YAML: {error.problem or error.context}", where=builder.place(mark) if mark else where) from error
+        what = f"not YAML: {error.problem or error.context}"
+        raise RecipeError(what, where=builder.place(mark) if mark else f"{where}:1:1", fix=_yaml_fix(what)) from error
+    except ReaderError as error:
+        before = text[: error.position]
+        place = f"{where}:{before.count(chr(10)) + 1}:{error.position - before.rfind(chr(10))}"
+        raise RecipeError(
+            f"not YAML: a character that has no place in it: {text[error.position]!a}", where=place, fix="remove it"
+        ) from error
     except (YAMLError, ValueError, OverflowError) as error:
-        raise RecipeError(f"not YAML: {' '.join(str(error).split())}", where=where) from error
+        raise RecipeError(f"not YAML: {' '.join(str(error).split())}", where=f"{where}:1:1", fix=_yaml_fix("")) from error
     return Source(value, builder.keys, builder.values)
+
+
+def _yaml_fix(what: str) -> str:
+    if "'\\t'" in what:
+        return "indent by spaces: YAML has no tabs there"
+    if "<block end>" in what:
+        return "indent it as far as its neighbours"
+    if "end of stream" in what:
+        return "close the quote or the bracket that is open"
+    return "close brackets and quotes before it; put a text that holds : or # or begins with a sign into quotes"
 
 
 class _Builder:
@@ -121,7 +139,7 @@ class _Builder:
     def place(self, mark: StringMark) -> str:
         return f"{self.where}:{mark.line + 1}:{mark.column + 1}"
 
-    def error(self, event: Event, what: str, fix: str = "") -> RecipeError:
+    def error(self, event: Event, what: str, fix: str) -> RecipeError:
         return RecipeError(what, where=self.place(event.start_mark), fix=fix)
 
     def node(self, event: Event, spot: Spot) -> Any:
@@ -131,7 +149,7 @@ class _Builder:
         if tag is not None:
             raise self.error(event, f"tags such as {tag} are not read", "write plain data")
         if len(spot) > _DEEPEST:
-            raise self.error(event, f"nested more than {_DEEPEST} deep")
+            raise self.error(event, f"nested more than {_DEEPEST} deep", "write it flatter")
         self.values[spot] = self.place(event.start_mark)
         if isinstance(event, MappingStartEvent):
             return self.mapping(spot)
@@ -153,7 +171,7 @@ class _Builder:
             if isinstance(event, MappingEndEvent):
                 break
             if not isinstance(event, ScalarEvent):
-                raise self.error(event, "a key must be text")
+                raise self.error(event, "a key must be text", "write `key: value`")
             key = str(self.node(event, spot) if event.style else event.value)
             inner = (*spot, key)
             if key in made:
@@ -205,11 +223,11 @@ class _Builder:
         if text in _TRUTH:
             return _TRUTH[text]
         if len(text) > _LONGEST_NUMBER and (_WHOLE.fullmatch(text) or _REAL.fullmatch(text)):
-            raise self.error(event, f"a number of more than {_LONGEST_NUMBER} characters")
+            raise self.error(event, f"a number of more than {_LONGEST_NUMBER} characters", "write a shorter one, or a text in quotes")
         if _WHOLE.fullmatch(text):
             return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
         if _NOT_FINITE.fullmatch(text) or (_REAL.fullmatch(text) and abs(float(text)) == float("inf")):
-            raise self.error(event, f"{text} is not a finite number")
+            raise self.error(event, f"{text} is not a finite number", "write a finite one, or a text in quotes")
         return Number(text) if _REAL.fullmatch(text) else text
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from curate import audit as auditing
-from curate.errors import CeterisError, RecipeError
+from curate.errors import CeterisError, PoolError, RecipeError
 from curate.estimate import Forecast, forecast
 from curate.executor import Executor, InProcess, Processes
 from curate.exports.export import Blurring, Redaction
@@ -82,7 +82,13 @@ def open_pool(
         )
     given = {**(spec.roles if spec and pool is None else {}), **(roles or {})}
     named = layout or (spec.layout if spec and pool is None else None)
-    return Pool.open(path, layout=named, roles=given, cache=store.path("pools/files.json"))
+    try:
+        return Pool.open(path, layout=named, roles=given, cache=store.path("pools/files.json"))
+    except PoolError as error:
+        if recipe is None or pool is not None:
+            raise
+        where = f"{recipe.where('pool')}, {error.where}" if error.where else recipe.where("pool")
+        raise PoolError(error.what, where=where, fix=error.fix) from error
 
 
 def workers(count: int | None = None) -> Executor:

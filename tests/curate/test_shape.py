@@ -26,10 +26,14 @@ class Outer(Strict):
     [
         ("name: x\ninner: {a: {sizes: 2}}", "r.yaml:2:13: unknown key sizes", "did you mean size?"),
         ("name: x\nnam: y", "r.yaml:2:1: unknown key nam", "did you mean name?"),
-        ("inner: {}", "r.yaml:1:1: this needs the key name", ""),
-        ("name: 7", "r.yaml:1:7: name: should be a valid string", ""),
-        ("name: x\ninner:\n  a: {size: '2'}", "r.yaml:3:14: inner.a.size: should be a valid integer", ""),
-        ("name: x\nnames: [a, b]", "r.yaml:2:8: names: List should have at most 1 item", ""),
+        ("inner: {}", "r.yaml:1:1: this needs the key name", "add `name: ...`"),
+        ("name: 7", "r.yaml:1:7: name: should be a valid string", "write a name or a text; in quotes where it looks like a number"),
+        (
+            "name: x\ninner:\n  a: {size: '2'}",
+            "r.yaml:3:14: inner.a.size: should be a valid integer",
+            "write a whole number, without a unit or quotes, such as 1000",
+        ),
+        ("name: x\nnames: [a, b]", "r.yaml:2:8: names: List should have at most 1 item", "leave at most 1"),
     ],
 )
 def test_shapes_are_checked_with_place_and_nearest_name(text, message, fix):

@@ -85,7 +85,7 @@ def test_every_key_and_value_has_its_place():
         ("--- 1\n--- 2", ":2:1", "one document of YAML 1.2 is read"),
         ("%YAML 1.1\n---\na: 1", ":2:1", "one document of YAML 1.2 is read"),
         ("a: " + "[" * 30 + "]" * 30, ":1:24", "nested more than 20 deep"),
-        ("a: \0", "", "not YAML: unacceptable character"),
+        ("a: \0", ":1:4", "not YAML: a character that has no place"),
         ("a: " + "x" * (1 << 20), "", "more than 1 MiB of YAML"),
     ],
 )
