@@ -20,6 +20,8 @@ from curate.store import Part
 from curate.takedown import revoked
 
 EXCERPT = 200
+STOOD_FOR = 10
+"""Of the duplicates that left for a row, how many are named."""
 NOT_SHOWN = "(not shown)"
 """Stands for whatever rows say that nobody may see."""
 
@@ -64,8 +66,8 @@ def story(run: Run, place: Place) -> dict[str, Any]:
 
 
 def standing(run: Run, place: Place, nodes: Sequence[str], draws: bool = True) -> dict[str, dict[str, Any]]:
-    """What each of these nodes but the pool said of a row, and by which rule, cut, survivor and, with `draws`, entry. Reads nothing of the
-    pool's files but what a draw by names asks."""
+    """What each of these nodes but the pool said of a row, and by which rule, cut, survivor and, with `draws`, entry, and whom it stands
+    for. Reads nothing of the pool's files but what a draw by names asks."""
     shard, row, number = place
     piece = next(piece for piece in run.pieces if piece.shard == shard and piece.start <= row < piece.stop)
     stages = {}
@@ -74,6 +76,8 @@ def standing(run: Run, place: Place, nodes: Sequence[str], draws: bool = True) -
             decided = run.decided(name)
             code = int(decided.codes(run.store, piece.number)[row - piece.start])
             stages[name] = _verdict(run, name, decided, code, number)
+            if draws and code == 0 and decided.cut is not None and decided.cut.survivors is not None:
+                stages[name] |= _stands_for(run, decided.cut.survivors, number)
             if code == 0 and decided.samples is not None:
                 stages[name]["copies"] = int(decided.copies(run.store, piece.number)[row - piece.start])
             if draws and (judge := _balancing(run, name, decided, code)) is not None:
@@ -134,6 +138,15 @@ def _survivor(run: Run, stage: str, number: int) -> dict[str, str]:
     if revoked.answer(run.store, pool.shards[shard], row) is not None:
         return {"survivor": revoked.ERROR, **place}
     return {"survivor": _uid(run, key, shard, row), **_original(run, key, "survivor_original", shard, row), **place}
+
+
+def _stands_for(run: Run, survivors: Part, number: int) -> dict[str, Any]:
+    """How many duplicates left for a row, and the names of the first of them; nothing where none did."""
+    left = run.store.frame(survivors).filter(pl.col("survivor") == number)["row"].sort()
+    named = [_survivor(run, "", row) for row in left.head(STOOD_FOR).to_list()]
+    first = [{name.removeprefix("survivor_"): value for name, value in one.items()} for one in named]
+    first = [{"uid": one.pop("survivor"), **one} for one in first]
+    return {"stands_for": {"rows": len(left), "first": first}} if len(left) else {}
 
 
 def uid_of(run: Run, number: int) -> str:

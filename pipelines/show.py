@@ -224,6 +224,10 @@ def told(stage: str, verdict: Mapping[str, Any], values: Mapping[str, Any]) -> s
     if "survivor" in verdict:
         place = f" of {verdict['survivor_pool']}" if "survivor_pool" in verdict else ""
         text += f" (survivor {verdict.get('survivor_original', verdict['survivor'])}{place}, similarity {verdict['similarity']:.3f})"
+    if "stands_for" in verdict:
+        others, first = verdict["stands_for"]["rows"], [one.get("original", one["uid"]) for one in verdict["stands_for"]["first"]]
+        more = ", ..." if others > len(first) else ""
+        text += f" (stands for {others:,} {'other' if others == 1 else 'others'}: {', '.join(first)}{more})"
     if verdict.get("copies", 1) != 1:
         text += f" (used {verdict['copies']} times)"
     if "entries" in verdict:

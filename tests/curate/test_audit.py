@@ -46,6 +46,17 @@ def test_a_duplicate_names_its_survivor_and_how_alike_they_are(finished, row):
         assert row(same)["stages"]["unique"]["survivor"] in {uid_of(finished, 1), uid_of(finished, 2)}
 
 
+def test_a_survivor_names_the_duplicates_that_left_for_it(finished, row, monkeypatch):
+    left = {number: row(number)["stages"]["unique"] for number in (0, 1, 2, 8, 11)}
+    for kept in (1, 2, 7):
+        mine = [uid_of(finished, number) for number, verdict in left.items() if verdict.get("survivor") == uid_of(finished, kept)]
+        told = row(kept)["stages"]["unique"].get("stands_for", {"rows": 0, "first": []})
+        assert (told["rows"], [one["uid"] for one in told["first"]]) == (len(mine), mine)
+    assert row(7)["stages"]["unique"]["stands_for"]["rows"] == 1
+    monkeypatch.setattr("curate.audit.STOOD_FOR", 0)
+    assert row(7)["stages"]["unique"]["stands_for"] == {"rows": 1, "first": []}
+
+
 def test_a_row_decided_upstream_carries_that_stages_reason(row):
     for number, kind in ((9, "dropped"), (3, "no evidence"), (6, "quarantined")):
         verdicts = row(number)["stages"]

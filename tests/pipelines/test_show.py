@@ -37,3 +37,9 @@ def test_no_text_of_a_row_steers_the_terminal(capsys: pytest.CaptureFixture[str]
     assert not set("\x1b\x07\u202e\u2066\x9b") & set(said.out + said.err)
     assert said.out.startswith(r"a\x1b[31mred\x1b]0;title\x07 \u202etxet\u2066 \x9b2J" + "\n")
     assert "and more [brackets]" in said.out
+
+
+def test_a_survivor_is_told_with_those_it_stands_for() -> None:
+    first = [{"uid": "a" * 32, "original": "doc-1"}, {"uid": "b" * 32}]
+    verdict = {"kind": "in", "stage": "one", "rule": "one per twins", "stands_for": {"rows": 3, "first": first}}
+    assert show.told("one", verdict, {}) == f"kept: one per twins (stands for 3 others: doc-1, {'b' * 32}, ...)"
