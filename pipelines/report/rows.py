@@ -18,7 +18,7 @@ from curate.audit import story
 from curate.index.search import place_of
 from curate.plan import POOL, parted
 from curate.record import Run
-from filters._image import ImageError, decode
+from filters._image import ImageError, decode, shape
 from pipelines import show
 from pipelines.captions import name_entries
 from pipelines.provenance.fate import barred_of
@@ -31,6 +31,8 @@ AT_MOST = 360
 """Cards on one page, shared out fairly: a group that has rows shows some of them, however many groups there are."""
 KEPT, DROPPED, NEAR, PAIRS = 12, 6, 4, 5
 SIDE = 112
+PIXELS_AT_MOST = 40_000_000
+"""Larger pictures are not decoded to be shown small: 120 MB as RGB."""
 QUALITY = 72
 ROLES = ("text", "url", "source", "license")
 
@@ -162,6 +164,9 @@ def _picture(run: Run, story: dict[str, Any]) -> tuple[str | None, tuple[int, in
 
 def thumbnail(data: bytes, side: int = SIDE) -> tuple[str, tuple[int, int], str]:
     """An encoded image as a data address of at most `side` pixels a side, and the size it has. Raises ImageError."""
+    width, height = shape(data)
+    if width * height > PIXELS_AT_MOST:
+        raise ImageError("too_large")
     image = decode(data)
     size = image.size
     image.thumbnail((side, side), Image.Resampling.LANCZOS)

@@ -38,6 +38,11 @@ HOSTILE = (
     f"<form action='{OUTSIDE}'><input autofocus onfocus='window.broken = 1'></form> sigma",
     "&lt;script&gt; &#x3c;b&#x3e; &amp;amp; tau",
     "'-alert(1)-' `${alert(1)}` \\u003cscript\\u003e \u2028 upsilon",
+    "\u202e\u2067\u202d never closed \u05e9\u05dc\u05d5\u05dd \u0645\u0631\u062d\u0628\u0627 phi",
+    "\u0645\u0631\u062d\u0628\u0627 \u0628\u0627\u0644\u0639\u0627\u0644\u0645 (1) chi",
+    "\U0001f469\u200d\U0001f680\U0001f1fa\U0001f1f3" + "a\u0301\u0320" * 40 + "\U000e0062 psi",
+    "\x01\x0b\x1d\x9b\ufffe omega",
+    "z" * 100_000,
 )
 """The last words are what a reader must find on the page: its recipe keeps or drops them in groups so small that all are drawn."""
 

@@ -4,7 +4,10 @@ import base64
 import hashlib
 import io
 import re
+import struct
+import zlib
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -111,6 +114,45 @@ def test_pictures_are_small_and_written_anew() -> None:
     assert b"EXIF" not in data
     with pytest.raises(ImageError, match="not_an_image"):
         thumbnail(b"<svg xmlns='http://www.w3.org/2000/svg'/>")
+
+
+def _saved(image: Image.Image, form: str, **how: Any) -> bytes:
+    out = io.BytesIO()
+    image.save(out, form, **how)
+    return out.getvalue()
+
+
+def _bomb(side: int) -> bytes:
+    """A PNG that says it is so large; its rows are not there."""
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b"")]
+    parts = [struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+@pytest.mark.parametrize("side", [7_000, 20_000])
+def test_a_picture_that_says_it_is_huge_is_not_decoded(side: int) -> None:
+    with pytest.raises(ImageError, match="too_large"):
+        thumbnail(_bomb(side))
+
+
+@pytest.mark.parametrize(
+    ("form", "mode", "fill", "wanted"),
+    [
+        ("JPEG", "CMYK", (0, 255, 255, 0), (255, 0, 0)),
+        ("PNG", "I;16", 65_535 // 2, (127, 127, 127)),
+        ("PNG", "RGBA", (10, 20, 30, 0), (255, 255, 255)),
+        ("GIF", "RGB", (255, 0, 0), (255, 0, 0)),
+    ],
+)
+def test_pictures_of_all_kinds_are_shown_as_they_look(form: str, mode: str, fill: Any, wanted: tuple[int, int, int]) -> None:
+    more = {"save_all": True, "append_images": [Image.new("RGB", (40, 30), (0, 0, 255))]} if form == "GIF" else {}  # it moves
+    address, size, _ = thumbnail(_saved(Image.new(mode, (40, 30), fill), form, **more))
+    seen = Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2])))
+    assert size == seen.size == (40, 30)
+    assert getattr(seen, "n_frames", 1) == 1
+    pixel = seen.convert("RGB").getpixel((20, 15))
+    assert isinstance(pixel, tuple)
+    assert all(abs(a - b) <= 12 for a, b in zip(pixel, wanted, strict=True)), pixel
 
 
 BARRED = """
