@@ -17,6 +17,7 @@ from curate.index.lookup import open_index
 from curate.index.search import Indices, Place, locate, place_of, search, uids_at
 from curate.pieces import open_pool
 from curate.plan import LAWFUL, POOL, RESTRICTED
+from curate.pool import Pool
 from curate.record import Run
 from curate.store import Store
 from curate.takedown import revoked
@@ -121,6 +122,7 @@ def fates(
         notes += [f"{open_pool(store, key).root}: {one}" for one in said]
         if numbers.size:
             hits[key] = _Hits(numbers, uids_at(store, key, numbers), matches)
+    notes += _ways([open_pool(store, key) for key in hits])
     taken = taken_down(store, by, value)
     if not hits and not taken:
         ways = dict.fromkeys(naming(open_pool(store, key)) for key in pools) if by == "uid" else {}
@@ -132,6 +134,21 @@ def fates(
     if len(hits) > 1:
         found = len(np.unique(np.concatenate([held.uids for held in hits.values()]), axis=0))
     return Fates(given, found, rows, notes, taken)
+
+
+def _ways(pools: Sequence[Pool]) -> list[str]:
+    """Of folders that are several pools of the store: why, since a row of theirs may be found once in each."""
+    places, notes = dict[Path, list[Pool]](), list[str]()
+    for pool in pools:
+        places.setdefault(pool.root, []).append(pool)
+    for root, several in places.items():
+        roles = sorted({role for pool in several for role in pool.roles if len({one.roles.get(role) for one in several}) > 1})
+        ways = dict.fromkeys(", ".join(f"{role}={pool.roles.get(role, '')}" for role in roles) for pool in several)
+        how = f"with other roles ({' and '.join(ways)})" if roles else "at times when it held other files"
+        if len(several) > 1:
+            named = "" if not roles or all("uid" in pool.roles for pool in several) else "; without the role uid, a row has another uid in each"
+            notes.append(f"{root}: it was opened {how} and is {len(several)} pools of this store{named}")
+    return notes
 
 
 _FIX = {

@@ -312,3 +312,17 @@ def test_an_index_is_advised_where_it_is_felt(store: Store, monkeypatch: pytest.
     monkeypatch.setattr("pipelines.provenance.fate.MANY", 5)
     said = [fates(store, uid=UIDS[0]).notes, fates(store, url="https://host0.example/0").notes]
     assert all("curate index" in note for notes in said for note in notes)
+
+
+def test_a_folder_opened_in_two_ways_is_said_to_be_two_pools(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    pl.DataFrame({"text": ["one two three"], "body": ["one two four"]}).write_parquet(tmp_path / "own" / "0.parquet")
+    recipe = Recipe.parse(RECIPE, where="recipe.yaml")
+    for roles in ({}, {"text": "body"}):
+        verbs.run(recipe, tmp_path / "own", store=tmp_path / "store", roles=roles, executor=InProcess())
+    found = fates(Store.open(tmp_path / "store"), text="one two")
+    assert found.found == 2
+    (said,) = [note for note in found.notes if "2 pools" in note]
+    assert "with other roles (text=body and text=text)" in said
+    assert "another uid in each" in said
+    assert not any("pools" in note for note in fates(Store.open(tmp_path / "store"), text="three").notes)
