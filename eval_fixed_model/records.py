@@ -2,10 +2,17 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 
-Fraction = Annotated[float, Field(ge=0, lt=1)]
-Points = Annotated[float, Field(ge=0, lt=100)]
+Whole = Annotated[int, Strict()]
+Real = Annotated[float, Strict()]
+"""Numbers as they are written: `true` is none, though Python takes it for 1, nor is a text."""
+PositiveInt = Annotated[Whole, Field(gt=0)]
+PositiveFloat = Annotated[Real, Field(gt=0)]
+NonNegativeInt = Annotated[Whole, Field(ge=0)]
+NonNegativeFloat = Annotated[Real, Field(ge=0)]
+Fraction = Annotated[Real, Field(ge=0, lt=1)]
+Points = Annotated[Real, Field(ge=0, lt=100)]
 Resize = Literal["squash-bicubic", "shortest-bicubic-centre"]
 
 
@@ -45,7 +52,7 @@ class ByteNgrams(Record):
     layers: PositiveInt
     heads: PositiveInt
     orders: tuple[PositiveInt, ...]
-    words: Annotated[int, Field(ge=0, le=2)]
+    words: Annotated[Whole, Field(ge=0, le=2)]
     rows: PositiveInt
 
     @model_validator(mode="after")
@@ -84,7 +91,7 @@ class Image(Record):
 
     resolution: PositiveInt
     resize: Resize
-    mean: float | tuple[float, float, float]
+    mean: Real | tuple[Real, Real, Real]
     std: PositiveFloat | tuple[PositiveFloat, PositiveFloat, PositiveFloat]
 
 
@@ -93,7 +100,7 @@ class Tokens(Record):
     `bytes`: 256 bytes and a separator. `file`: a tokenizer.json that the user brings, of this name."""
 
     tokenizer: Literal["hashed-words", "clip", "bytes", "file"]
-    vocabulary: Annotated[int, Field(ge=2)]
+    vocabulary: Annotated[Whole, Field(ge=2)]
     context: PositiveInt
     file: str | None = None
 
@@ -128,7 +135,7 @@ class Schedule(Record):
     name: Literal["cosine", "constant_then_decay"]
     warmup: Fraction = 0.0
     warmup_steps: PositiveInt | None = None
-    decay: Annotated[float, Field(gt=0, le=1)] | None = None
+    decay: Annotated[Real, Field(gt=0, le=1)] | None = None
     last: NonNegativeFloat = 0.0
 
     @model_validator(mode="after")
@@ -143,14 +150,14 @@ class Schedule(Record):
 class Augmentation(Record):
     """`roll`: the most pixels an image is rolled by in each direction. `crop`: the least share of the area a random crop keeps."""
 
-    roll: Annotated[int, Field(ge=0)] = 0
-    crop: Annotated[float, Field(gt=0, le=1)] = 1.0
+    roll: Annotated[Whole, Field(ge=0)] = 0
+    crop: Annotated[Real, Field(gt=0, le=1)] = 1.0
 
 
 class Seeds(Record):
     """The seed sequence: seed i is `first + i`. `looks`: after how many seeds `--until-verdict` looks at the verdict."""
 
-    first: Annotated[int, Field(ge=0)]
+    first: Annotated[Whole, Field(ge=0)]
     looks: tuple[PositiveInt, ...] = (3, 5, 8, 12, 20)
 
     @model_validator(mode="after")
@@ -188,8 +195,8 @@ class Classification(Record):
     metric: Literal["accuracy", "mean_per_class_recall", "macro_f1", "worst_group", "worst_group_at_5"] = "accuracy"
     folder: str | None = None
     objective: str | None = None
-    labels: Annotated[int, Field(ge=0)] | None = None
-    groups: Annotated[int, Field(ge=0)] | None = None
+    labels: Annotated[Whole, Field(ge=0)] | None = None
+    groups: Annotated[Whole, Field(ge=0)] | None = None
     chance: Points | None = None
     near_chance: bool = False
     reported_only: bool = False
@@ -235,7 +242,7 @@ class MultipleChoice(Record):
     """Texts with so many continuations, one of them right; the likelier one is chosen, by its sum or, `per byte`, its mean."""
 
     kind: Literal["multiple_choice"]
-    choices: Annotated[int, Field(ge=2)]
+    choices: Annotated[Whole, Field(ge=2)]
     likelihood: Literal["sum", "per byte"] = "sum"
 
 

@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Field, PositiveInt, PrivateAttr, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, TypeAdapter, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError
@@ -25,15 +25,21 @@ from eval_fixed_model.records import (
     OpenClip,
     Optimiser,
     Perturbed,
+    PositiveInt,
+    Real,
     Record,
     Schedule,
     Seeds,
     Task,
     TinyConvBag,
     Tokens,
+    Whole,
 )
 
 SHIPPED = Path(__file__).with_name("scales")
+BESIDE: Any = {"alike": True, "analysis": True, "comparable": True, "headline": {"delta": True}, "seeds": {"looks": True}}
+"""What of a record changes no training and no question, only what is concluded from scores: it is no part of the conditions, and is written
+down with every evaluation and verdict."""
 
 
 class _Scale(Record):
@@ -45,7 +51,7 @@ class _Scale(Record):
     """
 
     name: str
-    batch: Annotated[int, Field(ge=2)]
+    batch: Annotated[Whole, Field(ge=2)]
     order: Literal["exact", "blocked"]
     optimiser: Optimiser
     schedule: Schedule
@@ -56,7 +62,7 @@ class _Scale(Record):
     tokens: Tokens
     headline: Headline
     analysis: Literal["unpaired", "paired"]
-    alike: Annotated[float, Field(ge=0.1, allow_inf_nan=False)] | None = 5.0
+    alike: Annotated[Real, Field(ge=0.1, allow_inf_nan=False)] | None = 5.0
     last_checkpoints: LastCheckpoints | None = None
     comparable: str | None = None
     _folder: Path = PrivateAttr(default=SHIPPED)
@@ -83,12 +89,26 @@ class _Scale(Record):
 
     @cached_property
     def digest(self) -> str:
-        """Hex SHA-256 of the record's data: comments, key order, the place of the file and what is left at its default are not in it."""
+        """Hex SHA-256 of what decides a training and what is asked: all but `BESIDE`, comments, key order, the place of the file and what
+        is left at its default."""
+        return digest_of(self.conditioned())
+
+    @cached_property
+    def whole_digest(self) -> str:
+        """The same of the record with `BESIDE`: what scores were made under before the two were parted name their scale by."""
         return digest_of(self.kept())
 
     def kept(self) -> dict[str, Any]:
-        """The record, JSON-able: a file of scales may change, and what was trained under it does not."""
+        """The record, JSON-able."""
         return self.model_dump(mode="json", exclude_defaults=True)
+
+    def conditioned(self) -> dict[str, Any]:
+        """The part that trainings and questions depend on: a file of scales may change, and what was trained under it does not."""
+        return self.model_dump(mode="json", exclude_defaults=True, exclude=BESIDE)
+
+    def beside(self) -> dict[str, Any]:
+        """The other part, defaults written out."""
+        return self.model_dump(mode="json", include=BESIDE)
 
     @property
     def folder(self) -> Path:
@@ -98,7 +118,8 @@ class _Scale(Record):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A changed scale, with a digest of its own."""
         copied = super().model_copy(update=update, deep=deep)
-        copied.__dict__.pop("digest", None)
+        for name in ("digest", "whole_digest"):
+            copied.__dict__.pop(name, None)
         return copied
 
     @property
@@ -249,9 +270,10 @@ def _place(path: Path, spot: tuple[int | str, ...]) -> str:
     return place
 
 
-def kept_scale(record: dict[str, Any], folder: Path) -> Scale:
-    """The scale that `kept` wrote down; its file lay in `folder`."""
-    scale = _SCALE.validate_python(record)
+def kept_scale(record: dict[str, Any], beside: Mapping[str, Any], folder: Path) -> Scale:
+    """The scale that `conditioned` and `beside` wrote down; its file lay in `folder`."""
+    parts = {name: {**record[name], **value} if isinstance(value, Mapping) else value for name, value in beside.items()}
+    scale = _SCALE.validate_python({**record, **parts})
     scale._folder = folder
     return scale
 

@@ -7,12 +7,12 @@ from string import ascii_uppercase
 from typing import Any, Literal, NamedTuple
 
 import polars as pl
-from pydantic import NonNegativeInt, PositiveInt, ValidationError
+from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
 from curate.errors import CeterisError
-from eval_fixed_model.records import Likelihood, MultipleChoice, Record, ShortAnswer
+from eval_fixed_model.records import Likelihood, MultipleChoice, NonNegativeInt, PositiveInt, Record, ShortAnswer
 from eval_fixed_model.tasks.text_items import COLUMNS, DELIMITER, PLACE, TextItems, checked, in_prompt
 
 _BETWEEN = "\n\n"

@@ -109,7 +109,8 @@ def kind_of(device: str) -> str:
 
 @contextmanager
 def device_of(kind: str) -> Iterator[str]:
-    """A device of this kind for one training, for as long as it is held: "cpu", or a GPU that no other training on this machine holds.
+    """A device of this kind for one training, for as long as it is held: "cpu", or a GPU that no other training on this machine holds,
+    which is CUDA's current one meanwhile: clocks, random numbers and pinned memory are the current one's unless told otherwise.
     CeterisError where this machine is of another kind.
 
     Where Ray or CUDA_VISIBLE_DEVICES shows a process some GPUs, it chooses among these. Waits until one is free; what a process held is
@@ -123,6 +124,13 @@ def device_of(kind: str) -> Iterator[str]:
     if Gang.here().size > 1:
         yield f"cuda:{torch.cuda.current_device()}"
         return
+    with _free(kind) as device, torch.cuda.device(device):
+        yield device
+
+
+@contextmanager
+def _free(kind: str) -> Iterator[str]:
+    """A GPU of this kind that no other training holds."""
     seen = [one for one in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if one]
     numbers = [number for number in range(torch.cuda.device_count()) if kind_of(f"cuda:{number}") == kind]
     with held([seen[number] if seen else str(number) for number in numbers], Path(tempfile.gettempdir())) as place:
@@ -143,7 +151,7 @@ def devices_of(kind: str, count: int) -> Iterator[list[str]]:
         raise CeterisError(f"{count} processes want a GPU each, and {here} are here", fix="start as many, or join a cluster: --ray ADDRESS")
     with contextlib.ExitStack() as devices:
         with held(["gang"], Path(tempfile.gettempdir())):
-            found = [devices.enter_context(device_of(kind)) for _ in range(count)]
+            found = [devices.enter_context(_free(kind)) for _ in range(count)]
         yield found
 
 

@@ -52,15 +52,15 @@ def fit(
     Every process of a gang calls it with the same arguments. On a processor equal arguments give equal bits, also where a training was
     ended and goes on from `keep`. `visits` are called by the first process after so many steps, with the network in evaluation mode; what
     they find out they keep themselves: after a resumption, only those whose step is yet to come are called. `progress` is told the samples
-    seen, ten times. Raises CeterisError when the weights diverge, when the batch cannot be shared or split, and when the checkpoint is of
-    another training.
+    seen, ten times. Raises CeterisError when the weights diverge, when the batch cannot be shared or split, when a device's memory does not
+    hold it, and when the checkpoint is of another training.
     """
     gang = Gang.here()
     share = gang.share(scale.batch)
     rows = share.stop - share.start
     micro = min(place.micro or rows, rows)
     refuse_to_split(network, -(-rows // micro), gang)
-    with one_deterministic_thread(place), torch.random.fork_rng(devices=[place.device] if place.on_gpu else []):
+    with one_deterministic_thread(place), torch.random.fork_rng(devices=[place.device] if place.on_gpu else []), _room(place, micro):
         wrapped = place.wrapped(network.train(), gang)
         optimiser = optimiser_of(network, scale)
         held = _held(scale, feed, seed, place, gang) if keep else ""
@@ -105,6 +105,17 @@ def fit(
     peak = place.peak(scale.precision)
     record = meter.record(scale.batch, flops, peak and peak * gang.size)
     return {**record, **place.facts(), "processes": gang.size, "rows at once": micro, "resumed at": first}
+
+
+@contextmanager
+def _room(place: Place, micro: int) -> Iterator[None]:
+    """CeterisError for torch's own where memory does not suffice. Nothing is halved by itself: rows at once are a condition of scores."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        said = str(error).partition("\n")[0]
+        fix = f"--micro {max(1, micro // 2)} for all trainings, or more --processes that share a batch"
+        raise CeterisError(f"{place.device} does not hold {micro} rows at once: {said}", where=place.device, fix=fix) from error
 
 
 def _held(scale: Scale, feed: Feed, seed: int, place: Place, gang: Gang) -> str:
@@ -152,6 +163,7 @@ def one_deterministic_thread(place: Place = HERE) -> Iterator[None]:
     A GPU has them for most operations; where it has none, torch warns and goes on. Products are of full float32 precision there, too.
     """
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    warns, rounded = torch.is_deterministic_algorithms_warn_only_enabled(), torch.backends.cudnn.allow_tf32
     settings: Any = torch.utils.deterministic
     filled = settings.fill_uninitialized_memory
     torch.set_num_threads(1)
@@ -164,5 +176,6 @@ def one_deterministic_thread(place: Place = HERE) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(deterministic)
+        torch.use_deterministic_algorithms(deterministic, warn_only=warns)
+        torch.backends.cudnn.allow_tf32 = rounded
         settings.fill_uninitialized_memory = filled

@@ -12,7 +12,7 @@ from eval_fixed_model.score import SeedScore
 from eval_fixed_model.statistics import Contrast, TaskSignal, signal_to_noise
 from eval_fixed_model.statistics.records import LEAST_DF
 from pipelines.scores.evaluations import Evaluation, entries
-from pipelines.scores.tables import needed
+from pipelines.scores.tables import to_settle
 from pipelines.scores.verdicts import Judged
 
 
@@ -87,7 +87,7 @@ def _answers(judged: Judged) -> list[str]:
     rows = [
         [
             *(one.candidate, one.control, one.answer, _signed(one.difference, places), _between(one.low, one.high, places)),
-            *(_signed(one.detectable, places).lstrip("+"), needed(one)),
+            *(_signed(one.detectable, places).lstrip("+"), to_settle(one)),
         ]
         for one in judged.contrasts
     ]
@@ -136,7 +136,7 @@ def _trained(judged: Judged, shown: Sequence[str]) -> list[str]:
     columns = ["arm", "kind", "rows", "each shown", "seeds", "mean", "s.d.", "seconds a training"]
     about = (
         f"Pool {done.pool.removeprefix('pools/')} of {run.pool.rows:,} rows; run {done.run.removeprefix('runs/')}, recipe "
-        f"{short(run.facts['recipe'])}. {done.rejected:,} rows cannot be read and left every arm alike. Arms of kind `random` are drawn "
+        f"{short(run.facts['recipe'])}. {done.rejected:,} rows, empty or unreadable, left every arm alike. Arms of kind `random` are drawn "
         "again for every seed.\n"
     )
     return [about, "\n", _table(columns, rows)]

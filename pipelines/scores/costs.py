@@ -11,6 +11,7 @@ from curate.record import Run
 from eval_fixed_model.cost import cost_of
 from pipelines.scores.arms import WHOLE
 from pipelines.scores.evaluations import Evaluation
+from pipelines.scores.verdicts import whole
 
 HOUR = 3600.0
 
@@ -34,7 +35,8 @@ class ArmCost:
 
 
 def costs(done: Evaluation) -> dict[str, ArmCost]:
-    """Every arm's, by name."""
+    """Every arm's, by name, over all its seeds in the store."""
+    done = whole(done)
     run = Run(done.store, done.run)
     flops, sign = cost_of(done.scale).training, 1 if done.scale.headline.better == "higher" else -1
     means = {name: float(np.mean([done.score(name, seed).headline for seed in arm.scores])) for name, arm in done.arms.items()}

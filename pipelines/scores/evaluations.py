@@ -76,13 +76,13 @@ def enter(done: Evaluation, named: str, rows: str | None = None) -> None:
     """Write down which arms were trained, once per set of arms and seeds; numbered over all conditions, so that the latest is known.
 
     Beside it a ledger of the trainings, whose head joins the store's chain, and which names the folder of the `rows` trained on; and the
-    scale, which its file may say otherwise later. The entry comes after what it needs; where an ended attempt put it and got no further,
-    the head follows now.
+    scale, which its file may say otherwise later: what trainings depend on once, with the conditions, and how their scores are judged with
+    each entry. The entry comes after what it needs; where an ended attempt put it and got no further, the head follows now.
     """
-    done.store.put_json(f"{done.conditions}/scale.json", {"record": done.scale.kept(), "tasks": list(done.scale.tasks)})
+    done.store.put_json(f"{done.conditions}/scale.json", {"record": done.scale.conditioned(), "tasks": list(done.scale.tasks)})
     arms = {name: {**asdict(arm), "scores": {str(seed): key for seed, key in arm.scores.items()}} for name, arm in done.arms.items()}
     entry: dict[str, Any] = {"run": done.run, "pool": done.pool, "scale": named, "arms": arms}
-    entry |= {"contrasts": done.contrasts, "leaked": sorted(done.leaked), "rejected": done.rejected}
+    entry |= {"contrasts": done.contrasts, "leaked": sorted(done.leaked), "rejected": done.rejected, "beside": done.scale.beside()}
     entry |= {"look": asdict(done.look)} if done.look else {}
     entry |= {"some": True} if done.some else {}
     name = f"-{digest_of(entry)[:16]}.json"
@@ -133,16 +133,19 @@ def entries(store: Store) -> list[Evaluation]:
         contrasts = tuple((a, b) for a, b in value["contrasts"])
         held = key.rpartition("/entries/")[0]
         leaked = frozenset(value["leaked"])
-        scale, taken = _scale(store, held, value["scale"]), look_of(value)
+        scale, taken = _scale(store, held, value), look_of(value)
         where, some = (store, value["run"], value["pool"], scale, held), value.get("some", False)
         found.append(Evaluation(*where, arms, contrasts, leaked, value["rejected"], look=taken, some=some))
     return found
 
 
-def _scale(store: Store, held: str, named: str) -> Scale:
-    """As it was when it was trained under, whatever is at its name now."""
-    kept = store.json(f"{held}/scale.json")
+def _scale(store: Store, held: str, entry: dict[str, Any]) -> Scale:
+    """As it was when it was trained under and judged by, whatever is at its name now."""
+    kept, named = store.json(f"{held}/scale.json"), entry["scale"]
     if kept is None:  # entered before scales were kept
         return load_scale(named)
     tasks = {name: kept["record"]["tasks"][name] for name in kept["tasks"]}  # in their order
-    return kept_scale({**kept["record"], "tasks": tasks}, Path(named).parent if named.endswith((".yaml", ".yml")) else SHIPPED)
+    # An entry of before has it in the one record.
+    return kept_scale(
+        {**kept["record"], "tasks": tasks}, entry.get("beside", {}), Path(named).parent if named.endswith((".yaml", ".yml")) else SHIPPED
+    )

@@ -24,7 +24,8 @@ def scores(done: Evaluation) -> None:
         rows.append([name, arm.rows, *cells, *[f"{mean:.{count}f}" for mean, count in zip(means, places, strict=True)]])
     title = f"{done.scale.name}, {done.scale.headline.measure}, {len(seeds)} seeds ({done.trained} trainings now)"
     table(title, ["arm", "rows", "headline", "without leaks", *tasks], rows, right=range(1, 4 + len(tasks)))
-    line(f"{len(done.leaked)} evaluation items occur in an arm; {done.rejected} rows cannot be read and left every arm alike")
+    listed = " (uids and codes: rejected.parquet under rows/ of the store)" if done.rejected else ""
+    line(f"{len(done.leaked)} evaluation items occur in an arm; {done.rejected} rows, empty or unreadable, left every arm{listed}")
 
 
 def verdict(judged: Judged) -> None:
@@ -37,8 +38,8 @@ def verdict(judged: Judged) -> None:
         line(f"{arm} was trained on rows that were taken down (request {request}): run the recipe and `curate eval` again")
     if judged.last_look and (open_ := sum(one.answer == "cannot tell" for one in judged.contrasts)):
         line(
-            f"no verdict for {open_} of {len(judged.contrasts)} lines, and the last look is taken: more seeds cannot settle them under this "
-            "schedule. They may differ by less than this budget finds (`detectable`); judge them on another pool, or at a larger scale"
+            f"no verdict for {open_} of {len(judged.contrasts)} lines, and the last look is taken: more seeds cannot settle them under "
+            "this schedule. They may differ by less than this budget finds (`detectable`); judge them on another pool, or at a larger scale"
         )
     if judged.changed:
         line(f"since this pool was first evaluated, how it is judged was changed (then, now): {'; '.join(judged.changed)}")
@@ -68,7 +69,7 @@ def _contrasts(title: str, lines: Sequence[Contrast], scale: Scale, needed: str)
             _number(one.difference, shown),
             _interval(one, shown),
             _number(one.detectable, shown),
-            needed(one),
+            to_settle(one),
         ]
         for one in lines
     ]
@@ -77,7 +78,7 @@ def _contrasts(title: str, lines: Sequence[Contrast], scale: Scale, needed: str)
     table(f"{title}, {scale.headline.measure} of the headline{way}", columns, rows, right=(3, 4, 5, 6))
 
 
-def needed(one: Contrast) -> str:
+def to_settle(one: Contrast) -> str:
     """Seeds (or pools) that would settle a line; nothing beside one that is settled."""
     return "" if one.seeds_needed is None or one.answer != "cannot tell" else str(one.seeds_needed)
 

@@ -29,7 +29,7 @@ from eval_fixed_model.statistics import Look
 from eval_fixed_model.training.gang import Gang
 from pipelines.provenance.restricted import refuse_restricted
 from pipelines.scores.arms import arms_of, chosen, training_pools
-from pipelines.scores.evaluations import Entered, Evaluation, enter
+from pipelines.scores.evaluations import Entered, Evaluation, enter, entries
 from pipelines.scores.gangs import Sharing, results, sharing
 from pipelines.scores.reading import refuse_other_modality, rows_of
 from pipelines.verbs import Progress, silent, workers
@@ -102,6 +102,8 @@ def _evaluate(
     store, held = run.store, conditions(scale, **asdict(how))
     begun = {part: held[part] for part in ("code", "versions")}
     folder = f"scores/{conditions_id(held)}"
+    if look:
+        _refuse_other_schedule(run, folder, look)
     store.put_json(f"{folder}/conditions.json", held)
     if judges:
         _begin(judges, {"run": run.folder, "conditions": conditions_id(held)})
@@ -147,6 +149,18 @@ def _evaluate(
     )
     enter(done, named, f"rows/{place.name}")
     return done
+
+
+def _refuse_other_schedule(run: Run, conditions: str, look: Look) -> None:
+    """CeterisError where this pool's scores were looked at by another schedule: two of them would spend the 5% twice."""
+    for one in entries(run.store):
+        if one.look and (one.conditions, one.pool) == (conditions, run.facts["pool"]) and one.look.schedule != look.schedule:
+            begun = ", ".join(map(str, one.look.schedule))
+            raise CeterisError(
+                f"this pool was looked at by another schedule: {begun} seeds, in {one.run.removeprefix('runs/')}",
+                where=conditions,
+                fix=f"write `looks: [{begun}]` into the scale again, and go on with it",
+            )
 
 
 def _begin(judges: Path, about: dict[str, Any]) -> None:

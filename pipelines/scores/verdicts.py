@@ -22,8 +22,10 @@ from pipelines.scores.evaluations import Entered, Evaluation, entries
 class Judged:
     """The lines that were asked for, in the words of this run, and the verdict over the whole family that they are part of.
 
-    `names` are this run's names of the family's arms, and RUN/NAME of those it has not; `file` is where the verdict is kept; `same` are
-    the pairs asked for that train on the same rows, so that there is nothing to judge. With one line its numbers are attributes.
+    `evaluation` has every seed that the store holds of its arms. `names` are this run's names of the family's arms, and RUN/NAME of those
+    it has not; `file` is where the verdict is kept; `same` are the pairs asked for that train on the same rows, so that there is nothing to
+    judge; `changed`: in what the scale's way to judge is another than when this pool was first evaluated. With one line its numbers are
+    attributes.
     """
 
     evaluation: Evaluation
@@ -32,6 +34,7 @@ class Judged:
     contrasts: tuple[Contrast, ...]
     file: str
     same: tuple[tuple[str, str], ...] = ()
+    changed: tuple[str, ...] = ()
 
     @property
     def line(self) -> Contrast:
@@ -73,6 +76,12 @@ class Judged:
         return self.line.seeds_needed
 
     @property
+    def last_look(self) -> bool:
+        """Whether the schedule of looks ends here."""
+        look = self.family.look
+        return look is not None and look.number == len(look.schedule)
+
+    @property
     def taken_down(self) -> dict[str, int]:
         """Arms of this run that were trained on rows taken down since, and the request: they must be made again."""
         known = must_be_made_again(self.evaluation.store)
@@ -94,6 +103,7 @@ class Judged:
         family: dict[str, Any] = {"contrasts": len(self.family.contrasts), "critical": self.family.critical, "delta": self.family.delta}
         family |= {"confidence": self.family.confidence, "seed_correlation": self.family.seed_correlation, "spreads": spreads}
         about |= {"taken down": self.taken_down} if self.taken_down else {}
+        about |= {"analysis changed": self.changed} if self.changed else {}
         return {**about, "contrasts": lines, "same rows": self.same, "arms": arms, "family": family}
 
 
@@ -107,7 +117,7 @@ def compare(
     evaluated, or under other conditions, naming the part that differs.
     """
     mine = done if isinstance(done, Evaluation) else latest(done, scale)
-    family = [one for one in entries(mine.store) if one.conditions == mine.conditions and one.pool == mine.pool]
+    family = beside(mine)
     scores, kinds = _headlines(family)
     pairs = _asked(mine, candidate, control)
     every = {(one.arms[a].id, one.arms[b].id) for one in family for a, b in one.contrasts} | {(a.id, b.id) for a, b in pairs}
@@ -137,7 +147,23 @@ def compare(
     key = f"{mine.run}/verdict-{digest_of(found.to_json())[:12]}.json"
     mine.store.put_json(key, found.to_json())
     name_file(mine.store, key)
-    return Judged(mine, found, names, tuple(lines), key, tuple((a.name, b.name) for a, b in pairs if a.id == b.id))
+    same = tuple((a.name, b.name) for a, b in pairs if a.id == b.id)
+    changed = differences(family[0].scale.beside(), record.beside()) if family else []
+    return Judged(whole(mine), found, names, tuple(lines), key, same, tuple(changed))
+
+
+def beside(mine: Evaluation) -> list[Evaluation]:
+    """All evaluations of its pool under its conditions, oldest first."""
+    return [one for one in entries(mine.store) if one.conditions == mine.conditions and one.pool == mine.pool]
+
+
+def whole(mine: Evaluation) -> Evaluation:
+    """The evaluation with every seed of its arms that was scored on this pool under these conditions, whenever and for whichever run."""
+    known: dict[str, dict[int, str]] = {}
+    for one in [*beside(mine), mine]:
+        for arm in one.arms.values():
+            known.setdefault(arm.id, {}).update(arm.scores)
+    return replace(mine, arms={name: replace(arm, scores=dict(sorted(known[arm.id].items()))) for name, arm in mine.arms.items()})
 
 
 def _judged_before(store: Store) -> set[tuple[str, str]]:
@@ -197,11 +223,11 @@ def _asked(mine: Evaluation, candidate: str | None, control: str | Sequence[str]
 
 
 def latest(run: Run, scale: str | None = None) -> Evaluation:
-    """The last evaluation of a run (at the scale named: by name, or the file it is in now), of all arms where there is one of them.
-    CeterisError where there is none."""
-    digest = load_scale(scale).digest if scale and scale.endswith((".yaml", ".yml")) else None
+    """The last evaluation of a run (at the scale named: by name, or the file it is in now), of all arms where there is one of them. How it
+    is judged is as it was written down then; where a file is named, as that file says now. CeterisError where there is none."""
+    given = load_scale(scale) if scale and scale.endswith((".yaml", ".yml")) else None
     mine = [one for one in entries(run.store) if one.run == run.folder]
-    every = [one for one in mine if scale in (None, one.scale.name) or one.scale.digest == digest]
+    every = [one for one in mine if scale in (None, one.scale.name) or (given and one.scale.digest == given.digest)]
     if not every:
         there = ", ".join(dict.fromkeys(one.scale.name for one in mine))
         at = f" at the scale {scale}" if there else ""
@@ -210,7 +236,8 @@ def latest(run: Run, scale: str | None = None) -> Evaluation:
             where=run.folder,
             fix="run `curate eval` first" + (f", or name one it was evaluated at: {there}" if there else ""),
         )
-    return next((one for one in reversed(every) if not one.some), every[-1])
+    found = next((one for one in reversed(every) if not one.some), every[-1])
+    return replace(found, scale=given) if given else found
 
 
 def _arm(mine: Evaluation, name: str) -> Entered:

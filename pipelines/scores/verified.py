@@ -19,7 +19,7 @@ from curate.errors import CeterisError
 from curate.seal import unsealed
 from eval_fixed_model.conditions import conditions_id
 from eval_fixed_model.loops import loop_of
-from eval_fixed_model.scale import Scale, load_scale
+from eval_fixed_model.scale import Scale, kept_scale, load_scale
 from eval_fixed_model.score import SeedScore, checkpoint_file, checkpoints
 from eval_fixed_model.statistics import Look
 from pipelines.scores.evaluations import look_of
@@ -146,7 +146,7 @@ class _Folder:
             for file in entries:
                 try:
                     entry = self._entry(file)
-                    scale = self._scale(entry["scale"], held)
+                    scale = self._scale(entry, held)
                 except CeterisError as error:
                     self._refuse(file, "", error)
                     continue
@@ -197,14 +197,15 @@ class _Folder:
             raise Unfit(f"it lists scores of other conditions: {foreign[0]}")
         return entry
 
-    def _scale(self, named: str, held: dict[str, Any]) -> Scale:
-        scale = load_scale(named)
-        if scale.digest != held["scale"]:
+    def _scale(self, entry: dict[str, Any], held: dict[str, Any]) -> Scale:
+        """As it is here now, if it trains and asks as it did; judged by what the entry wrote down."""
+        scale = load_scale(entry["scale"])
+        if held["scale"] not in (scale.digest, scale.whole_digest):
             raise Unfit(f"the scale {scale.name} here has the digest {scale.digest[:16]}, that of these scores {held['scale'][:16]}")
         items = _items_digest(scale)
         if items != held["items"]:
             raise Unfit(f"the evaluation items here have the digest {items[:16]}, those of these scores {str(held['items'])[:16]}")
-        return scale
+        return kept_scale(scale.model_dump(mode="json"), entry.get("beside", {}), scale.folder)
 
     def _records(self, file: Path) -> dict[str, dict[str, Any]]:
         """Score's key -> what the entry's ledger says of the training."""
@@ -253,7 +254,7 @@ class _Folder:
         if not (place / "train.json").is_file() or not (place / "items.parquet").is_file():
             raise Unfit("the score is not there, or not all of it")
         about = recorded_score(place, key, seed, records)
-        if about["scale"] != scale.digest:
+        if about["scale"] not in (scale.digest, scale.whole_digest):
             raise Unfit(f"it was trained at a scale of the digest {about['scale'][:16]}")
         data = (place / "items.parquet").read_bytes()
         if sha256(data) != about["answers"]:

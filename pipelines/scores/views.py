@@ -67,7 +67,7 @@ def effects(found: StageEffects) -> None:
         cost = [f"{one.seconds:,.3g}", f"{one.alone:,.3g}"]
         rows.append([one.stage, one.rule, f"{one.rows:,}", f"{one.rows_without:,}", *told, *cost])
     way = "" if headline.better == "higher" else ", lower is better"
-    columns = ["stage", "rule", "rows", "without it", "with it", "adds", "95% simultaneous", "seconds", "its alone"]
+    columns = ["stage", "rule", "rows", "without it", "with it", "with minus without", "95% simultaneous", "seconds", "its alone"]
     title = f"{found.subset} minus {found.subset} without the stage, {headline.measure} at {found.evaluation.scale.name}{way}"
     table(title, columns, rows, right=(2, 3, 5, 6, 7, 8))
     line("an effect is of this stage among the others: effects do not add up; seconds are of one core, as measured on this pool")
@@ -87,9 +87,10 @@ def costs(done: Evaluation, found: Mapping[str, ArmCost]) -> None:
         ]
         for name, one in found.items()
     ]
-    columns = ["arm", "FLOPs a training", "seconds a training", "seconds of curation", "gain", "gain an hour"]
+    columns = ["arm", "FLOPs a training", "seconds a training", "seconds of curation", "gain", "gain for an hour of curation"]
     table(f"costs at {done.scale.name}; gain over the whole pool in {headline.measure}", columns, rows, right=(1, 2, 3, 4, 5))
-    line("seconds of curation are of one core, as measured; an arm's gain has an interval in `curate compare`")
+    line("seconds of curation are of one core, as measured; a gain is positive where the arm is better; its interval: `curate compare`")
+    line("gain for an hour of curation: the gain over the seconds of curation, times 3,600; not what another hour would bring")
 
 
 def leaderboard(board: boards.Leaderboard) -> None:

@@ -13,7 +13,7 @@ from eval_fixed_model.scale import load_scale
 from eval_fixed_model.training.gang import Gang
 from eval_fixed_model.training.images import Exact, contrastive, train
 from eval_fixed_model.training.place import Place
-from eval_fixed_model.training.steps import fit, learning_rate, one_deterministic_thread, optimiser_of, weights_digest
+from eval_fixed_model.training.steps import _room, fit, learning_rate, one_deterministic_thread, optimiser_of, weights_digest
 from tests.eval_fixed_model.trainings import Asked, tiny_vit
 
 
@@ -55,6 +55,26 @@ def test_the_callers_threads_come_back() -> None:
     with one_deterministic_thread():
         assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == (1, True)
     assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before
+
+
+def test_a_gpus_leniency_outlasts_a_training_within() -> None:
+    """What is asked of a network after its training runs under the same rules: on a GPU, to warn where nothing deterministic is there."""
+    rounded = torch.backends.cudnn.allow_tf32
+    with one_deterministic_thread(Place("cuda:0")):
+        assert torch.is_deterministic_algorithms_warn_only_enabled()
+        with one_deterministic_thread(Place("cuda:0")):
+            pass
+        assert torch.are_deterministic_algorithms_enabled()
+        assert torch.is_deterministic_algorithms_warn_only_enabled()
+        assert not torch.backends.cudnn.allow_tf32
+    assert not torch.is_deterministic_algorithms_warn_only_enabled()
+    assert torch.backends.cudnn.allow_tf32 == rounded
+
+
+def test_memory_that_does_not_suffice_names_the_option() -> None:
+    with pytest.raises(CeterisError, match="does not hold 64 rows at once: out of memory") as caught, _room(Place("cuda:1"), 64):
+        raise torch.OutOfMemoryError("out of memory\nmore words")
+    assert "--micro 32" in caught.value.fix
 
 
 def test_visits_see_the_network_of_their_step_and_change_nothing(ten_steps: Asked) -> None:

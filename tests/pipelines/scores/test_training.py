@@ -279,7 +279,8 @@ def test_an_evaluation_that_ended_between_its_parts_is_mended(scored: Evaluation
 def test_scores_are_read_with_the_scale_they_were_made_under(
     scored: Evaluation, two_tasks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A user's scale file may change, or go, after an evaluation: a delta of today says nothing of scores of yesterday."""
+    """A user's scale file may change, or go, after an evaluation: a delta of today judges scores of yesterday only where it is asked to,
+    and the verdict says so; nothing is trained for it."""
     shutil.copytree(scored.store.path(""), tmp_path / "s")
     run = Run(Store.open(tmp_path / "s"), scored.run)
     shutil.copytree(two_tasks.parent, tmp_path / "scale")
@@ -295,10 +296,19 @@ def test_scores_are_read_with_the_scale_they_were_made_under(
     mine.write_text(text.replace(delta, "delta: 77.0"), encoding="utf-8")
     after = compare(run)
     assert (after.family, list(after.evaluation.scale.tasks)) == (before.family, list(first.scale.tasks))
+    again = compare(run, scale=str(mine))
+    assert (again.family.delta, again.changed) == (77.0, (f"headline delta: {before.family.delta}, 77.0",))
+    assert again.file != before.file
+    noisier = mine.read_text(encoding="utf-8").replace("alike: 30", "alike: 4.5")
+    mine.write_text(noisier, encoding="utf-8")
+    anew = evaluate(run, scale=str(mine), seeds=2, executor=InProcess())
+    assert (anew.trained, anew.conditions) == (0, first.conditions)
+    assert (compare(run).family.alike, compare(run).changed) == (4.5, ("alike: 30.0, 4.5", f"headline delta: {before.family.delta}, 77.0"))
+    mine.write_text(noisier.replace("samples_seen: 640", "samples_seen: 704"), encoding="utf-8")
     with pytest.raises(CeterisError, match="nothing was evaluated for this run at the scale"):
         compare(run, scale=str(mine))
     mine.unlink()
-    assert compare(run, scale=first.scale.name).family == before.family
+    assert compare(run, scale=first.scale.name).family.alike == 4.5
 
 
 def test_rows_of_another_tokenizer_are_other_rows(scored: Evaluation) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from curate.errors import CeterisError
 from curate.executor import InProcess
 from curate.recipe import Recipe
 from curate.record import Run
@@ -55,6 +56,14 @@ def test_it_stops_at_the_first_look_that_settles_every_line_and_stays_there(
     assert [(one.look.number, len(one.arms["long"].scores)) for one in mine if one.look] == [(1, 2), (2, 5)]
     again = until_verdict(run, scale=scale, executor=InProcess())
     assert (again.evaluation.trained, again.family) == (0, found.family)
+
+    # Another schedule would spend the 5% again.
+    text = Path(scale).read_text(encoding="utf-8")
+    other = Path(scale).with_name("other.yaml")
+    other.write_text(text.replace("[2, 5, 8]", "[3, 6]").replace("- 2\n", "- 3\n").replace("- 5\n  - 8", "- 6"), encoding="utf-8")
+    assert load_scale(other).seeds.looks != SCHEDULE
+    with pytest.raises(CeterisError, match="looked at by another schedule: 2, 5, 8 seeds"):
+        until_verdict(run, scale=str(other), executor=InProcess())
 
     # Seeds beyond the look are no look more.
     more = evaluate(run, scale=scale, seeds=6, executor=InProcess())
