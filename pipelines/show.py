@@ -283,6 +283,8 @@ def program() -> str:
     """How the user calls this command, so that printed lines can be pasted."""
     called = Path(sys.argv[0])
     found = shutil.which("curate")
+    if called.name == "cli.py":  # as a module: its file is no command
+        return "curate" if found else "python -m pipelines.cli"
     if found and called.name == "curate" and Path(found).resolve() == called.resolve():
         return "curate"
     return str(called.relative_to(Path.cwd())) if called.is_absolute() and called.is_relative_to(Path.cwd()) else str(called)

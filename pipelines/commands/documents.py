@@ -1,6 +1,7 @@
 """The verbs that write what others read: document, package."""
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -79,7 +80,7 @@ def package(
     show.line(f"{made.path}: {len(made.files)} files; identity {made.identity}")
     for name, reason in made.left_out.items():
         show.line(f"without the weights of {name}: {reason}")
-    show.line(f"to check it elsewhere: {show.program()} package --verify {made.path} --pool POOL --remake")
+    show.line(f"to check it elsewhere: curate package --verify {shlex.quote(made.path.name)} --pool POOL --remake")
 
 
 def _verify(

@@ -24,6 +24,7 @@ from pipelines.documents.exported import read_export
 from pipelines.documents.facts import Facts
 from pipelines.documents.huggingface import faults, metadata, size_of
 from pipelines.documents.known import known
+from pipelines.documents.opened import opened
 from pipelines.documents.package import package
 from pipelines.provenance.revoke import revoke
 from pipelines.scores.evaluations import Evaluation
@@ -183,6 +184,21 @@ def test_the_card_tells_the_verdict(pages: Path, scored: Evaluation) -> None:
     controls = [control for candidate, control in scored.contrasts if candidate == "long"]
     assert controls
     assert all(f"| {control} |" in card for control in controls)
+
+
+def test_only_models_whose_evidence_the_stages_asked_for_are_named(done: Run, tmp_path: Path) -> None:
+    asked = {name: [one.name for one in Facts(done, name).models] for name in ("basic", "best", "rest")}
+    assert asked == {"basic": [], "best": ["matcher"], "rest": ["matcher"]}  # rest: by the stage that it is less
+    assert [one.name for one in Facts(done, "basic").made] == ["matcher"]
+    for name in ("basic", "best"):
+        made = document(done, name, tmp_path / name, ["card", "datasheet", "prov", "croissant"])
+        text = "".join((made.folder / file).read_text(encoding="utf-8").partition("## To make it again")[0] for file in made.files)
+        assert ("model matcher" in text) == (name == "best")
+        assert ("| matcher | filter_network |" in text) == (name == "best")
+    path = package(done, "basic", tmp_path / "basic.tar.zst").path
+    with opened(path) as packed:  # made again it runs the whole recipe, which trains it
+        assert list(packed.manifest["models"]) == ["matcher"]
+        assert "matcher (model" not in (packed.folder / "NOTICE.txt").read_text(encoding="utf-8")
 
 
 def test_the_command_says_what_only_a_person_can_answer(texts: Run, tmp_path: Path) -> None:
