@@ -111,11 +111,19 @@ def plan(
     With a layout and no pool, neither given nor the recipe's: on what pools of that layout have. What models are to be made from need not
     be there then.
     """
+    _refuse_unknown_scale(recipe)
     at = open_store(store)
     if pool is None and recipe.pool is None and layout is not None:
         pool = Pool.described(layout)
     found = resolve(recipe, open_pool(recipe, pool, at, layout, roles), catalogue(filters), at)
     return Planned(found, forecast(found, at))
+
+
+def _refuse_unknown_scale(recipe: Recipe) -> None:
+    if recipe.evaluate:
+        from pipelines.scores.named_scale import refuse_unknown_scale
+
+        refuse_unknown_scale(recipe)
 
 
 def run(
@@ -139,6 +147,7 @@ def run_with_effort(
 ) -> Outcome:
     """`run` with what it cost; closes the executor only if it started it. Where the recipe says how subsets are judged, PoolError for
     evaluation pictures among the rows that its models would be trained on."""
+    _refuse_unknown_scale(recipe)
     if recipe.evaluate and recipe.models:
         from pipelines.scores.refusal import refuse_evaluation_images
 
