@@ -114,7 +114,7 @@ def credit(
     if as_json:
         say(found.to_json())
         return
-    show.line(f"{found.rows:,} rows of {found.subset} in {found.file}; changes: {'; '.join(found.changes) or 'none'}")
+    show.line(f"{found.rows:,} rows of {found.subset} in {found.file}; changes: {'; '.join(found.changes)}")
     rows = [[one["name"], one["rows"], one["address"]] for one in found.licences]
     show.table("asked for by", ["licence", "rows", "text"], rows, right=(1,))
     for why, many in found.left_out.items():

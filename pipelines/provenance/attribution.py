@@ -1,7 +1,9 @@
 """The attribution of a subset's rows: title, author, source and declared licence, and what was changed, for every row that asks for it.
 
 As Creative Commons recommends (TASL, https://wiki.creativecommons.org/wiki/Recommended_practices_for_attribution): a title is optional in
-version 4.0 and asked for before; the licence is named with its version and address; changes are said.
+version 4.0 and asked for before; the licence is named with its version and address; changes are said. 4.0 asks in 3(a)(1)(B) whether who
+shares the work modified it, and to keep what is known of earlier changes: so each row says what an export of Ceteris did to it, and what
+the pool's own columns tell of before.
 """
 
 import io
@@ -32,16 +34,21 @@ _LONGEST = 300  # characters of a title or an author in Markdown; other formats 
 _INVISIBLE = r"[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]+"  # controls, line ends, and what turns the direction of text
 _ADDRESS = r"^https?://[^\s<>\"'`\\]+$"
 _CHANGES = {
-    "redaction": "personal data in texts (e-mail and public IP addresses, phone, card and account numbers) replaced where there were any",
-    "blurring": "marked faces blurred, and those images encoded again",
+    "redaction": (
+        "redacted_rows",
+        "personal data in texts (e-mail and public IP addresses, phone, card and account numbers) replaced where there were any",
+    ),
+    "blurring": ("blurred_images", "marked faces blurred where there were any, and those images encoded again"),
 }
-_AS_IT_WAS = "none stated"
+"""What an export may change, where it counts what it changed, and how that is said."""
+_AS_IT_WAS = "as in the pool, not modified by {}"
 
 
 @dataclass(frozen=True)
 class Attribution:
     """What was written: `rows` that ask for credit or a notice, by `licences` (identifier, rows, name, address); `left_out`, the other rows
-    by reason; `unfilled`, how many of the rows written have no title, author, source or url; `changes`, what is said of all of them."""
+    by reason; `unfilled`, how many of the rows written have no title, author, source or url; `changes`, what is
+    said of all of them, if only that they are as in the pool."""
 
     subset: str
     run: str
@@ -93,6 +100,7 @@ def attribution(
         raise CeterisError(what, where=run.folder, fix="let a rule ask for license.class, and run again")
     own, roles = _places(run, columns or {})
     changes = [*(_of_export(chosen, exported) if exported else ()), *changed]
+    changes = changes or [_AS_IT_WAS.format("the export" if exported else "this tool")]
     resized = list(_RESIZED) if set(_RESIZED) <= set(run.pool.columns) else []
     left, by_licence, unfilled, rows = Counter[str](), Counter[str](), Counter[str](), 0
     attempt = out.with_name(f".{out.name}.part")
@@ -148,17 +156,17 @@ def _of_export(chosen: Selected, folder: Path) -> list[str]:
         raise CeterisError(
             what, where=str(folder), fix=f"export {chosen.name} of {chosen.run.folder.removeprefix('runs/')}, or name its own subset"
         )
-    return [said for key, said in _CHANGES.items() if about.get(key)]
+    return [said for key, (counted, said) in _CHANGES.items() if about.get(key) and about.get(counted) != 0]
 
 
 def _recorded(folder: Path) -> dict[str, Any] | None:
     record, shard = folder / "export.json", next(iter(sorted(folder.glob("*.parquet"))), None)
     try:
-        if record.is_file():
-            found: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
-            return found
-        held = (pq.read_schema(shard).metadata or {}).get(b"ceteris") if shard else None
-        return json.loads(held) if held else None
+        held = record.read_bytes() if record.is_file() else (pq.read_schema(shard).metadata or {}).get(b"ceteris") if shard else None
+        found = json.loads(held) if held else None
+        if found is not None and not isinstance(found, dict):
+            raise ValueError("it is no mapping")
+        return found
     except (OSError, ValueError, pa.ArrowException) as error:
         raise CeterisError(f"the export's record cannot be read: {error}", where=str(folder), fix="export again") from error
 
@@ -203,13 +211,12 @@ def _credited(frame: pl.DataFrame, own: Mapping[str, str], roles: Sequence[str],
     frame = frame.join(_credits(frame), on="expression", how="inner", maintain_order="left").filter(pl.col("left_out").is_null())
     said = {role: pl.col(f"pool.{column}") for role, column in own.items()} | {role: pl.col(f"role.{role}") for role in roles}
     texts = [said.get(role, pl.lit(None)).cast(pl.String).str.strip_chars().alias(role) for role in ROLES]
-    everywhere = "; ".join(changes) or _AS_IT_WAS
-    change = pl.lit(everywhere)
+    change = pl.lit("; ".join(changes))
     if resized:
         sizes = [pl.col(f"pool.{name}") for name in _RESIZED]
         other = (sizes[0] != sizes[2]) | (sizes[1] != sizes[3])
-        told = pl.format("image resized from {} x {} to {} x {}", *sizes)
-        change = pl.when(other.fill_null(False)).then(pl.concat_str(told, pl.lit("".join(f"; {one}" for one in changes)))).otherwise(change)
+        told = pl.format("image resized from {} x {} to {} x {} before it came into the pool; ", *sizes)
+        change = pl.when(other.fill_null(False)).then(pl.concat_str(told, change)).otherwise(change)
     return frame.select(
         "uid", *texts, "expression", "licence", licence_address="addresses", changes=change, scope="scope",
         confidence=pl.col("confidence").cast(pl.Float64).round(3), markdown="markdown",

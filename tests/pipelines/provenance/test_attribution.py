@@ -106,7 +106,18 @@ def test_rows_that_read_alike_are_one_line(run, tmp_path):
 def test_what_an_export_changed_is_said_and_another_subset_is_refused(run, tmp_path):
     verbs.export(run.subset("open"), tmp_path / "out", "jsonl.zst", redact="pii")
     found = attribution(run.subset("open"), tmp_path / "a.csv", exported=tmp_path / "out")
+    assert found.changes == ["as in the pool, not modified by the export"]  # it would have replaced personal data, and found none
+    record = tmp_path / "out" / "export.json"
+    about = json.loads(record.read_text(encoding="utf-8"))
+    assert about["redacted_rows"] == 0
+    record.write_text(json.dumps({**about, "redacted_rows": 2}), encoding="utf-8")
+    found = attribution(run.subset("open"), tmp_path / "c.jsonl", exported=tmp_path / "out")
     assert "personal data" in found.changes[0]
+    assert {json.loads(line)["changes"] for line in (tmp_path / "c.jsonl").read_text().splitlines()} == {found.changes[0]}
+    record.write_text("[1]", encoding="utf-8")
+    with pytest.raises(CeterisError, match="record cannot be read: it is no mapping"):
+        attribution(run.subset("open"), tmp_path / "d.csv", exported=tmp_path / "out")
+    record.write_text(json.dumps(about), encoding="utf-8")
     with pytest.raises(CeterisError, match="the export is of another subset: open"):
         attribution(run.subset("told"), tmp_path / "b.csv", exported=tmp_path / "out")
     assert not list(tmp_path.glob(".*"))
@@ -121,7 +132,11 @@ def test_what_a_fetcher_resized_is_said_of_those_rows(tmp_path):
     run = verbs.run(recipe, tmp_path / "pool", store=tmp_path / "store", executor=InProcess())
     attribution(run.subset("all"), tmp_path / "a.jsonl", changed=["captions in lower case"])
     made = [json.loads(line)["changes"] for line in (tmp_path / "a.jsonl").read_text().splitlines()]
-    assert made == ["image resized from 640 x 480 to 64 x 48; captions in lower case", "captions in lower case"]
+    before = "image resized from 640 x 480 to 64 x 48 before it came into the pool; "
+    assert made == [f"{before}captions in lower case", "captions in lower case"]
+    attribution(run.subset("all"), tmp_path / "b.jsonl")
+    made = [json.loads(line)["changes"] for line in (tmp_path / "b.jsonl").read_text().splitlines()]
+    assert made == [f"{before}as in the pool, not modified by this tool", "as in the pool, not modified by this tool"]
 
 
 @pytest.mark.parametrize(
