@@ -7,6 +7,8 @@ import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import polars as pl
+
 import filters
 from curate.catalogue import Catalogue, Entry, Filter
 from curate.errors import CeterisError, nearest
@@ -77,7 +79,10 @@ def told(entries: Catalogue, name: str) -> str:
     if isinstance(found, Grouping):
         parts = [found.sketch.function, *([found.links] if found.links else [])]
         return "\n\n".join(inspect.getdoc(part) or "" for part in parts)
-    return inspect.getdoc(found.function if isinstance(found, Signal) else found.make) or ""
+    if isinstance(found, Signal):
+        classes = [f"`{name}`, ascending: {', '.join(of.categories)}." for name, of in found.writes.items() if isinstance(of, pl.Enum)]
+        return "\n\n".join([inspect.getdoc(found.function) or "", *classes])
+    return inspect.getdoc(found.make) or ""
 
 
 def _described(name: str, found: Filter) -> dict[str, str]:

@@ -180,7 +180,7 @@ def filters(
             show.line(f"{key}: {value}")
         show.line(f"\n{words}")
     elif as_json:
-        say(found)
+        say([one | ({"says": words} if name else {}) for one in found])
     else:
         show.table("filters", ["filter", "kind", "reads", "writes", "parameters"], [list(one.values()) for one in found])
 
