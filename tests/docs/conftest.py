@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 from eval_fixed_model.scale import SHIPPED
 from pipelines import python_docs
 from pipelines.demo.make_pool import make_pool
+from tests.docs.pages import blocks
 
 PACKAGES = ("typer", "rich", "license-expression")
 SHORT: dict[str, dict[str, Any]] = {
@@ -41,8 +42,8 @@ evaluate: {scale: tiny-image-text, seeds: 2}
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder in which every page's commands run, one page after the other, on one core, in this process. `docs-pool/` holds what three
-    packages document, `ceteris-demo/` the demo's pool with 420 rows, and `short/` the scales of ten steps that stand in where a page says
+    """The folder in which every page's commands run, one page after the other, on one core, in this process. `own/` is the pool of JSON
+    lines that the first hour shows, `docs-pool/` holds what three packages document, `ceteris-demo/` the demo's pool with 420 rows, and `short/` the scales of ten steps that stand in where a page says
     that an evaluation takes minutes. `shards/` is the demo's pool, too, with what the pages name by way of example."""
     folder = tmp_path_factory.mktemp("reader")
     python_docs.make(folder / "docs-pool", lambda *_: None, PACKAGES)
@@ -51,6 +52,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     _named_rows(folder)
     (folder / "recipe.yaml").write_text(RECIPE, encoding="utf-8")
     (folder / "concepts.txt").write_text("circle\nred square\nno such thing\n", encoding="utf-8")
+    (folder / "own").mkdir()
+    (folder / "own" / "pages.jsonl").write_text(next(text for kind, _, text in blocks(Path("docs/first-hour.md")) if kind == "json"))
     (folder / "requests.txt").write_text("domain:example.com\n", encoding="utf-8")
     for scale, changes in SHORT.items():
         _shortened(folder / "short" / f"{scale}.yaml", changes)
