@@ -43,8 +43,9 @@ evaluate: {scale: tiny-image-text, seeds: 2}
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder in which every page's commands run, one page after the other, on one core, in this process. `own/` is the pool of JSON
-    lines that the first hour shows, `docs-pool/` holds what three packages document, `ceteris-demo/` the demo's pool with 420 rows, and `short/` the scales of ten steps that stand in where a page says
-    that an evaluation takes minutes. `shards/` is the demo's pool, too, with what the pages name by way of example."""
+    lines that the first hour shows, `docs-pool/` holds what three packages document, `ceteris-demo/` the demo's pool with 420 rows, and
+    `short/` the scales of ten steps that stand in where a page says that an evaluation takes minutes. `shards/` is the demo's pool, too,
+    with what the pages name by way of example."""
     folder = tmp_path_factory.mktemp("reader")
     python_docs.make(folder / "docs-pool", lambda *_: None, PACKAGES)
     make_pool(folder / "ceteris-demo", rows=420, seed=0, shards=3)
