@@ -3,12 +3,19 @@ function watch() {
   const body = one("#counts"), writer = one("#writer");
   if (!body) return;
   const home = one("nav.toc a").getAttribute("href");
-  let last = null;
+  const looks = []; // of the last minute: what is measured is published in pieces
   const line = (what, count_, rate) => {
     const row = document.createElement("tr");
     const head = document.createElement("th");
     head.scope = "row";
-    head.textContent = what;
+    const [, signal, id] = what.match(/^(rows measured by .*)-([^-]+)$/) || [];
+    head.textContent = signal || what;
+    if (id) {
+      const small = document.createElement("span");
+      small.className = "id";
+      small.textContent = id;
+      head.append(small);
+    }
     row.append(head);
     for (const text of [count(count_), rate]) {
       const cell = document.createElement("td");
@@ -29,17 +36,20 @@ function watch() {
       writer.textContent = "The server has ended.";
       return;
     }
+    one("#fresh").hidden = now.runs === Number(one("#fresh").dataset.runs);
     const at = performance.now();
     const counts = { "stages decided": now.stages, "trainings finished": now.trainings };
     for (const [name, rows] of Object.entries(now.evidence)) counts[`rows measured by ${name}`] = rows;
     const told = now.writer ? `Being written by ${now.writer}.` : "No writer is seen at this store.";
     if (writer.textContent !== told) writer.textContent = told;
     const rate = (what, n) => {
-      const gained = last && what in last.counts ? n - last.counts[what] : 0;
-      return gained > 0 ? ((1000 * gained) / (at - last.at)).toPrecision(3) : "";
+      const since = looks.find((look) => what in look.counts);
+      const gained = now.writer && since ? n - since.counts[what] : 0;
+      return gained > 0 ? number(Number(((1000 * gained) / (at - since.at)).toPrecision(2))) : "";
     };
     body.replaceChildren(...Object.entries(counts).map(([what, n]) => line(what, n, rate(what, n))));
-    last = { at, counts };
+    looks.push({ at, counts });
+    if (looks.length > 30) looks.shift();
   };
   look();
   setInterval(look, 2000);

@@ -13,9 +13,11 @@ import polars as pl
 import pytest
 from PIL import Image
 
+from curate.digest import hex_of
 from curate.executor import InProcess
 from curate.recipe import Recipe
 from curate.record import Run
+from curate.store import Store
 from filters._image import ImageError
 from pipelines import verbs
 from pipelines.provenance.revoke import revoke
@@ -23,6 +25,7 @@ from pipelines.report import rows
 from pipelines.report.evidence import Held
 from pipelines.report.page import report
 from pipelines.report.rows import Card, Shown, browse, fair_share, thumbnail
+from pipelines.report.store_pages import Pages
 from pipelines.report.thresholds import curves
 from tests.pipelines.report.conftest import picture, write_rows
 
@@ -168,7 +171,7 @@ subsets: [basic, best]
 """
 
 
-def test_restricted_and_taken_down_rows_are_on_no_page(tmp_path: Path) -> None:
+def test_restricted_and_taken_down_rows_are_on_no_page_and_no_search_tells_of_them(tmp_path: Path) -> None:
     captions = tuple(f"row {n} of secrets{n}" for n in range(30))
     write_rows(tmp_path / "shards", captions, 32)
     (tmp_path / "list.txt").write_text("\n".join(hashlib.sha256(picture(n)).hexdigest() for n in (1, 3, 5)), encoding="utf-8")
@@ -177,6 +180,7 @@ def test_restricted_and_taken_down_rows_are_on_no_page(tmp_path: Path) -> None:
     without = BARRED.replace("restricted: listed.matched\n", "").replace("best:", "finest:").replace("best]", "finest]")
     open_recipe = Recipe.parse(without, base=tmp_path)
     other = verbs.run(open_recipe, tmp_path / "shards", store=tmp_path / "store", executor=InProcess())
+    uids = hex_of(run.uids())
     revoke([f"https://pool.example/{n}?<b>{n}</b>" for n in (2, 4)], store=tmp_path / "store", yes=True, who="a test")
     hidden = (1, 2, 3, 4, 5)
     for one in (run, other):  # what one run restricts, no other shows
@@ -188,4 +192,13 @@ def test_restricted_and_taken_down_rows_are_on_no_page(tmp_path: Path) -> None:
         assert not [n for n in hidden if re.search(rf"secrets{n}\b", told)]
         assert "?&lt;b&gt;6&lt;" in told
         assert not [n for n in hidden if f"?&lt;b&gt;{n}&lt;" in told]
+    pages = Pages(Store.open(tmp_path / "store"), "/")
+    for n in range(1, 7):
+        asked = {"uid": uids[n], "url": f"https://pool.example/{n}?<b>{n}</b>", "text": f"of secrets{n}"}
+        told = {by: pages.search(by, value) for by, value in asked.items()}
+        state = "restricted" if n in (1, 3, 5) else "revoked"
+        for by, page in told.items():
+            assert (f"row {n} of secrets" in page) == ("data:image/webp" in page) == (n == 6), (by, n)
+        assert (f"{state}: nothing of it is shown" in told["uid"]) == (n != 6)
+        assert (f"{state}: nothing of it is shown" in told["url"] or "Taken down on" in told["url"]) == (n != 6)
     assert pl.read_parquet(tmp_path / "shards" / "part-0.parquet")["text"][1] == captions[1]  # the pool is the owner's
