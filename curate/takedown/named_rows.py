@@ -1,18 +1,19 @@
 """Which rows of a pool are named by tombstones, or by what a request says in plain: uids, addresses, domains, hashes of contents."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from curate.digest import UInt64s
+from curate.digest import UInt64s, hex_of, row_hash, words_of
 from curate.errors import StoreError
 from curate.pieces import pool_key, read_originals, read_uids
 from curate.pool import Pool
 from curate.store import Store
-from curate.takedown.tombstones import Tombstones, content_hash, hosts, parents
+from curate.takedown.tombstones import Tombstones, content_hash, hosts, parents, read_tombstones
 
 Indices = npt.NDArray[np.int64]
 READ_ROWS = 1 << 17
@@ -108,6 +109,38 @@ def by_request(store: Store, pool: Pool, plain: Plain) -> dict[int, Mapping[str,
         if any(mask.any() for mask in masks.values()):
             found[number] = {kind: np.flatnonzero(mask) for kind, mask in masks.items() if mask.any()}
     return found
+
+
+def unmet(store: Store, pools: Mapping[str, Pool], readable: Collection[str], met: Mapping[str, set[int]], plain: Plain) -> list[str]:
+    """What a request says that named none of the rows `met` (row numbers by shard digest), as `kind:value`; uids that were taken down
+    before are not among it, though no pool is known to hold them any more."""
+    uids, values = [NO_ROWS], {role: set[Any]() for role in ("uid", "url", "text", "image")}
+    hashed = {"text": plain.texts, "image": plain.images}
+    asked = [role for role, names in {"url": plain.urls or plain.domains, **hashed}.items() if names]
+    for key, pool in pools.items():
+        roles = [role for role in asked if role in pool.roles] if key in readable else []
+        for number, shard in enumerate(pool.shards):
+            rows = np.array(sorted(met.get(shard.digest, ())), np.int64)
+            if rows.size and len(plain.uids):
+                uids.append(uids_of(store, pool, number)[rows])
+            if rows.size and plain.originals and store.json(f"{pool_key(pool)}/uids/{number:06d}.json"):
+                originals = read_originals(store, pool_key(pool), number)
+                values["uid"] |= set(originals.gather(rows).to_list() if originals is not None else ())
+            for column in pool.read(shard, roles=roles, rows=rows).frame.get_columns() if rows.size and roles else ():
+                values[column.name] |= set(
+                    column.drop_nulls().to_list() if column.name == "url" else map(content_hash, column.drop_nulls())
+                )
+    stones = read_tombstones(store)
+    left, written = plain.uids[~_isin(plain.uids, np.concatenate(uids))], sorted(plain.originals - values["uid"])
+    fresh = stones.of_uids(words_of(row_hash([b"uid", one.encode()]) for one in written)) == 0
+    found = hosts(pl.Series(sorted(values["url"]), dtype=pl.String)).drop_nulls().unique()
+    told = {
+        "uid": [*hex_of(left[stones.of_uids(left) == 0]), *(one for one, new in zip(written, fresh, strict=True) if new)],
+        "url": sorted(plain.urls - values["url"]),
+        "domain": sorted(plain.domains.difference(*map(parents, found))),
+    }
+    told |= {role: sorted(one.hex() for one in names - values[role]) for role, names in hashed.items()}
+    return [f"{kind}:{value}" for kind, names in told.items() for value in names]
 
 
 def _plainly(plain: Plain, role: str, values: pl.Series) -> dict[str, npt.NDArray[np.bool_]]:

@@ -143,13 +143,14 @@ def purge_run(
     gone: Gone, changes: Changes, folder: str, facts: dict[str, Any], subsets: Mapping[str, dict[str, Any]]
 ) -> dict[str, Any] | None:
     """A run on a pool that holds the rows gets the node `revoked` and its funnel is counted anew; a changed subset gets its digest."""
-    named = {name: subsets[digest[:16]]["after"] for name, digest in facts["subsets"].items() if name != POOL and digest[:16] in subsets}
+    mine = {name: subsets[digest[:16]] for name, digest in facts["subsets"].items() if name != POOL and digest[:16] in subsets}
+    named, left = {name: one["after"] for name, one in mine.items()}, {name: one["left"] for name, one in mine.items()}
     described = {**facts, "subsets": {**facts["subsets"], **named}}
     if facts["pool"] not in gone.pools:
         if not named:
             return None
         changes.record(f"{folder}/run.json", described)
-        return {"subsets": {name: [facts["subsets"][name], digest] for name, digest in named.items()}}
+        return {"subsets": {name: [facts["subsets"][name], digest] for name, digest in named.items()}, "left": left}
     nodes, order = described["nodes"], facts["order"]
     if REVOKED not in nodes:  # else its id stays what the stages' ids were made from, and its decisions were told of the rows
         node = refused_node(gone, changes, facts["pool"], _after(gone))
@@ -160,10 +161,10 @@ def purge_run(
     if POOL in facts["subsets"]:
         whole = _whole(gone, changes, facts["pool"], nodes)
         described["subsets"] = {**described["subsets"], POOL: whole.digest}
-        named[POOL] = whole.digest
+        named[POOL], left[POOL] = whole.digest, int(gone.numbers(facts["pool"]).size)
     changes.record(f"{folder}/run.json", described)
     changes.record(f"{folder}/funnel.json", _funnel(changes, facts["pool"], {name: nodes[name] for name in described["order"]}))
-    return {"subsets": {name: [facts["subsets"][name], digest] for name, digest in named.items()}}
+    return {"subsets": {name: [facts["subsets"][name], digest] for name, digest in named.items()}, "left": left}
 
 
 def _after(gone: Gone) -> Revoked:

@@ -21,7 +21,7 @@ from curate.pool import Pool
 from curate.seal import sealed
 from curate.store import Store
 from curate.takedown.gone import Gone, Indices, pools_of
-from curate.takedown.named_rows import Plain, by_request, by_tombstones, content_role, refuse_changed
+from curate.takedown.named_rows import Plain, by_request, by_tombstones, content_role, refuse_changed, unmet
 from curate.takedown.purge import purge
 from curate.takedown.purge_runs import blank
 from curate.takedown.revoked import REQUESTS, revoked
@@ -38,7 +38,7 @@ Rows = dict[str, Indices]
 class Found:
     """The rows that a request takes down: `rows` that the store does not refuse yet, how many `already` are refused, how many pool rows
     each kind of name met, of them how many only as `copies` of others; `unread`: pools that cannot be looked through,
-    and why; `looked`: all others."""
+    and why; `looked`: all others; `unmet`: names that met no row, as `kind:value`."""
 
     store: Store
     plain: Plain
@@ -48,6 +48,7 @@ class Found:
     contents: dict[str, frozenset[bytes]]
     unread: dict[str, str] = field(default_factory=dict)
     looked: tuple[str, ...] = ()
+    unmet: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:
@@ -86,6 +87,7 @@ def look(store: Store, plain: Plain, copies: bool = True, more: Callable[[Gone],
     kinds, met = dict[str, int](), dict[str, set[int]]()
     for key, pool in pools.items():
         _meet(met, kinds, pool, by_request(store, pool, plain if key in readable else Plain(plain.uids, plain.originals)))
+    missed = tuple(unmet(store, pools, readable, met, plain))
     if more is not None:
         for digest, near in more(_gone(store, met)).items():
             kinds["near"] = kinds.get("near", 0) + len(set(near.tolist()) - met.get(digest, set()))
@@ -108,7 +110,7 @@ def look(store: Store, plain: Plain, copies: bool = True, more: Callable[[Gone],
         already += here.size - fresh.size
         if fresh.size:
             rows[digest] = fresh
-    return Found(store, plain, rows, already, kinds, contents, unread, tuple(readable))
+    return Found(store, plain, rows, already, kinds, contents, unread, tuple(readable), missed)
 
 
 def _meet(met: dict[str, set[int]], kinds: dict[str, int], pool: Pool, found: Mapping[int, Mapping[str, Indices]]) -> None:
@@ -222,7 +224,7 @@ def _take_down(
     for digest, one in told["subsets"].items():
         ledger.record("subset revised", before=digest, **one)
     for run, one in told["runs"].items():
-        ledger.record("run revised", run=run, subsets=one["subsets"])
+        ledger.record("run revised", run=run, **one)
     for fact in (*changes.facts, *changes.file_facts()):
         ledger.record(**fact)
     for address in again:

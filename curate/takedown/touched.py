@@ -111,7 +111,7 @@ def touched(gone: Gone, needles: Needles) -> Touched:
         {"digest": name, "rows": int(mask.sum()), "names": names_of(name, runs)} for name, _, mask in subset_files(gone)
     ]
     for folder, facts in on.items():
-        if POOL in facts["subsets"]:
+        if POOL in facts["subsets"] and not any([folder, POOL] in one["names"] for one in subsets):  # equal to another, it has a file
             rows = int(gone.numbers(facts["pool"]).size)
             subsets.append({"digest": facts["subsets"][POOL], "rows": rows, "names": [[folder, POOL]]})
     scores = sorted(_scores(gone, runs, subsets))

@@ -74,6 +74,7 @@ class Contents:
         held._match()
         held._name()
         held._tombstones()
+        held._indexes()
         return held
 
     def _unsealed(self, keys: list[str]) -> None:
@@ -198,6 +199,12 @@ class Contents:
         key = sha256(self._bytes("revocations/key") or b"") if "revocations/key" in self.keys else ""
         if key and any(stone.get("key", key) != key for stone in stones.values()):
             self.find("it is not the key that the tombstones were made with", "revocations/key", "restore it from a copy")
+
+    def _indexes(self) -> None:
+        """Indexes that do not say what they are of; one may be deleted, but whole."""
+        listed = {"/".join(key.split("/")[:2]) for key, _ in self.of_kind("manifest") if key.startswith("indexes/")}
+        for key in sorted({f"{folder}/about.json" for folder in listed} - set(self.keys)):
+            self.find("it is gone, and parts of its index are there", key, "delete the folder; `curate index` makes it again")
 
     def _name(self) -> None:
         """What ledgers name, in the order of the chain: a later one may name a file anew, or that it was taken away."""

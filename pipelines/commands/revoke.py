@@ -55,44 +55,68 @@ def revoke(
         provenance.write_list(found.rows, listing)
     if as_json:
         say(found.to_json())
-        return
-    _print(found.to_json(), copies)
+    else:
+        _print(found.to_json(), copies)
+    if found.found.unread:
+        raise typer.Exit(2)
+
+
+_FATES = {
+    "models": "stays; it must be made again",
+    "scores": "stays; it must be made again",
+    "verdicts": "stays; it is said to rest on them",
+    "calibrations": "stays; it is said to rest on them",
+    "trained rows": "is deleted; an evaluation makes it again",
+    "other files": "is deleted, since it shows one",
+}
+"""What becomes of each kind."""
+_KINDS = {"trained rows": "rows to train on", "other files": "report or other file"}
 
 
 def _print(told: dict[str, Any], copies: bool) -> None:
     touched, done = told["touched"], told["done"]
     by = ", ".join(f"{count:,} by {kind}" for kind, count in told["named_by"].items())
+    by += ", some of them by several" if sum(told["named_by"].values()) > told["rows"] + told["already"] else ""
     show.line(f"{told['rows']:,} rows{f' ({by})' if by else ''}; {told['already']:,} were taken down before")
-    for key, why in told["not_looked_through"].items():
-        show.line(f"not looked through: {key}: {why}; a run on it asks again")
-    rows = [["evidence", folder, f"{lines:,} lines"] for folder, lines in touched["evidence"].items()]
-    rows += [["grouping", folder, ""] for folder in touched["links"]]
-    rows += [["export", one["folder"], f"{one['subset']} of {one['run']}: {', '.join(one['files'])}"] for one in touched["exports"]]
-    for what in ("models", "scores", "verdicts", "calibrations", "trained rows", "other files"):
-        rows += [[what.removesuffix("s"), address, "to be made again" if what in ("models", "scores") else ""] for address in touched[what]]
+    for name in told["met_no_row"]:
+        show.line(f"met no row: {name}")
+    rows = [["evidence", folder, f"{lines:,} lines lose their values"] for folder, lines in touched["evidence"].items()]
+    rows += [["grouping", folder, "keys and links of theirs leave"] for folder in touched["links"]]
+    rows += [[_KINDS.get(what, what.removesuffix("s")), address, fate] for what, fate in _FATES.items() for address in touched[what]]
     if rows:
-        show.table("touched", ["what", "where", ""], rows)
+        show.table("what this store has of them", ["what", "where", "what becomes of it"], rows)
     subsets = [
         [one["run"], one["subset"], one["digest"][:16], (one["after"] or "")[:16], one["left"], _most(one["source"]), _most(one["license"])]
         for one in told["subsets"]
     ]
     if subsets:
         show.table("subsets", ["run", "name", "digest", "after", "rows that leave", "of sources", "of licences"], subsets, right=(4,))
-    shards = [
-        [one["pool"], one["shard"], len(one["rows"]), ", ".join(map(str, one["rows"][:8])) + (", ..." if len(one["rows"]) > 8 else "")]
-        for one in touched["shards"]
-    ]
-    if shards:
-        show.table("the pools' own shards, which are never changed, hold them", ["pool", "shard", "rows", "numbers"], shards, right=(2,))
-    if done is None and not told["rows"] and not told["already"]:
-        show.line("no row of this store's pools is called so: is it written as the pool has it? With --yes it is refused from now on")
-        return
-    if done is None:
+    _print_outside(touched)
+    if done is not None:
+        show.line(f"taken down: request {done['number']}; runs refuse them from now on")
+        if done["again"]:
+            show.line(f"{len(done['again'])} models and scores rest on them and must be made again: `curate run` and `curate eval` do")
+    elif told["rows"]:
         show.line("nothing was changed; with --yes they are taken down" + ("" if copies else " without their copies"))
-        return
-    show.line(f"taken down: request {done['number']}; runs refuse them from now on")
-    if done["again"]:
-        show.line(f"{len(done['again'])} models and scores rest on them and must be made again: `curate run` and `curate eval` do")
+    elif told["already"]:
+        show.line("nothing was changed: all of them were taken down before")
+    else:
+        show.line("no row of this store's pools is called so: is it written as the pool has it? With --yes it is refused from now on")
+    for key, why in told["not_looked_through"].items():
+        show.line(f"NOT LOOKED THROUGH, but by uid: {key}: {why}")
+    if told["not_looked_through"]:
+        show.line("to do: put these pools back where they lay and run this command again; until then a run on them asks by itself")
+
+
+def _print_outside(touched: dict[str, Any]) -> None:
+    """What lies outside of the store, which never changes it."""
+    rows = [["export", one["folder"], f"{one['subset']} of {one['run']}: {', '.join(one['files'])}"] for one in touched["exports"]]
+    for one in touched["shards"]:
+        numbers = ", ".join(map(str, one["rows"][:8])) + (", ..." if len(one["rows"]) > 8 else "")
+        rows.append(["pool", one["shard"], f"{len(one['rows']):,} rows: {numbers}"])
+    if rows:
+        show.table("outside of this store, which changes nothing there: these are yours to delete", ["what", "where", "which"], rows)
+        show.line("it does not know of copies of these or of itself, nor of reports and networks that were written elsewhere")
 
 
 def _most(counts: dict[str | None, int]) -> str:

@@ -17,7 +17,7 @@ from curate.store import Store
 from curate.takedown import revoked
 from curate.takedown.tombstones import hosts
 from pipelines.documents.facts import Facts
-from pipelines.provenance.trained import Mask, Score, member_lists, score_at, stage_of, trained_rows
+from pipelines.provenance.trained import Mask, Score, member_lists, score_at, stage_of, taken_down_since, trained_rows
 
 AGAINST = "against"
 
@@ -109,6 +109,9 @@ def _lineage(store: Store, score: Score) -> Lineage:
     training = store.json(f"{score.key}/train.json")
     if training is None:
         notes.append("the score's folder is not there, or not all of it")
+    if since := taken_down_since(store, score):
+        by = ", ".join(f"{rows:,} by request {number}" for number, rows in since.items())
+        notes.append(f"revoked: {sum(since.values()):,} rows of this subset since it was trained on them ({by})")
     if (request := revoked.must_be_made_again(store).get(score.key.rpartition("/")[0])) is not None:
         notes.append(f"it rests on rows that were taken down by request {request}: it must be trained again")
     named = run.facts["subsets"]

@@ -61,11 +61,12 @@ class Revocation:
         return changed[name][1] if name in changed else None
 
     def to_json(self) -> dict[str, Any]:
-        """All but uids and addresses, JSON-able."""
+        """All but uids and addresses of rows, JSON-able; names that met none are as they were asked."""
         about = {
             "rows": self.found.count,
             "already": self.found.already,
             "named_by": self.found.kinds,
+            "met_no_row": list(self.found.unmet),
             "not_looked_through": self.found.unread,
         }
         done = {key: self.done[key] for key in ("number", "again", "undone")} if self.done else None

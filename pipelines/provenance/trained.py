@@ -1,6 +1,7 @@
 """Scores of a store as they are listed: which arm of which run each is of, and the rows it was trained on, where their list is kept."""
 
 import io
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from curate.errors import CeterisError, StoreError, nearest
 from curate.plan import POOL
 from curate.record import Run
 from curate.store import Store
+from curate.takedown.revoked import REQUESTS, must_be_made_again
 from pipelines.scores.arms import places_of
 
 Mask = npt.NDArray[np.bool_]
@@ -101,6 +103,19 @@ def stage_of(run: Run, arm: dict[str, Any]) -> str | None:
     if arm["kind"] in ("pool", "random"):
         return run.node_of(POOL)
     return name if name in run.facts["nodes"] else None
+
+
+def taken_down_since(store: Store, score: Score) -> dict[int, int]:
+    """By request, how many rows of the subset that a score was trained on were taken down after it, as the ledgers tell: of the pool, all
+    that left it. Empty for scores that rest on none, and for arms that are no subset."""
+    first = must_be_made_again(store).get(score.key.rpartition("/")[0])
+    name, found = POOL if score.arm["kind"] == "pool" else score.arm["name"], dict[int, int]()
+    for key in store.storage.list(f"{REQUESTS}/"):
+        if first is not None and key.endswith(".jsonl") and (number := int(key.split("/")[1])) >= first:
+            facts = [json.loads(line) for line in store.storage.get(key).decode().split("\n") if '"run revised"' in line]
+            left = sum(fact.get("left", {}).get(name, 0) for fact in facts if fact["run"] == score.run)
+            found |= {number: found.get(number, 0) + left} if left else {}
+    return found
 
 
 def trained_rows(run: Run, score: Score, lists: Mapping[str, str]) -> tuple[Mask | None, int, str]:

@@ -16,6 +16,7 @@ from curate.record import Run
 from curate.store import Store
 from curate.takedown.revoked import must_be_made_again
 from pipelines.cli import app
+from pipelines.provenance.lineage import trace
 from pipelines.provenance.revoke import names_in, plain_of, revoke
 from pipelines.scores.arms import WHOLE
 from pipelines.scores.evaluations import Evaluation
@@ -102,6 +103,9 @@ def test_scores_that_rest_on_them_say_so_and_are_not_ranked(store: Store, scored
     judged = compare(run, scale=str(two_tasks))
     assert judged.taken_down["long"] == 1
     assert judged.to_json()["taken down"]["long"] == 1
+    for words, rows in (["long", "seed", "0"], 3), ([WHOLE, "seed", "1"], 3):
+        (traced,) = trace(store, words).lineages
+        assert f"revoked: {rows} rows of this subset since it was trained on them ({rows} by request 1)" in traced.notes
     refused = {one.arm: one.why for one in verified(Path(store.address))[0].refused}
     assert "taken down (request 1)" in refused["long"]
     assert not {one.name for one in verified(Path(store.address))[0].arms} & {"long", WHOLE}
@@ -118,6 +122,7 @@ def test_an_evaluation_after_it_trains_on_none_of_them(store: Store, scored: Eva
             words = np.load(run.store.path(key))
             assert not gone & set(map(tuple, words.tolist()))
     assert again.arms["long"].rows == scored.arms["long"].rows - 3
+    assert not any("revoked: " in note for note in trace(run.store, [again.arms["long"].scores[0]]).lineages[0].notes)
     assert not set(must_be_made_again(run.store)) & {key.rpartition("/")[0] for arm in again.arms.values() for key in arm.scores.values()}
 
 
