@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from curate.errors import CeterisError
+from curate.errors import CeterisError, StoreError
 from pipelines import show, verbs
 from pipelines.commands.options import AsJson, RayAt, RunName, StoreAt, Workers, executor_of, open_run, open_there, say
 from pipelines.model_export import LAYOUT as MODEL_LAYOUT
@@ -29,7 +29,8 @@ def evaluate(
         bool, typer.Option("--until-verdict", help="train seeds until no line is `cannot tell`, at the looks that the scale fixes")
     ] = False,
     judges: Annotated[
-        Path | None, typer.Option(help="a new folder for the trained networks, as the field's libraries open them; trains all of them")
+        Path | None,
+        typer.Option(help="a new folder for the trained networks: Llama's as transformers opens them, open_clip's as it does; trains all"),
     ] = None,
     processes: Annotated[int, typer.Option(min=1, help="that share the batches of each training, a GPU each; a condition of scores")] = 1,
     micro: Annotated[
@@ -75,17 +76,33 @@ def evaluate(
 
 
 def _cost(run: str | None, scale: str | None, seeds: int | None, store: str | None, as_json: bool) -> None:
-    """Of a run's trainings; without a run, of one training."""
+    """Of a run's trainings: of the one named, else of the latest; where there is none, of one training."""
     from pipelines.scores.dry_run import dry_run, print_dry_run
 
-    there = (Path(verbs.store_address(store)) / "FORMAT").is_file()
-    found = dry_run(scale, open_run(store, run, as_json) if run or (there and not scale) else None, seeds)
+    at = None
+    if run or (Path(verbs.store_address(store)) / "FORMAT").is_file():
+        try:
+            at = open_run(store, run, as_json)
+        except StoreError:
+            if run:
+                raise
+    found = dry_run(scale, at, seeds)
     say(found.to_json()) if as_json else print_dry_run(found)
 
 
 @app.command()
-def scales(as_json: AsJson = False) -> None:
-    """List the scales: model, budget, compute, and how long a training takes on the devices at hand."""
+def scales(
+    name: Annotated[str | None, typer.Argument(metavar="[SCALE]", help="a scale's name, or the file of one of your own")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the scales: model, budget, compute, and how long a training takes on the devices at hand; or what one of them asks."""
+    if name:
+        from eval_fixed_model.scale import load_scale
+        from pipelines.scores.tasks_table import tasks_table
+
+        asked = tasks_table(load_scale(name))
+        say(asked) if as_json else show.table(f"what {name} asks", list(asked[0]), [list(one.values()) for one in asked], right=(3,))
+        return
     from pipelines.scores.dry_run import scales_table
 
     lines = scales_table()

@@ -27,6 +27,14 @@ class Question:
     text: str
     facts: str = ""
 
+    @property
+    def free(self) -> bool:
+        """Whether it asks for what no other question does, so that no answer leaves nothing open."""
+        return self.key.endswith(_MORE)
+
+
+_MORE = "_more"
+
 
 ABOUT = (
     Question("creator", "Who made this data set: a person's or an organisation's name, or a list of names"),
@@ -41,7 +49,7 @@ ABOUT = (
 )
 """What Croissant and the hub's card ask of a person."""
 
-SECTIONS: dict[str, tuple[Question, ...]] = {
+_ASKED: dict[str, tuple[Question, ...]] = {
     "Motivation": (
         Question("purpose", "For what purpose was it made, and which gap was it to fill?"),
         Question("team", "Who made it, and for which organisation?"),
@@ -69,7 +77,9 @@ SECTIONS: dict[str, tuple[Question, ...]] = {
         Question("mechanisms", "By which devices, people or software was it collected, and how was that checked?", "mechanisms"),
         Question("sampling", "If it is a sample, by which strategy was it drawn?", "sampling"),
         Question("collectors", "Who took part in collecting it, and how were they paid?"),
-        Question("timeframe", "Over which time was it collected, and is that the time when its content was made?"),
+        Question(
+            "timeframe", "Over which time was it collected (YYYY-MM-DD to YYYY-MM-DD), and is that the time when its content was made?"
+        ),
         Question("review", "Was there an ethical review, and what came of it?"),
         Question("direct", "Was it collected from the people concerned, or through others?"),
         Question("notice", "Were the people concerned told?"),
@@ -112,7 +122,12 @@ SECTIONS: dict[str, tuple[Question, ...]] = {
         Question("collection_type", "How was the pool collected, in Croissant's words: Web Scraping, Surveys, Software Collection, ..."),
     ),
 }
-"""The datasheet's questions by section; the last section is what Croissant's vocabulary for responsible AI asks besides."""
+_OURS = "Fairness"
+SECTIONS = {
+    title: asked if title == _OURS else (*asked, Question(f"{title.lower()}{_MORE}", "Is there anything else to say of this?"))
+    for title, asked in _ASKED.items()
+}
+"""The datasheet's questions by section, the paper's 57; the last section is what Croissant's vocabulary for responsible AI asks besides."""
 
 QUESTIONS = {one.key: one for one in (*ABOUT, *(one for section in SECTIONS.values() for one in section))}
 _LISTS = ("creator", "publisher", "sources", "tasks", "licence")

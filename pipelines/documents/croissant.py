@@ -6,6 +6,7 @@ files one by one; so a single file is named directly, and several are a file set
 """
 
 import functools
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -49,6 +50,7 @@ _MEMBERS = {
     "tif": "image/tiff", "webp": "image/webp", "avif": "image/avif",
 }  # fmt: skip
 _ROWS, _FILES = "rows", "files"
+_DAY = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
 
 
 def croissant(facts: Facts, exported: Exported, answers: Answers) -> dict[str, Any]:
@@ -136,12 +138,12 @@ def _responsible(facts: Facts, exported: Exported, answers: Answers) -> dict[str
         "personalSensitiveInformation": told("personal", person="sensitive"),
         "dataUseCases": told("used", person="purpose"),
         "dataReleaseMaintenancePlan": told(person="updates"),
+        "dataCollectionTimeframe": _DAY.findall(str(answers.get("timeframe", ""))),  # moments; the words stand in the datasheet
     }
     one = {
         "dataCollection": told("acquired", "sampling", person="acquired"),
         "dataCollectionRawData": told("raw", person="raw"),
         "dataCollectionMissingData": told("missing", person="missing"),
-        "dataCollectionTimeframe": told(person="timeframe"),
         "dataManipulationProtocol": told("personal") if exported.about.get("redaction") or exported.about.get("blurring") else [],
         "dataAnnotationProtocol": told("labels", person="labels"),
         "dataSocialImpact": told(person="social_impact"),

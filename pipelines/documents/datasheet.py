@@ -25,11 +25,17 @@ def _answered(one: Question, facts: Facts, exported: Exported | None, answers: A
     lines = [f"- {plain(sentence.text)} (`{sentence.source}`)" for sentence in ours]
     if one.key in answers:
         lines.append(f"\n{answers[one.key]}" if lines else str(answers[one.key]))
-    if not lines:
+    if not lines and one.free:
+        lines.append(f"> Nothing more was said: `{one.key}` in answers.yaml.")
+    elif not lines:
         lines.append(f"> {MARK}: `{one.key}` in answers.yaml.{' Nothing on it was recorded.' if one.facts else ''}")
     return f"**{one.text}**\n\n" + "\n".join(lines) + "\n"
 
 
 def unanswered(facts: Facts, exported: Exported | None, answers: Answers) -> list[str]:
     """The keys of questions that neither a person answered nor anything that was recorded."""
-    return [key for key, one in QUESTIONS.items() if key not in answers and not (one.facts and known(one.facts, facts, exported))]
+    return [
+        key
+        for key, one in QUESTIONS.items()
+        if key not in answers and not one.free and not (one.facts and known(one.facts, facts, exported))
+    ]

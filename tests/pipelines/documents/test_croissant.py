@@ -207,3 +207,13 @@ def test_faults_are_named(fine: dict[str, Any], fault: str) -> None:
     assert any(fault in found for found in check(made))
     with pytest.raises(CeterisError, match="no Croissant"):
         refuse_faults(made, "here")
+
+
+def test_the_time_of_collection_is_of_days_in_whatever_words_they_are_said(texts: Run, tmp_path: Path) -> None:
+    for number, (said, wanted) in enumerate((("2013-01-01 to 2020-12-31, mostly", ["2013-01-01", "2020-12-31"]), ("long ago", None))):
+        (tmp_path / "answers.yaml").write_text(f"timeframe: {said}\n", encoding="utf-8")
+        folder = tmp_path / str(number)
+        document(texts, "said", folder, ["croissant", "datasheet"], answers=tmp_path / "answers.yaml")
+        found = json.loads((folder / "croissant.json").read_text(encoding="utf-8"))
+        assert found.get("rai:dataCollectionTimeframe") == wanted
+        assert said in (folder / "datasheet.md").read_text(encoding="utf-8")

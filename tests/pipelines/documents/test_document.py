@@ -79,6 +79,16 @@ def test_what_nobody_recorded_is_marked_and_what_a_person_says_stays(texts: Run,
     assert read_answers(own) == {"funding": "Nobody paid."}
 
 
+def test_all_57_questions_of_the_paper_are_asked_and_comments_are_nobodys_duty(texts: Run, tmp_path: Path) -> None:
+    sizes = {"Motivation": 4, "Composition": 16, "Collection": 12, "Processing": 4, "Uses": 6, "Distribution": 7, "Maintenance": 8}
+    assert {title: len(asked) for title, asked in SECTIONS.items() if title != "Fairness"} == sizes
+    assert sum(sizes.values()) == 57
+    done = document(texts, "said", tmp_path / "x", ["datasheet"])
+    text = (tmp_path / "x" / "datasheet.md").read_text(encoding="utf-8")
+    assert text.count("> Nothing more was said: `") == len(sizes)
+    assert not [key for key in done.unanswered if key.endswith("_more")]
+
+
 def test_answers_that_fit_no_question_are_refused(tmp_path: Path) -> None:
     for text, match in {"purpos: x": "no question purpos", "[1]": "are a mapping", "url: {a: 1}": "no text", "a: [": "no YAML"}.items():
         (tmp_path / "a.yaml").write_text(text, encoding="utf-8")
