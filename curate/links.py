@@ -5,7 +5,7 @@ every link that counts.
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,8 +25,11 @@ from curate.sketches import Batch, Sketches
 from curate.store import Part, Store
 
 Indices = npt.NDArray[np.int64]
+Links = tuple[Indices, Indices, npt.NDArray[np.float32]]
 KEYS_A_SHARE = 8192
 LINKS_A_FILE = 1 << 20
+LINKS_HELD = 1 << 22
+"""With more stored links than these, those that change no answer are left out first."""
 KEY_BYTES = 16
 NUMBERS = 1 << 32
 """A key's number has 32 bits."""
@@ -102,21 +105,48 @@ class Linking:
             self.store.publish(self.groups.folder, self.listed, self.epoch)
         return numbers, int(new.size)
 
-    def strong(self, numbers: Indices) -> tuple[Indices, Indices, npt.NDArray[np.float32]]:
-        """Stored links between the keys numbered, of the threshold at least, each once."""
+    def strong(self, numbers: Indices, ranks: Indices | None = None, reserved: int = 0) -> Links:
+        """Stored links between the keys numbered, of the threshold at least, each once.
+
+        Given `ranks`, of the best row of each key number (the first `reserved` are no candidates), without those that change nothing under
+        the direct keeper, where links are many: a key with no better neighbour stays, so its worse neighbours leave, and no row leaves for
+        them. A crowd of n copies, whose links are n (n - 1) / 2, keeps n - 1 of them here.
+        """
+        codes, similarities = [np.empty(0, np.uint64)], [np.empty(0, np.float32)]
+        leaving = None
+        if ranks is not None and sum(part.rows for part in self.store.parts(self.groups.folder).get("pairs", [])) > LINKS_HELD:
+            leaving = self._leaving(numbers, ranks, reserved)
+        for i, j, similarity in self._alive(numbers):
+            some = np.ones(i.size, bool)
+            if ranks is not None and leaving is not None:
+                some = ~leaving[np.where(ranks[i] < ranks[j], i, j)]
+            codes.append(i[some].astype(np.uint64) << np.uint64(32) | j[some].astype(np.uint64))
+            similarities.append(similarity[some])
+        every, first = np.unique(np.concatenate(codes), return_index=True)
+        mask = np.uint64(0xFFFFFFFF)
+        return (every >> np.uint64(32)).astype(np.int64), (every & mask).astype(np.int64), np.concatenate(similarities)[first]
+
+    def _alive(self, numbers: Indices) -> Iterator[Links]:
+        """Stored links between the keys numbered, of the threshold at least, a file at a time."""
         alive = np.zeros(int(numbers.max(initial=-1)) + 2, bool)  # the last stands for all numbers beyond
         alive[numbers[numbers >= 0]] = True
-        codes, similarities = [np.empty(0, np.uint64)], [np.empty(0, np.float32)]
         for part in self.store.parts(self.groups.folder).get("pairs", []):
             frame = self.store.frame(part)
             frame = frame.filter(pl.Series(frame["similarity"].to_numpy() >= np.float32(self.groups.threshold)))
             i, j = frame["i"].to_numpy(), frame["j"].to_numpy()
             both = alive[np.minimum(i, alive.size - 1)] & alive[np.minimum(j, alive.size - 1)]
-            codes.append(i[both].astype(np.uint64) << np.uint64(32) | j[both])
-            similarities.append(frame["similarity"].to_numpy()[both])
-        every, first = np.unique(np.concatenate(codes), return_index=True)
-        mask = np.uint64(0xFFFFFFFF)
-        return (every >> np.uint64(32)).astype(np.int64), (every & mask).astype(np.int64), np.concatenate(similarities)[first]
+            yield i[both], j[both], frame["similarity"].to_numpy()[both]
+
+    def _leaving(self, numbers: Indices, ranks: Indices, reserved: int) -> npt.NDArray[np.bool_]:
+        """By key number: whether it has a better neighbour that has none itself, and so leaves. Reserved keys stay."""
+        led, leaving = np.zeros(ranks.size, bool), np.zeros(ranks.size, bool)
+        for i, j, _ in self._alive(numbers):
+            led[np.where(ranks[i] < ranks[j], j, i)] = True
+        led &= ranks >= reserved
+        for i, j, _ in self._alive(numbers):
+            better, worse = np.where(ranks[i] < ranks[j], i, j), np.where(ranks[i] < ranks[j], j, i)
+            leaving[worse[~led[better]]] = True
+        return leaving & (ranks >= reserved)
 
     def _known(self) -> UInt64s:
         parts = sorted(self.store.parts(self.groups.folder).get("keys", []), key=lambda part: part.start)
@@ -164,8 +194,8 @@ def survivors(rule: OnePer, linking: Linking, gathered: Sequence[Gathered]) -> t
     """The rows that `one_per` drops: row, survivor (pool-wide numbers; of reserved rows, their offset on top), similarity; and how many
     keys were new. Order of arrival changes nothing."""
     numbers, new = linking.number(gathered)
-    links = linking.strong(numbers)
     rows, order, reserved = _ranked(linking.store, gathered)
+    links = linking.strong(numbers, _best(numbers[order]) if rule.keeper == "direct" else None, reserved)
     alone = numbers < 0
     numbers[alone] = numbers.max(initial=-1) + 1 + np.arange(np.count_nonzero(alone))
     survivor, similarity = keep_one(numbers[order], links, linking.groups.threshold, rule.keeper, reserved)
@@ -174,6 +204,13 @@ def survivors(rule: OnePer, linking: Linking, gathered: Sequence[Gathered]) -> t
     gone[:reserved] = False
     found = pl.DataFrame({"row": rows[gone], "survivor": rows[survivor[gone]], "similarity": similarity[gone]})
     return found.sort("row"), new
+
+
+def _best(numbers: Indices) -> Indices:
+    """The place of each key number's first row, of rows given best first."""
+    ranks, there = np.full(int(numbers.max(initial=-1)) + 1, numbers.size, np.int64), np.flatnonzero(numbers >= 0)
+    np.minimum.at(ranks, numbers[there], there)
+    return ranks
 
 
 def write_sketches(task: SketchTask) -> Part:

@@ -165,6 +165,33 @@ def test_links_are_gathered_into_files(case, monkeypatch, at_once, files):
     assert [column.tolist() for column in twins.linking().strong(numbers)[:2]] == [[0, 0, 0], [1, 2, 3]]
 
 
+KEYS = [bytes([letter]) for letter in b"abcdefgh"]
+NUMBERED = itertools.count()
+PAIRS = st.dictionaries(st.sampled_from(list(itertools.combinations(KEYS, 2))), st.sampled_from([0.7, 0.8, 0.9, 0.95]), max_size=28)
+
+
+@given(PAIRS, st.lists(st.sampled_from([*KEYS, None]), min_size=1, max_size=14), st.lists(st.sampled_from(KEYS), max_size=4), st.data())
+def test_leaving_out_links_that_change_nothing_changes_nothing(alike, keys, held, data):
+    prefer = [data.draw(st.lists(st.integers(0, 3), min_size=len(keys), max_size=len(keys)))] + [[0] * len(keys)] * 9
+    answers = []
+    for least, keeper in itertools.product((-1, 1 << 22), ("direct", "components")):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("curate.links.LINKS_HELD", least)
+            twins = Case(f"links {next(NUMBERED)}", alike)
+            reserved = twins.gathered(held, reserved=True, offset=100) if held and keeper == "direct" else []
+            answers.append(twins.dropped([*twins.gathered(keys, prefer), *reserved], keeper))
+    assert answers[:2] == answers[2:]
+
+
+def test_of_a_crowd_only_the_links_of_its_survivor_are_held(case, monkeypatch):
+    monkeypatch.setattr("curate.links.LINKS_HELD", 0)
+    twins = case(dict.fromkeys(itertools.combinations(KEYS, 2), 0.9))
+    numbers, _ = twins.linking().number(twins.gathered(KEYS))
+    i, j, _ = twins.linking().strong(numbers, np.array([3, 1, 0, 2, 4, 5, 6, 7]))
+    assert (len(i), {*i.tolist(), *j.tolist()} - {2}) == (7, {0, 1, 3, 4, 5, 6, 7})
+    assert set(zip(i.tolist(), j.tolist(), strict=True)) == {(min(2, one), max(2, one)) for one in range(8) if one != 2}
+
+
 def test_more_sketches_than_there_are_numbers_are_refused(case, monkeypatch):
     monkeypatch.setattr("curate.links.NUMBERS", 3)
     twins = case()
