@@ -111,8 +111,8 @@ def _faults(pool: Pool, shard: Shard, roles: Sequence[str]) -> Iterator[Fault]:
                 held.setdefault((role, code), []).extend((start + np.flatnonzero((codes == code).fill_null(False))).tolist())
         if "text" in roles:
             text, faulty = frame["text"], faults.get("text", pl.Series([None] * count, dtype=pl.String)).is_not_null()
-            for code, rows in ((NO_TEXT, text.is_null() & ~faulty), (EMPTY_TEXT, (text.str.strip_chars() == "").fill_null(False))):
-                held.setdefault(("text", code), []).extend((start + np.flatnonzero(rows)).tolist())
+            for code, such in ((NO_TEXT, text.is_null() & ~faulty), (EMPTY_TEXT, (text.str.strip_chars() == "").fill_null(False))):
+                held.setdefault(("text", code), []).extend((start + np.flatnonzero(such)).tolist())
         start += count
     broken = next((role for role in roles if (role, BAD_JSON) in held), "")  # such a row fails in every role
     for (role, code), rows in held.items():

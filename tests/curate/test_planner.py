@@ -218,3 +218,12 @@ def test_the_kind_of_device_is_part_of_how_and_reaches_the_workers(planned, filt
     assert plans["auto"].fingerprint == plans["cpu"].fingerprint != plans["cuda"].fingerprint
     assert plans["cuda"].parameters == {"device": "cuda-9.0"}
     assert plans["cpu"].parameters["device"].startswith("cpu-")
+
+
+def test_what_goes_into_a_fingerprint_stays_as_it_is(planned):
+    plan = planned('signals:\n  s: {length: {limit: 3}}\nstages:\n  a: {keep: "s.chars > 1"}\n  b: {keep: {one_per: alike}}\n')
+    found = {name: measure.fingerprint for name, measure in plan.measures.items()}
+    assert found == {
+        "s": "838bcd33dfb3a68dfb444b29de8664302821b66e04b679cf8119c970acfefe50",
+        "alike.sketch": "809c2faaf780fed9c8a924c58d884e17821d0e524df1143f66604f7e8b329929",
+    }

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.digest import hex_of, words_of
+from curate.digest import hex_of, sha256, words_of
 from curate.errors import StoreError
 from curate.store import Store
 from curate.subset import Subset, load, save
@@ -49,3 +49,12 @@ def test_a_file_that_holds_another_subset_is_refused(tmp_path):
         load(store, digest)
     with pytest.raises(StoreError, match="not what its digest says"):
         save(store, Subset.of(UIDS))
+
+
+def test_what_goes_into_a_digest_stays_as_it_is():
+    copies = np.arange(1, 21, dtype=np.uint32)
+    assert Subset.of(UIDS).digest == "de16cde11787efd6de3dfbcca10feaa633ae62b0314e2a40ec0c3c44e639c527"
+    assert Subset.of(UIDS, copies).digest == "443082b3da9fbeacd3d1f959843541a95029a8f44bfbc2e59b3ae4eead8a69fa"
+    order = sorted(range(20), key=lambda n: (int(UIDS[n, 0]), int(UIDS[n, 1])))  # as docs/formats.md says
+    said = b"".join(UIDS[n].astype(">u8").tobytes() for n in order) + b"".join(int(copies[n]).to_bytes(4, "big") for n in order)
+    assert Subset.of(UIDS, copies).digest == sha256(said)
