@@ -4,6 +4,7 @@ import fcntl
 import os
 import re
 import socket
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -22,6 +23,8 @@ from curate.seal import sealed, unsealed
 from curate.storage import ExistsError, LocalStorage, MemoryStorage, Storage, open_storage
 
 FORMAT = "ceteris-store 2"
+LOOKS, A_MOMENT = 5, 0.02
+"""How often, and how many seconds apart, a lock is asked for that somebody may only have looked at."""
 
 
 @dataclass(frozen=True)
@@ -184,7 +187,7 @@ class Store:
         path = self.path("lock")
         with path.open("a+", encoding="utf-8", errors="replace") as file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _lock(file.fileno())
             except BlockingIOError as error:
                 owner = path.read_text(encoding="utf-8", errors="replace").strip() or "another process"
                 raise StoreError(
@@ -198,6 +201,15 @@ class Store:
             file.write(f"pid {os.getpid()} on {socket.gethostname()}, epoch {epoch}")
             file.flush()
             yield epoch
+
+
+def _lock(handle: int) -> None:
+    """Take the lock, also where somebody has just looked whether it is held. BlockingIOError where it is."""
+    for _ in range(LOOKS):
+        with suppress(BlockingIOError):
+            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        time.sleep(A_MOMENT)
+    return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def named(name: str, fingerprint: str) -> str:

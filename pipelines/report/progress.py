@@ -1,13 +1,11 @@
-"""What goes on in a store, read from what lies in it: who writes, what was measured, decided and trained so far. Nothing is locked."""
+"""What goes on in a store, read from what lies in it: who writes, what was measured, decided and trained so far. No writer is kept out."""
 
+import fcntl
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from curate.store import Store
-
-LOCKS = Path("/proc/locks")
 
 
 def progress(store: Store) -> dict[str, Any]:
@@ -34,14 +32,21 @@ def evidence(store: Store) -> Iterator[tuple[str, int]]:
 
 
 def writer(store: Store) -> str | None:
-    """Who holds the lock of the store, as it signed there. The lock is looked up, never taken: who comes to write is not kept out."""
+    """Who holds the lock of the store, as it signed there; None: nobody.
+
+    The system is asked by taking the lock, shared, for a moment, since its list of locks is blind where a file system lies over another and
+    for processes of other containers; who comes to write meanwhile waits for that moment.
+    """
     file = store.path("lock")
     if not file.is_file():
         return None
-    signed = file.read_text(encoding="utf-8", errors="replace").strip()
-    if not LOCKS.is_file():  # no such list on this system
-        return f"{signed}, if it has not ended"
-    about = file.stat()
-    place = f"{os.major(about.st_dev):02x}:{os.minor(about.st_dev):02x}:{about.st_ino}"
-    held = any("FLOCK" in line and place in line.split() for line in LOCKS.read_text(encoding="ascii", errors="replace").splitlines())
-    return (signed or "a process that has not signed") if held else None
+    handle = os.open(file, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return file.read_text(encoding="utf-8", errors="replace").strip() or "a process that has not signed"
+    except OSError:  # a file system that cannot say
+        return f"{file.read_text(encoding='utf-8', errors='replace').strip()}, if it has not ended"
+    finally:
+        os.close(handle)
+    return None
