@@ -86,6 +86,7 @@ def about(run: Run, *, scale: str | None = None) -> dict[str, Any]:
     scores = _scores(run, scale)
     histograms = [[_drawn(one, moved) for one in of_column] for of_column in selection.histograms(held)]
     groups = rows.browse(held, moved)
+    moved = [one for one in moved if len(one.at) > 1]  # else there is nothing to move
     contents = [("verdict", "Verdict"), *([("scores", "Scores")] if scores else []), ("funnel", "Funnel")]
     contents += [("overlap", "Overlap")] * bool(overlap[1]) + [("distributions", "Before and after")] * bool(mixes or histograms)
     contents += [("thresholds", "Thresholds")] * bool(moved) + [("rows", "Rows"), ("conditions", "Conditions")]

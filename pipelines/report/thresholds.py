@@ -14,6 +14,8 @@ from curate.plan import POOL
 from pipelines.report.evidence import Floats, Held, Mask
 
 POINTS = 160
+WIDE = 200
+"""Between thresholds that are so many times each other, the axis is logarithmic."""
 _TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
@@ -50,7 +52,7 @@ class Curve:
     @property
     def logarithmic(self) -> bool:
         """Whether thresholds spread so far that they are read on a logarithmic axis."""
-        return self.at[0] > 0 and self.at[-1] / self.at[0] > 200
+        return self.at[0] > 0 and self.at[-1] / self.at[0] > WIDE
 
     @property
     def name(self) -> str:
@@ -164,6 +166,9 @@ def _literal(node: Node) -> Fraction | None:
 def _grid(values: Floats, now: float) -> Floats:
     """Thresholds worth a step: every value where they are few, else as many quantiles as equal steps; and the one in force."""
     every = np.unique(values)
+    if every[0] == 0 < now and every[-1] > WIDE * min(now, float(every[1])):
+        every = every[1:]  # so that they are read on a logarithmic axis
+        values = values[values > 0]
     if every.size > POINTS:
         shares = np.linspace(0, 1, POINTS // 2)
         every = np.concatenate([np.quantile(values, shares, method="nearest"), np.linspace(every[0], every[-1], POINTS // 2)])

@@ -30,9 +30,10 @@ function thresholds() {
       const exact = least === most;
       const rows = exact ? count(least) : `${count(least)} to ${count(most)}`;
       const change = least - curve.kept;
-      const against = !exact ? `, now ${count(curve.kept)}` : change ? `, ${change > 0 ? "+" : "\u2212"}${count(Math.abs(change))}` : ", as now";
+      const tied = n === curve.start && change; // the cut falls among equals
+      const against = !exact || tied ? `, now ${count(curve.kept)}${tied ? ": of equals the uid decides" : ""}` : change ? `, ${change > 0 ? "+" : "\u2212"}${count(Math.abs(change))}` : ", as now";
       const share = curve.entering ? ` (${((100 * least) / curve.entering).toFixed(1)}%${exact ? "" : " or more"} of ${count(curve.entering)} judged)` : "";
-      const text = `${curve.column} ${curve.sign} ${number(at)} keeps ${rows} rows${share}${against}`;
+      const text = `${curve.column} ${curve.sign} ${number(at)} keeps ${rows} row${rows === "1" ? "" : "s"}${share}${against}`;
       output.textContent = text;
       back.hidden = n === curve.start;
       slider.setAttribute("aria-valuetext", text);

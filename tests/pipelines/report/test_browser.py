@@ -67,6 +67,8 @@ def test_hostile_captions_do_nothing_and_are_read_as_text(chromium: Chromium, pa
 def test_nothing_hangs_out_of_the_window(chromium: Chromium, page: Path, width: int) -> None:
     chromium.open(page.as_uri(), width=width)
     assert chromium.js("document.documentElement.scrollWidth") <= width
+    chromium.js("document.querySelectorAll('.wide > table').forEach((table) => { table.style.width = '4000px'; })")
+    assert chromium.js("document.documentElement.scrollWidth") <= width  # a table of many subsets is moved in its own frame
     chromium.open(page.as_uri(), width=718, media="print")  # A4 between its margins
     assert chromium.js("document.documentElement.scrollWidth") <= 718
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -10,7 +11,7 @@ from curate.recipe import Recipe
 from curate.record import Run
 from pipelines import verbs
 from pipelines.report.evidence import Held
-from pipelines.report.thresholds import Curve, curves
+from pipelines.report.thresholds import Curve, _grid, curves
 
 RECIPE = """
 stages:
@@ -93,3 +94,12 @@ def test_a_combination_and_a_rule_without_numbers_have_no_curve(folder: Path) ->
     text = 'stages:\n  a: {keep: "text_length.words is not None"}\n  b: {keep: {random: 5, seed: 1}}\n  c: {any_of: [a, b]}\nsubsets: [c]\n'
     run = verbs.run(Recipe.parse(text, base=folder), folder / "pool", store=folder / "store", executor=InProcess())
     assert curves(Held(run)) == []
+
+
+def test_few_zeros_leave_a_wide_span_its_logarithmic_axis() -> None:
+    values = np.concatenate([np.zeros(3), np.geomspace(1, 5_000, 400).round()])
+    for now, first in ((20.0, 1.0), (0.0, 0.0)):
+        at = _grid(values, now)
+        assert at[0] == first
+        assert at[-1] == 5_000
+        assert now in at
