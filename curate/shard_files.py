@@ -26,6 +26,12 @@ ENDINGS: dict[str, tuple[str, ...]] = {
     "txt": (".txt",),
 }
 _KINDS = {"parquet": "Parquet", "jsonl": "JSON lines", "tar": "tars", "txt": "texts"}
+TABLES = {
+    **dict.fromkeys((".csv", ".tsv"), "write it as Parquet, as by polars.read_csv(FILE).write_parquet(OTHER)"),
+    ".json": "write one object a line, into a file that ends with .jsonl",
+    ".ndjson": "let its name end with .jsonl",
+}
+"""Endings of tables that are not read, and what to do."""
 FILES_PER_GROUP = 1024
 _CACHE_VERSION = 4
 
@@ -55,7 +61,9 @@ def find(root: Path, only: str | None = None, endings: Collection[str] | None = 
             return ending, sorted({os.path.dirname(path) or "." for path in found}) if folders else found
     looked_for = ", ".join(end for ending in by_ending for end in ENDINGS[ending])
     where = str(root / only if only else root)
-    raise PoolError(f"no data file (looked for {looked_for})", where=where, fix="give a file or folder that holds some")
+    tables = sorted({ending for path in paths if (ending := os.path.splitext(path)[1].lower()) in TABLES})
+    fix = f"{', '.join(tables)} is not read: {TABLES[tables[0]]}" if tables else "give a file or folder that holds some"
+    raise PoolError(f"no data file (looked for {looked_for})", where=where, fix=fix)
 
 
 def _stem(path: str) -> str:
@@ -195,6 +203,8 @@ def _probe_jsonl(file: Path, path: str) -> Found | Unreadable:
                 sample = [jsonl.parse(line) for line in lines[: jsonl.SAMPLE_LINES]]
     except jsonl.BombError as error:
         return Unreadable(path, "bomb", str(error), "unpack it yourself if you trust it")
+    except PermissionError:
+        raise  # the file is not broken
     except (pa.ArrowException, OSError) as error:
         code = "truncated" if "runcated" in str(error) else "bad_compression"
         return Unreadable(path, code, str(error), "make or download it again")

@@ -20,6 +20,7 @@ from rich.text import Text
 from curate.estimate import Forecast
 from curate.passes import Effort
 from curate.plan import Plan
+from curate.shard_files import TABLES
 
 ENDLESS = 10_000
 out = Console(highlight=False)
@@ -144,6 +145,8 @@ def pool(about: Mapping[str, Any]) -> None:
     if about["aside"]:
         others = [f"{count:,} {ending or 'without an ending'} ({first})" for ending, (count, first) in about["aside"].items()]
         line(f"left aside, no files of this pool: {', '.join(others)}")
+        for ending in (one for one in TABLES if one in about["aside"]):
+            line(f"  {ending} is not read: {TABLES[ending]}")
 
 
 def _spots(fault: Mapping[str, Any]) -> list[str]:

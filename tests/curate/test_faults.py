@@ -100,3 +100,24 @@ def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("os.scandir", refuse)
     with pytest.raises(PoolError, match="cannot be listed: Permission denied"):
         Pool.open(tmp_path)
+
+
+def test_tables_that_are_not_read_are_told_how_to_become_some(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text\nx\n")
+    with pytest.raises(PoolError, match=r"\.csv is not read: write it as Parquet"):
+        Pool.open(tmp_path)
+
+
+def test_a_file_that_may_not_be_read_is_not_called_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.jsonl").write_text('{"text": "x"}\n')
+    opened = Path.open
+
+    def refuse(path: Path, *how: str) -> object:
+        if path.name == "b.jsonl":
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *how)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    (one,) = Pool.open(tmp_path).unreadable
+    assert (one.path, one.code, one.fix) == ("b.jsonl", "unreadable_file", "make the file readable, or remove it")
