@@ -120,9 +120,14 @@ def _verify(
         show.line(f"{found.subset}: {found.rows:,} rows, digest {found.digest}")
         for one in found.findings:
             show.line(f"{one.kind}: {one.part}: {one.what}")
-        show.line("pool: not looked at" if found.pool is None else f"pool: {found.pool}")
+        show.line(f"pool: {found.pool}" if found.pool else "pool: not looked at" + f" (it has {found.needs})" * bool(found.needs))
         if found.remade:
             show.line(f"made again: {found.remade}, {'the same' if found.remade == found.digest else 'another'}")
+        if any(one.kind == "broken" for one in found.findings):
+            show.line("it is not as it was packed: ask whoever sent it for another copy")
+        elif found.same and not remake:
+            more = "--remake" if found.pool else "--pool POOL --remake"
+            show.line(f"the package agrees with itself; that its recipe selects these rows, {more} shows")
         show.line("what was asked holds" if found.same else "what was asked does not hold")
     if not found.same:
         raise typer.Exit(1)

@@ -31,8 +31,8 @@ from pipelines.documents.shapes import CardShape, ModelShape, PoolShape, SignalS
 
 @dataclass(frozen=True)
 class Verified:
-    """What was found of a package. `remade` is the digest of the subset made again (None: it was not made); `same` says whether nothing
-    breaks the package, the pool is its pool, and what was made again is the same: rows, funnel and distributions."""
+    """What was found of a package. `needs` says what pool it speaks of; `remade` is the digest of the subset made again (None: it was not
+    made); `same` whether nothing breaks the package, the pool is its pool, and what was made again is the same: rows, funnel, distributions."""
 
     subset: str
     digest: str
@@ -41,6 +41,7 @@ class Verified:
     pool: str | None = None
     remade: str | None = None
     run: str | None = None
+    needs: str = ""
 
     @property
     def same(self) -> bool:
@@ -78,7 +79,7 @@ def verify_package(
         if pool is None or any(one.kind == "broken" for one in found):
             if remake and pool is None:
                 raise CeterisError("nothing can be made again without the pool", where=str(path), fix="name it with --pool")
-            return Verified(*about, tuple(found))
+            return Verified(*about, tuple(found), needs="" if any(one.kind == "broken" for one in found) else _needs(package))
         there = _open(package, Path(pool))
         found += _pool_differs(package.received.pools.pool, there, "pool")
         if not remake or any(one.kind != "note" for one in found):
@@ -91,6 +92,11 @@ def verify_package(
             run = Run(made.store, verbs.run_with_effort(made.recipe, there, made.store, executor, filters, progress).folder)
             found += _after(package, run)
             return Verified(*about, tuple(found), there.id, run.facts["subsets"][told["subset"]], run.folder if store else None)
+
+
+def _needs(package: Package) -> str:
+    told = package.received.pools.pool
+    return f"{told.rows:,} rows in {len(told.shards):,} shards, layout {told.layout}"
 
 
 def _open(package: Package, path: Path) -> Pool:

@@ -102,6 +102,10 @@ def test_the_command_packs_and_checks(texts: Run, tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["package", "--verify", str(path)])
     assert done.exit_code == 0
     assert "what was asked holds" in done.stdout
+    assert "60 rows in 2 shards" in done.stdout
+    assert "that its recipe selects these rows, --pool POOL --remake shows" in done.stdout.replace("\n", " ")
+    (tmp_path / "cut.tar.zst").write_bytes(path.read_bytes()[:-40])
+    assert isinstance(CliRunner().invoke(app, ["package", "--verify", str(tmp_path / "cut.tar.zst")]).exception, CeterisError)
     for call in (["package"], ["package", "often"], ["package", "often", "x", "--verify", str(path)]):
         assert isinstance(CliRunner().invoke(app, call).exception, CeterisError)
     with pytest.raises(CeterisError, match="without the pool"):
