@@ -13,7 +13,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from curate.digest import digest_of
+from curate.errors import CeterisError
 from eval_fixed_model.loops import loop_of
 from eval_fixed_model.records import Llama
 from eval_fixed_model.scale import ImageTextScale, Scale, TextScale
@@ -26,7 +29,9 @@ ROOM = 0.9
 """The share of a device's memory that is planned with: allocators and kernels need the rest."""
 MEASURED_BELOW = 1e11
 """FLOPs of a step that a processor is asked to do for real, to see how long it takes."""
-TRIALS, SIDE, NODE = 3, 1024, 8
+TRIALS, SIDE, NODE = 5, 1024, 8
+START = 4.0
+"""Seconds that a process which trains needs to begin: what it imports, nearly all of it."""
 UTILISATION = {"pairs": 0.3, "decoder": 0.4}
 """The share of a GPU's peak that a model's FLOPs are assumed to reach, where nothing has been measured. For comparison: published hours are
 25% (dclm-400m-1x) to 45% (dclm-7b-1x) of an H100's peak, and 13% (datacomp-small) and 14% (xlarge, recomputing) of an A100's."""
@@ -156,26 +161,39 @@ def devices() -> list[Device]:
 
 
 def seconds_here(scale: Scale) -> tuple[float, bool]:
-    """Of one training on this machine's processor, with the threads that torch has now; and whether it was measured on real steps. If not,
-    it is what the training takes at the speed of a matrix product, which it will not reach."""
+    """Of one training on a core of this machine that has nothing else to do, and of scoring it; and whether it was measured on real steps
+    and questions. If not, it is what the training alone takes at the speed of a matrix product, which it will not reach."""
     import torch
 
+    from eval_fixed_model.training.steps import one_deterministic_thread
+
     cost = cost_of(scale)
-    if cost.training / cost.steps > MEASURED_BELOW:
-        a = torch.rand(SIDE, SIDE)
-        return cost.training * _fastest(lambda: a @ a) / (2 * SIDE**3), False
-    with torch.random.fork_rng(devices=[]):
-        return cost.steps * _fastest(_step(scale, loop_of(scale).build(scale, scale.seeds.first).train())), True
+    with one_deterministic_thread(), torch.random.fork_rng(devices=[]):
+        if cost.training / cost.steps > MEASURED_BELOW:
+            a = torch.rand(SIDE, SIDE)
+            return cost.training * min(_taken(lambda: a @ a)) / (2 * SIDE**3), False
+        network = loop_of(scale).build(scale, scale.seeds.first).train()
+        return cost.steps * float(np.median(_taken(_step(scale, network)))) + _asking(scale, network.eval()), True
 
 
-def _fastest(act: Callable[[], Any]) -> float:
-    """Seconds of the fastest of a few, after one that warms up: what else runs on the machine only slows."""
+def _taken(act: Callable[[], Any]) -> list[float]:
+    """This process's seconds of a few, after one that warms up: on one thread, those that the clock shows where nothing else runs."""
     taken = []
     for _ in range(1 + TRIALS):
-        began = time.perf_counter()
+        began = time.process_time()
         act()
-        taken.append(time.perf_counter() - began)
-    return min(taken[1:])
+        taken.append(time.process_time() - began)
+    return taken[1:]
+
+
+def _asking(scale: Scale, network: Any) -> float:
+    """Seconds of every question after a training, and before its end where the scale says so; none where the items are not here."""
+    began = time.process_time()
+    try:
+        loop_of(scale).ask(network, scale, "test")
+    except CeterisError:
+        return 0.0
+    return (time.process_time() - began) * (scale.last_checkpoints.count if scale.last_checkpoints else 1)
 
 
 def _step(scale: Scale, network: Any) -> Callable[[], None]:

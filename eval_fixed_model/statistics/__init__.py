@@ -2,7 +2,7 @@
 
 from eval_fixed_model.statistics.bank import Bank, bank_of
 from eval_fixed_model.statistics.items import TaskDifference, task_difference
-from eval_fixed_model.statistics.judge import detectable, verdict
+from eval_fixed_model.statistics.judge import detectable, mean_intervals, verdict
 from eval_fixed_model.statistics.looks import Look, spent
 from eval_fixed_model.statistics.nested import verdict_over_pools
 from eval_fixed_model.statistics.records import (
@@ -43,6 +43,7 @@ __all__ = [
     "averaging",
     "bank_of",
     "detectable",
+    "mean_intervals",
     "pairing",
     "signal_to_noise",
     "spent",

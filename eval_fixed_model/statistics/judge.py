@@ -100,6 +100,30 @@ def detectable(
     return dict(zip(contrasts, sizes, strict=True))
 
 
+def mean_intervals(found: Verdict) -> dict[str, float | None]:
+    """Half the 95% interval of each unpaired arm's mean alone, as the verdict's contrasts have theirs: its own variance weighed with that
+    of all, and the quantile of |t| where arms' variances are drawn anew. None where nothing says how noisy it is, and where seeds are
+    pairs."""
+    if found.analysis == "paired" or not found.arms:
+        return dict.fromkeys(found.arms)
+    arms, alike = list(found.arms.values()), found.alike or math.inf
+    member = np.array([[float(arm.kind == kind) for arm in arms] for kind in found.spreads])
+    variance = np.array([spread.sd**2 for spread in found.spreads.values()])
+    sizes, own = np.array([float(len(arm.seeds)) for arm in arms]), np.array([(arm.sd or 0.0) ** 2 for arm in arms])
+    units = noise.weighed(variance @ member, own, sizes - 1, alike)
+    design = Noise(member, variance, sizes, np.array([float(spread.df) for spread in found.spreads.values()]), units, alike)
+    errors, df = design.errors(np.eye(len(arms)))
+    quantiles: dict[tuple[Draw, int], float | None] = {}  # t knows no scale, so arms of a kind and number of runs share theirs
+    halves: dict[str, float | None] = {}
+    for place, (name, arm) in enumerate(found.arms.items()):
+        key = (arm.kind, len(arm.seeds))
+        if df[place] > 0 and key not in quantiles:
+            quantiles[key] = design.critical(np.eye(len(arms))[place : place + 1], noise.DRAWS)
+        quantile = quantiles[key] if df[place] > 0 else None
+        halves[name] = None if quantile is None else quantile * float(errors[place])
+    return halves
+
+
 class _Judge:
     """One family under one design."""
 

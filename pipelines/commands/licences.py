@@ -9,7 +9,7 @@ import typer
 from curate.errors import CeterisError
 from curate.record import Run
 from pipelines import show
-from pipelines.commands.options import AsJson, Roles, RunName, StoreAt, open_run, roles_of, say
+from pipelines.commands.options import AsJson, Roles, RunFirst, RunName, StoreAt, open_run, roles_of, say
 from pipelines.provenance.declared import signal_of
 from pipelines.provenance.obligations import Obligations, obligations
 from pipelines.provenance.policy import Checked, Policy
@@ -126,7 +126,8 @@ def credit(
 
 @app.command("notice")
 def notice_of(
-    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="a run's name or NAME-ID; else the latest")] = None,
+    first: RunFirst = None,
+    run: RunName = None,
     out: Annotated[Path | None, typer.Option(help="a new text file: the list, and every licence's and notice's text")] = None,
     store: StoreAt = None,
     as_json: AsJson = False,
@@ -134,7 +135,7 @@ def notice_of(
     """List the weights, vocabularies, word lists and items that a run used, with their declared licences."""
     from pipelines.provenance.notice import notice
 
-    found = notice(open_run(store, run, as_json))
+    found = notice(open_run(store, run or first, as_json))
     if out is not None:
         try:
             with out.open("x", encoding="utf-8") as file:

@@ -33,6 +33,8 @@ Filters = Annotated[list[Path] | None, typer.Option("--filters", help="a folder 
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="processes; one per core unless given")]
 RayAt = Annotated[str | None, typer.Option("--ray", help="local, or the address of a Ray cluster")]
 RunName = Annotated[str | None, typer.Option("--run", help="a run's name or NAME-ID; else the latest")]
+RunFirst = Annotated[str | None, typer.Argument(metavar="[RUN]", hidden=True)]
+"""The same without `--run`, where a verb once took it so."""
 
 
 def open_store(store: str | None, as_json: bool) -> Store:

@@ -10,14 +10,15 @@ import typer
 
 from curate.errors import CeterisError
 from pipelines import show
-from pipelines.commands.options import AsJson, StoreAt, open_run, open_there, say
+from pipelines.commands.options import AsJson, RunFirst, RunName, StoreAt, open_run, open_there, say
 
 app = typer.Typer()
 
 
 @app.command()
 def report(
-    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="a run's name or NAME-ID; else the latest")] = None,
+    first: RunFirst = None,
+    run: RunName = None,
     out: Annotated[Path | None, typer.Option("--out", help="the HTML file to write; else RUN.html here")] = None,
     scale: Annotated[str | None, typer.Option(help="a scale; else that of the latest evaluation")] = None,
     store: StoreAt = None,
@@ -26,7 +27,7 @@ def report(
     """Write one page on a run, to read offline, print and keep: verdict, scores, funnel, distributions, thresholds, rows."""
     from pipelines.report.page import report as write
 
-    at = open_run(store, run, as_json)
+    at = open_run(store, run or first, as_json)
     file = out or Path(f"{at.folder.removeprefix('runs/')}.html")
     if not file.parent.is_dir():
         raise CeterisError("there is no such folder", where=str(file.parent), fix="make it, or name another --out")

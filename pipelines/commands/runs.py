@@ -10,7 +10,7 @@ import typer
 
 from curate.errors import CeterisError, StoreError
 from pipelines import show, verbs
-from pipelines.commands.options import AsJson, RayAt, RunName, StoreAt, Workers, executor_of, open_run, open_there, say
+from pipelines.commands.options import AsJson, RayAt, RunFirst, RunName, StoreAt, Workers, executor_of, open_run, open_there, say
 from pipelines.model_export import LAYOUT as MODEL_LAYOUT
 from pipelines.model_export import export_model
 
@@ -22,7 +22,8 @@ app = typer.Typer()
 
 @app.command("eval")
 def evaluate(
-    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="a run's name or NAME-ID; else the latest")] = None,
+    first: RunFirst = None,
+    run: RunName = None,
     scale: Annotated[str | None, typer.Option(help="a scale; else the recipe's")] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="trainings of each subset; else the recipe's")] = None,
     until: Annotated[
@@ -44,7 +45,7 @@ def evaluate(
 ) -> None:
     """Train the fixed model on each subset and on its controls, and score them. Trains nothing twice."""
     if dry:
-        _cost(run, scale, seeds, store, as_json)
+        _cost(run or first, scale, seeds, store, as_json)
         return
     if until and seeds:
         raise CeterisError("the looks say how many seeds are trained", where="--seeds", fix="leave out --seeds, or --until-verdict")
@@ -52,7 +53,7 @@ def evaluate(
     from pipelines.scores.training import evaluate as train
     from pipelines.scores.until_verdict import until_verdict
 
-    at = open_run(store, run, as_json)
+    at = open_run(store, run or first, as_json)
     executor = executor_of(workers, ray)
     judged = None
     how: dict[str, Any] = {"processes": processes, "micro": micro}

@@ -17,6 +17,7 @@ from pipelines.commands.options import (
     RayAt,
     RecipeFile,
     Roles,
+    RunFirst,
     RunName,
     Sets,
     StoreAt,
@@ -142,7 +143,8 @@ def leaderboard(
 
 @app.command()
 def calibrate(
-    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="a run's name or NAME-ID; else the latest")] = None,
+    first: RunFirst = None,
+    run: RunName = None,
     scale: Annotated[str | None, typer.Option(help="a scale; else the recipe's")] = None,
     runs: Annotated[int, typer.Option(min=60, help="trainings in all")] = 120,
     families: Annotated[int, typer.Option(min=100, help="comparisons to judge, of each kind")] = 2000,
@@ -155,7 +157,7 @@ def calibrate(
     from pipelines.scores import views as score_views
     from pipelines.scores.calibrate import calibrate_verdicts
 
-    at = open_run(store, run, as_json)
+    at = open_run(store, run or first, as_json)
     executor = executor_of(workers, ray)
     try:
         with show.progress() as watch:

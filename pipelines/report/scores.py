@@ -15,12 +15,12 @@ from curate.record import Run
 from curate.takedown.revoked import must_be_made_again
 from eval_fixed_model.records import Task
 from eval_fixed_model.score import SeedScore
-from eval_fixed_model.statistics import Contrast, TaskDifference, task_difference
+from eval_fixed_model.statistics import Contrast, TaskDifference, mean_intervals, task_difference
 from pipelines.report import charts
 from pipelines.report.words import several
 from pipelines.scores.account import account, limits
 from pipelines.scores.evaluations import Evaluation
-from pipelines.scores.leaderboard import half_interval
+from pipelines.scores.tables import to_settle
 from pipelines.scores.verdicts import Judged, compare, latest
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -157,9 +157,7 @@ def _line(one: Contrast, unit: str, delta: float, places: int) -> Line:
     difference = f"{one.difference:+.{places}f}"
     interval = "" if one.low is None or one.high is None else f"{one.low:+.{places}f} to {one.high:+.{places}f}"
     detectable = "" if one.detectable is None else f"{one.detectable:.{places}f}"
-    return Line(
-        one, said(one, f"{difference} {unit}", interval, f"{delta:g} {unit}"), difference, interval, detectable, str(one.seeds_needed or "")
-    )
+    return Line(one, said(one, f"{difference} {unit}", interval, f"{delta:g} {unit}"), difference, interval, detectable, to_settle(one))
 
 
 def said(one: Contrast, difference: str, interval: str, delta: str) -> Markup:
@@ -189,10 +187,10 @@ def _headline(
 ) -> tuple[Markup, Markup, tuple[Any, ...]]:
     """The headline of every arm and seed, with the interval of each mean alone: drawn for a wide and for a narrow page, and its numbers."""
     done, dots, rows = judged.evaluation, [], []
-    ordered = _ordered(done, every)
+    ordered, halves = _ordered(done, every), mean_intervals(judged.family)
     for name in ordered:
         values = {seed: score.headline for seed, score in every[name].items()}
-        mean, half = float(np.mean(list(values.values()))), half_interval(judged.family, done.arms[name].id, len(values))
+        mean, half = float(np.mean(list(values.values()))), halves[done.arms[name].id]
         span = "" if half is None else f"{mean - half:.{places}f} to {mean + half:.{places}f}"
         low, high = (None, None) if half is None else (mean - half, mean + half)
         told = f"{name}: mean {mean:.{places + 1}f} {unit} over {several(len(values), 'seed')}" + (

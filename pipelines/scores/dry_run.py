@@ -1,5 +1,7 @@
 """What an evaluation would cost and what it lacks, before anything is read or trained: `curate eval --dry-run`, and the table of scales."""
 
+import math
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -13,7 +15,7 @@ from curate.digest import UInt64s
 from curate.errors import CeterisError
 from curate.record import Run
 from curate.takedown.revoked import revoked
-from eval_fixed_model.cost import MEASURED_BELOW, ROOM, Cost, Device, Fit, cost_of, devices, fit, seconds, seconds_here
+from eval_fixed_model.cost import MEASURED_BELOW, ROOM, START, Cost, Device, Fit, cost_of, devices, fit, seconds, seconds_here
 from eval_fixed_model.loops import loop_of
 from eval_fixed_model.records import Llama
 from eval_fixed_model.scale import ImageTextScale, Scale, TextScale, load_scale, shipped
@@ -27,7 +29,8 @@ DEFAULT_SEEDS = 3
 
 @dataclass(frozen=True)
 class On:
-    """One kind of device: how the batch lies on it, and seconds of one training (None: nothing known). `here` of them are at hand."""
+    """One kind of device: how the batch lies on it, and seconds of one training (None: nothing known), of a processor's with scoring it.
+    `here` of them, or of a processor's cores, are at hand."""
 
     device: str
     here: int
@@ -47,7 +50,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class DryRun:
-    """What `curate eval` would do at a scale. Without a run there is one training and no arm. `comparable`: in which ways scores differ
+    """What `curate eval` would do at a scale. Without a `run` there is one training and no arm. `comparable`: in which ways scores differ
     from those of the scale's original; `missing`: what has to be brought."""
 
     scale: Scale
@@ -58,6 +61,13 @@ class DryRun:
     arms: dict[str, Shown]
     comparable: tuple[str, ...]
     missing: tuple[str, ...]
+    run: str | None = None
+
+    def of_all(self, each: On) -> float | None:
+        """Seconds of all trainings on such a device, the arms' one after the other; on a processor one a core, each begun by a process."""
+        if each.seconds is None or each.fit is not None:
+            return each.seconds and each.seconds * self.trainings
+        return START + math.ceil(self.trainings / each.here) * each.seconds
 
     def to_json(self) -> dict[str, Any]:
         """As JSON holds it."""
@@ -90,12 +100,15 @@ def dry_run(scale: str | None = None, run: Run | None = None, seeds: int | None 
     arms, trainings = _arms(record, run, number) if run else ({}, 1)
     on = (_processor(record), *(_gpu(cost, device) for device in devices() if cost.bfloat16 or device.here))
     lacks = [*_missing(record), *_unfit(cost, on), *(_other_modality(record, run) if run else [])]
-    return DryRun(record, cost, on, trainings, number, arms, tuple((record.comparable or "").splitlines()), tuple(lacks))
+    said = tuple((record.comparable or "").splitlines())
+    return DryRun(record, cost, on, trainings, number, arms, said, tuple(lacks), run.folder if run else None)
 
 
 def _processor(scale: Scale) -> On:
     spent, real = seconds_here(scale)
-    return On("this processor", 1, None, spent, "measured: a few steps" if real else "at least: the speed of a matrix product")
+    cores = len(os.sched_getaffinity(0))
+    how = f"measured: a few steps, and the questions; a core each, of {cores} with nothing else to do"
+    return On("this processor", cores, None, spent, how if real else "at least: the speed of a matrix product")
 
 
 def _gpu(cost: Cost, device: Device) -> On:
@@ -197,7 +210,7 @@ def print_dry_run(found: DryRun) -> None:
     if found.arms:
         columns.insert(5, f"all {found.trainings:,}")
         rows = [
-            [*row[:5], each.seconds and _time(each.seconds * found.trainings), row[5]] for row, each in zip(rows, found.on, strict=True)
+            [*row[:5], _time(whole) if (whole := found.of_all(each)) else None, row[5]] for row, each in zip(rows, found.on, strict=True)
         ]
     show.table("time", columns, rows, right=(1, 2, 3))
     if found.arms:
@@ -210,6 +223,8 @@ def print_dry_run(found: DryRun) -> None:
         show.table(
             f"{found.trainings} trainings", [columns[at] for at in kept], [[line[at] for at in kept] for line in lines], right=(1, 2)
         )
+    else:
+        show.line("no run here: this is one training. After `curate run` its arms are counted, with all their seeds")
     for text in found.comparable:
         show.line(text)
     for text in found.missing:

@@ -1,23 +1,20 @@
 """One offline table of many stores: every score verified first, unequal conditions never ranked together, what does not verify named."""
 
 import html
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from curate.digest import short
+from curate.errors import CeterisError
 from eval_fixed_model.conditions import differences
 from eval_fixed_model.loops import MODULES
 from eval_fixed_model.scale import Scale
 from eval_fixed_model.sources import code
-from eval_fixed_model.statistics import Answer, Draw, Look, Verdict, verdict
-from eval_fixed_model.statistics.noise import weighed
-from eval_fixed_model.statistics.records import CONFIDENCE
+from eval_fixed_model.statistics import Answer, Draw, Look, mean_intervals, verdict
 from pipelines.scores.verdicts import within
 from pipelines.scores.verified import Refused, Verified, VerifiedArm, verified
 
@@ -26,10 +23,10 @@ SCORING = "eval_fixed_model.score"
 
 @dataclass(frozen=True)
 class Line:
-    """A subset on one pool: `mean` of its seeds' headlines, with the 95% interval of that mean alone by the verdict's variance
-    (None where it is unknown); the verdicts against the whole pool and the random draw of its size, of all contrasts of this pool
-    together (None: not asked); the headline `without_leaks`, and of how many items that is without; `unchecked`: what is not
-    there to be held against."""
+    """A subset on one pool: `mean` of its seeds' headlines, with the 95% interval of that mean alone (`mean_intervals`; None where it is
+    unknown, and where seeds are pairs); the verdicts against the whole pool and the random draw of its size, of all contrasts of this pool
+    together (None: not asked, or not to be judged); the headline `without_leaks`, and of how many items that is without; `unchecked`: what
+    is not there to be held against."""
 
     subset: str
     kind: str
@@ -94,6 +91,7 @@ def leaderboard(places: Sequence[Path]) -> Leaderboard:
         refused += unequal
         earlier = first.setdefault(scale.name, held[0])
         than = None if earlier is held[0] else earlier.id
+        lines, unjudged = _lines(arms, {pair for same in held for pair in same.contrasts}, _looks(held), scale)
         groups.append(
             Group(
                 held[0].id,
@@ -101,13 +99,19 @@ def leaderboard(places: Sequence[Path]) -> Leaderboard:
                 scale.headline.measure,
                 scale.headline.better,
                 scale.comparable,
-                tuple(_lines(arms, {pair for same in held for pair in same.contrasts}, _looks(held), scale)),
+                tuple(lines),
                 than,
                 tuple(differences(earlier.held, held[0].held)) if than else (),
-                tuple(_notes(held[0], scale)),
+                (*unjudged, *_ways(held, scale), *_notes(held[0], scale)),
             )
         )
     return Leaderboard(tuple(groups), tuple(dict.fromkeys(refused)))
+
+
+def _ways(held: Sequence[Verified], scale: Scale) -> Iterable[str]:
+    other = dict.fromkeys(text for one in held if one.scale for text in differences(scale.beside(), one.scale.beside()))
+    if other:
+        yield f"some of these scores were judged in another way where they lie (here, there): {'; '.join(other)}"
 
 
 def _notes(one: Verified, scale: Scale) -> Iterable[str]:
@@ -158,27 +162,34 @@ def _lines(
     contrasts: set[tuple[str, str, str]],
     looks: Mapping[tuple[str, str], Look],
     scale: Scale,
-) -> list[Line]:
+) -> tuple[list[Line], list[str]]:
+    """The lines, best first; and which pools cannot be judged, and why."""
     sign = 1 if scale.headline.better == "higher" else -1
     lines: list[Line] = []
+    unjudged: list[str] = []
     for pool in sorted({arm.pool for arm, *_ in arms}):
         here = {arm.id: arm for arm, *_ in arms if arm.pool == pool}
         pairs = sorted((a, b) for of, a, b in contrasts if of == pool and a != b and {a, b} <= here.keys())
         scores = {name: {seed: score.headline for seed, score in arm.scores.items()} for name, arm in here.items()}
         kinds: dict[str, Draw] = {name: "random" if arm.kind == "random" else "fixed" for name, arm in here.items()}
-        how: dict[str, Any] = {"better": scale.headline.better, "analysis": scale.analysis, "alike": scale.alike, "plan": False}
-        judged = verdict(scores, kinds, pairs, scale.headline.delta, **how)
-        answers = {(one.candidate, here[one.control].kind): one.answer for one in judged.contrasts}
-        for look in dict.fromkeys(looks[pool, name] for name in here if (pool, name) in looks):  # who looked is judged as at the last look
-            then = verdict(within(scores, scale, look), kinds, pairs, scale.headline.delta, **how, look=look)
-            answers |= {
-                (one.candidate, here[one.control].kind): one.answer for one in then.contrasts if looks.get((pool, one.candidate)) == look
-            }
+        answers: dict[tuple[str, str], Answer] = {}
+        halves: dict[str, float | None] = dict.fromkeys(scores)
+        own = {name: look for name in here if (look := looks.get((pool, name)))}
+        for look in [None, *dict.fromkeys(own.values())]:  # who looked is judged as at the last look
+            how: dict[str, Any] = {"better": scale.headline.better, "analysis": scale.analysis, "alike": scale.alike, "look": look}
+            try:
+                judged = verdict(within(scores, scale, look) if look else scores, kinds, pairs, scale.headline.delta, **how, plan=False)
+            except CeterisError as error:
+                unjudged.append(f"pool {short(pool.removeprefix('pools/'))} is not judged: {error.what}; {error.fix}")
+                continue
+            if look is None:
+                halves = mean_intervals(judged)
+            answers |= {(one.candidate, here[one.control].kind): one.answer for one in judged.contrasts if own.get(one.candidate) == look}
         for arm, runs, where in arms:
             if arm.pool != pool:
                 continue
             mean = float(np.mean([score.headline for score in arm.scores.values()]))
-            half = half_interval(judged, arm.id, len(arm.scores))
+            half = halves[arm.id]
             lines.append(
                 Line(
                     arm.name,
@@ -199,19 +210,7 @@ def _lines(
                     arm.unchecked,
                 )
             )
-    return sorted(lines, key=lambda line: -sign * line.mean)
-
-
-def half_interval(judged: Verdict, arm: str, seeds: int) -> float | None:
-    """Half the 95% interval of an arm's mean alone, by the arm's own variance weighed with that of all, as in the verdict.
-    None where seeds are pairs, and means not its matter."""
-    if judged.analysis == "paired":
-        return None
-    runs = judged.arms[arm]
-    spread, own, alike = judged.spreads[runs.kind], np.array((runs.sd or 0.0) ** 2), judged.alike or math.inf
-    variance = weighed(np.array(spread.sd**2), own, np.array(seeds - 1.0), alike)
-    df = min(spread.df, alike + seeds - 1)
-    return float(stats.t.ppf((1 + CONFIDENCE) / 2, df) * np.sqrt(variance / seeds)) if df else None
+    return sorted(lines, key=lambda line: -sign * line.mean), list(dict.fromkeys(unjudged))
 
 
 COLUMNS = (

@@ -57,7 +57,9 @@ def commands(page: Path) -> list[Command]:
 
 def files(page: Path) -> dict[str, str]:
     """Name to text of every file that the page shows whole: its first line is a comment with its name."""
-    return {name[1]: text for _, _, text in blocks(page) if (name := _NAMED.match(text))}
+    named = {name[1]: text for _, _, text in blocks(page) if (name := _NAMED.match(text))}
+    # JSON has no comments: its name stands above what is in the file.
+    return {name: text.partition("\n")[2] if name.endswith(".jsonl") else text for name, text in named.items()}
 
 
 def code(page: Path) -> list[tuple[int, str]]:

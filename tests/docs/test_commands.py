@@ -30,6 +30,7 @@ PAGES_RUN = (
     "docs/cluster.md",
     "README.md",
     "docs/provenance.md",
+    "docs/scales.md",
 )
 """In this order, in one folder."""
 BEFORE = {

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from curate.errors import CeterisError
-from eval_fixed_model.statistics import Draw, Verdict, detectable, judge, noise, verdict
+from eval_fixed_model.statistics import Draw, Verdict, detectable, judge, mean_intervals, noise, verdict
 from eval_fixed_model.statistics.design import unpaired
 
 
@@ -319,3 +319,27 @@ def test_a_verdict_written_before_reads_on() -> None:
     again = Verdict.from_json(held)
     assert (again.better, again.analysis, again.pairing, again.rests_on_bank) == ("higher", "unpaired", None, False)
     assert again.contrasts == verdict(scores, kinds, contrasts, 1.0).contrasts
+
+
+def test_the_interval_of_a_mean_alone_is_students_where_arms_are_equal() -> None:
+    scores = {"a": _runs(52.0, 53.1, 51.2, 52.4), "b": _runs(50.3, 50.9, 49.7, 51.5)}
+    found = verdict(scores, {"a": "fixed", "b": "fixed"}, [], 0.1)
+    pooled = np.mean([np.var(list(of.values()), ddof=1) for of in scores.values()])
+    assert mean_intervals(found) == pytest.approx(dict.fromkeys("ab", stats.t.ppf(0.975, 6) * np.sqrt(pooled / 4)), rel=0.02)
+    assert mean_intervals(verdict(scores, {"a": "fixed", "b": "fixed"}, [], 0.1, analysis="paired")) == {"a": None, "b": None}
+    assert mean_intervals(verdict({"a": _runs(1.0)}, {"a": "fixed"}, [], 0.1)) == {"a": None}
+
+
+@pytest.mark.parametrize("alike", [2.0, 5.0])
+def test_intervals_of_means_alone_hold_where_arms_are_not_equal(alike: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arms' variances drawn from the hierarchy itself: 95% of the intervals hold the true mean."""
+    monkeypatch.setattr(noise, "DRAWS", 20_000)
+    rng, held = np.random.default_rng(5), []
+    kinds: dict[str, Draw] = dict.fromkeys("abcdef", "fixed")
+    for _ in range(300):
+        deviations = np.sqrt(alike / rng.chisquare(alike, 6))
+        scores = {name: _draw(rng, 0, sd, 3) for name, sd in zip(kinds, deviations, strict=True)}
+        found = verdict(scores, kinds, [], 1.0, alike=alike, plan=False)
+        held += [abs(found.arms[name].mean) <= half for name, half in mean_intervals(found).items() if half is not None]
+    assert len(held) == 1800
+    assert 0.93 < np.mean(held) < 0.97

@@ -10,11 +10,11 @@ from curate.errors import CeterisError
 from curate.executor import InProcess
 from curate.recipe import Recipe
 from curate.record import Run
-from eval_fixed_model.cost import Device
+from eval_fixed_model.cost import START, Device, cost_of, fit
 from eval_fixed_model.scale import load_scale
 from eval_fixed_model.training.place import peak_of
 from pipelines import verbs
-from pipelines.scores.dry_run import DryRun, dry_run, markdown, print_dry_run, scales_table
+from pipelines.scores.dry_run import DryRun, On, dry_run, markdown, print_dry_run, scales_table
 from pipelines.scores.evaluations import Evaluation
 
 
@@ -34,6 +34,12 @@ def test_a_scale_that_nothing_here_can_train_is_priced(large: DryRun) -> None:
     assert h100.fit is not None
     assert h100.fit.examples is None  # 18 bytes a parameter are more than its memory
     assert h100.seconds == pytest.approx(large.cost.training / (0.4 * (peak_of("NVIDIA H100") or 0) * h100.fit.devices))
+
+
+def test_a_processor_has_a_training_a_core_and_a_start() -> None:
+    plan = DryRun(load_scale("tiny-text"), cost_of(load_scale("tiny-text")), (), 7, 1, {}, (), ())
+    assert plan.of_all(On("this processor", 2, None, 10.0, "")) == START + 4 * 10
+    assert plan.of_all(On("one", 1, fit(plan.cost, Device("one", 80 * 10**9, 1e15, 1)), 10.0, "")) == 70
 
 
 def test_what_is_missing_is_named_and_goes_when_it_is_brought(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
