@@ -126,7 +126,8 @@ def fates(
     taken = taken_down(store, by, value)
     if not hits and not taken:
         ways = dict.fromkeys(naming(open_pool(store, key)) for key in pools) if by == "uid" else {}
-        raise CeterisError(_nothing(by, value, store, pools), where="; ".join(notes), fix="; ".join([_FIX[by], *filter(None, ways)]))
+        where = "; ".join(notes) or ", ".join(str(open_pool(store, key).root) for key in pools)
+        raise CeterisError(_nothing(by, value, store, pools), where=where, fix="; ".join([_FIX[by], *filter(None, ways)]))
     first = dict.fromkeys(uid for held in hits.values() for uid in hex_of(held.uids[:at_most]))
     seen: dict[tuple[str, int, str], dict[str, Any]] = {}
     rows = [_fate(store, uid, hits, pools, known, seen) for uid in list(first)[:at_most]]
@@ -146,7 +147,9 @@ def _ways(pools: Sequence[Pool]) -> list[str]:
         ways = dict.fromkeys(", ".join(f"{role}={pool.roles.get(role, '')}" for role in roles) for pool in several)
         how = f"with other roles ({' and '.join(ways)})" if roles else "at times when it held other files"
         if len(several) > 1:
-            named = "" if not roles or all("uid" in pool.roles for pool in several) else "; without the role uid, a row has another uid in each"
+            named = (
+                "" if not roles or all("uid" in pool.roles for pool in several) else "; without the role uid, a row has another uid in each"
+            )
             notes.append(f"{root}: it was opened {how} and is {len(several)} pools of this store{named}")
     return notes
 
@@ -185,7 +188,8 @@ def _numbers(
     key, rows = runs[0].facts["pool"], runs[0].pool.rows
     if by == "uid":
         place, index = locate(store, key, value), open_index(store, key)
-        said = [f"the uids of {rows:,} rows were looked through{_faster(rows)}"] if index is None or "uid" not in index.columns else []
+        slow = rows >= MANY and (index is None or "uid" not in index.columns)
+        said = [f"the uids of {rows:,} rows were looked through{_faster(rows)}"] if slow else []
         return np.array([] if place is None else [place.number], np.int64), [], said
     if by == "image":
         from pipelines.provenance.pictures import showing
