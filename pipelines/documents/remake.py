@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
+from typing import Literal
 
 from curate import frames
 from curate.audit import NOT_SHOWN
@@ -25,6 +26,7 @@ from pipelines.catalog import catalogue
 from pipelines.documents.examined import examine
 from pipelines.documents.facts import Facts
 from pipelines.documents.opened import Finding, Package, opened
+from pipelines.documents.package import identity
 from pipelines.documents.recipient import CARD, FUNNEL, told
 from pipelines.documents.shapes import CardShape, ModelShape, PoolShape, SignalShape
 
@@ -32,7 +34,8 @@ from pipelines.documents.shapes import CardShape, ModelShape, PoolShape, SignalS
 @dataclass(frozen=True)
 class Verified:
     """What was found of a package. `needs` says what pool it speaks of; `remade` is the digest of the subset made again (None: it was not
-    made); `same` whether nothing breaks the package, the pool is its pool, and what was made again is the same: rows, funnel, distributions."""
+    made); `same` whether nothing breaks the package, the pool is its pool, and what was made again is the same: rows, funnel,
+    distributions."""
 
     subset: str
     digest: str
@@ -261,18 +264,19 @@ def _after(package: Package, run: Run) -> Iterator[Finding]:
 
 def _tells(package: Package, facts: Facts) -> Iterator[Finding]:
     """What the package says of the same rows, and what was made again says otherwise: stages, funnel, distributions. What was not shown
-    where it was packed is not compared."""
+    where it was packed is not compared; where other rows are refused here, other numbers are only noted."""
+    kind: Literal["differs", "note"] = "differs" if identity(facts)["without"] == package.manifest["without"] else "note"
     theirs, mine = package.received.run.funnel(), facts.run.funnel()
     for one, another in zip_longest(theirs, mine):
         if one != another:
             stage = (another or one)["stage"]
-            yield Finding("differs", FUNNEL, f"tells other numbers or reasons of the stage {stage} than the run made again")
+            yield Finding(kind, FUNNEL, f"tells other numbers or reasons of the stage {stage} than the run made again")
             break
     said, found = package.received.card, CardShape.model_validate(told(facts, {}))
     for name in ("node", "nodes", "models"):
         if getattr(said, name) != getattr(found, name):
-            yield Finding("differs", CARD, f"its {name} are not those of the run made again")
+            yield Finding(kind, CARD, f"its {name} are not those of the run made again")
     known = {one.column: one.rows for one in found.mixes}
     for one in said.mixes:
         if known.get(one.column) != one.rows and not any(each.value == NOT_SHOWN for each in one.rows):
-            yield Finding("differs", CARD, f"its rows by {one.column} are not those of the run made again")
+            yield Finding(kind, CARD, f"its rows by {one.column} are not those of the run made again")
