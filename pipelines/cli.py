@@ -32,7 +32,7 @@ from pipelines.commands.options import (
     Sets,
     StoreAt,
     Workers,
-    executor_of,
+    executing,
     load_recipe,
     open_store,
     roles_of,
@@ -134,12 +134,8 @@ def run(
     at = open_store(store, as_json)
     loaded = load_recipe(recipe, set_)
     opened = verbs.open_pool(loaded, pool, at, layout, roles_of(role))
-    executor = executor_of(workers, ray)
-    try:
-        with show.progress() as watch:
-            outcome = verbs.run_with_effort(loaded, opened, at, executor, filters or [], watch)
-    finally:
-        executor.close()
+    with executing(workers, ray) as executor, show.progress() as watch:
+        outcome = verbs.run_with_effort(loaded, opened, at, executor, filters or [], watch)
     done = Run(at, outcome.folder)
     sizes = {name: outcome.decided[done.node_of(name)].kept for name in outcome.subsets}
     if as_json:
@@ -209,13 +205,10 @@ def demo(
     from pipelines.demo import tour
     from pipelines.demo.thorough import thorough
 
-    executor = executor_of(workers, ray)
-    try:
-        at = folder or Path("ceteris-demo" + "-text" * text + "-thorough" * several)
-        made = tour.DOCUMENTS if text else tour.PICTURES
+    at = folder or Path("ceteris-demo" + "-text" * text + "-thorough" * several)
+    made = tour.DOCUMENTS if text else tour.PICTURES
+    with executing(workers, ray) as executor:
         found = (thorough if several else tour.tour)(at, executor, made, quiet=as_json)
-    finally:
-        executor.close()
     if as_json:
         say(found)
 

@@ -85,8 +85,10 @@ def _critical(held: tuple[bytes, ...], shape: tuple[int, int], alike: float, lev
     for look, (level, before) in enumerate(zip(levels, (0.0, *levels), strict=False)):
         want = (level - before) * draws
         if want < LEAST_COUNT:
-            # Too rare to be simulated: Bonferroni over the family, hardly wider so far out; safe where arms are alike to 3 df or more.
-            critical = float(stats.t.isf((level - before) / 2 / len(family), df[look]))
+            # Too rare to be simulated: Bonferroni over the family, hardly wider so far out. There an arm that is rarely so noisy, and whose
+            # own runs rarely do not show it, decides: the tail falls as that of t with `alike` and the runs' own degrees of freedom.
+            tail = min(df[look], alike + int(counts[look][family.any(0)].min()) - 1)
+            critical = float(stats.t.isf((level - before) / 2 / len(family), tail))
         else:
             reached = np.sort(greatest[alive, look])
             critical = float(reached[max(len(reached) - math.floor(want), 0)])

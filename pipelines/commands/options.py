@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -87,6 +89,16 @@ def load_recipe(path: str, sets: list[str] | None) -> Recipe:
     for assignment in sets or []:
         recipe = recipe.set_text(assignment)
     return recipe
+
+
+@contextmanager
+def executing(workers: int | None, ray: str | None) -> Iterator[Executor]:
+    """`executor_of`, closed at the end."""
+    executor = executor_of(workers, ray)
+    try:
+        yield executor
+    finally:
+        executor.close()
 
 
 def executor_of(workers: int | None, ray: str | None) -> Executor:

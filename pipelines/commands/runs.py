@@ -10,7 +10,7 @@ import typer
 
 from curate.errors import CeterisError, StoreError
 from pipelines import show, verbs
-from pipelines.commands.options import AsJson, RayAt, RunFirst, RunName, StoreAt, Workers, executor_of, open_run, open_there, say
+from pipelines.commands.options import AsJson, RayAt, RunFirst, RunName, StoreAt, Workers, executing, executor_of, open_run, open_there, say
 from pipelines.model_export import LAYOUT as MODEL_LAYOUT
 from pipelines.model_export import export_model
 
@@ -54,20 +54,13 @@ def evaluate(
     from pipelines.scores.until_verdict import until_verdict
 
     at = open_run(store, run or first, as_json)
-    executor = executor_of(workers, ray)
     judged = None
     how: dict[str, Any] = {"processes": processes, "micro": micro}
-    try:
-        with show.progress() as watch:
-            if until:
-                judged = until_verdict(at, scale=scale, executor=executor, progress=watch, **how)
-            done = (
-                judged.evaluation
-                if judged
-                else train(at, scale=scale, seeds=seeds, judges=judges, executor=executor, progress=watch, **how)
-            )
-    finally:
-        executor.close()
+    with executing(workers, ray) as executor, show.progress() as watch:
+        how |= {"scale": scale, "executor": executor, "progress": watch}
+        if until:
+            judged = until_verdict(at, **how)
+        done = judged.evaluation if judged else train(at, seeds=seeds, judges=judges, **how)
     if as_json:
         say(done.to_json() | ({"verdict": judged.to_json()} if judged else {}))
         return

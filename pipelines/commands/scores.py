@@ -22,7 +22,7 @@ from pipelines.commands.options import (
     Sets,
     StoreAt,
     Workers,
-    executor_of,
+    executing,
     load_recipe,
     open_run,
     open_store,
@@ -91,14 +91,10 @@ def effects(
     at = open_store(store, as_json)
     loaded = load_recipe(recipe, set_)
     opened = verbs.open_pool(loaded, pool, at, layout, roles_of(role))
-    executor = executor_of(workers, ray)
-    try:
-        with show.progress() as watch:
-            found = stage_effects(
-                loaded, opened, subset, store=at, scale=scale, seeds=seeds, executor=executor, filters=filters or [], progress=watch
-            )
-    finally:
-        executor.close()
+    with executing(workers, ray) as executor, show.progress() as watch:
+        found = stage_effects(
+            loaded, opened, subset, store=at, scale=scale, seeds=seeds, executor=executor, filters=filters or [], progress=watch
+        )
     say(found.to_json()) if as_json else score_views.effects(found)
 
 
@@ -158,10 +154,6 @@ def calibrate(
     from pipelines.scores.calibrate import calibrate_verdicts
 
     at = open_run(store, run or first, as_json)
-    executor = executor_of(workers, ray)
-    try:
-        with show.progress() as watch:
-            found = calibrate_verdicts(at, scale=scale, runs=runs, families=families, executor=executor, progress=watch)
-    finally:
-        executor.close()
+    with executing(workers, ray) as executor, show.progress() as watch:
+        found = calibrate_verdicts(at, scale=scale, runs=runs, families=families, executor=executor, progress=watch)
     say(found.to_json()) if as_json else score_views.calibration(found)

@@ -6,6 +6,7 @@ from scipy import stats
 
 from curate.errors import CeterisError
 from eval_fixed_model.statistics import Analysis, Bank, Draw, Look, Verdict, bank_of, looks, spent, verdict
+from eval_fixed_model.statistics.noise import weighed
 
 KINDS: dict[str, Draw] = {"pool": "fixed", "a": "fixed", "b": "fixed", "r": "random"}
 CONTRASTS = [("a", "pool"), ("b", "pool"), ("a", "r")]
@@ -123,3 +124,21 @@ def test_looks_that_make_no_sense_are_refused() -> None:
             banks={"fixed": bank},
             look=Look((2, 5), 1),
         )
+
+
+@pytest.mark.parametrize(("alike", "arms"), [(1.0, 4), (3.0, 12), (5.0, 12)])
+def test_a_first_look_too_rare_to_be_simulated_spends_no_more_than_it_may(alike: float, arms: int) -> None:
+    """Of 4e-7: the chance that one contrast passes, given the arms' variances and what three runs of each show of them, and its mean."""
+    kinds: dict[str, Draw] = {f"a{i}": "fixed" for i in range(arms)}
+    rng = np.random.default_rng(3)
+    scores = {name: dict(enumerate(rng.normal(0, 1, 3))) for name in kinds}
+    found = verdict(scores, kinds, [("a0", "a1")], 0.1, alike=alike, look=Look((3, 20), 1), plan=False)
+    assert found.look is not None
+    level, chance = found.look.spent, []
+    assert level < 1e-6
+    for _ in range(10):
+        true = alike / rng.chisquare(alike, (20_000, arms))
+        own = true * rng.chisquare(2, true.shape) / 2
+        held = weighed(np.repeat(own.mean(1, keepdims=True), arms, 1), own, np.full(arms, 2.0), alike)
+        chance.append(2 * stats.norm.sf(found.look.critical[0] * np.sqrt((held[:, :2].sum(1)) / true[:, :2].sum(1))).mean())
+    assert np.mean(chance) < 1.5 * level
