@@ -33,6 +33,7 @@ LICENCE_FILE = "LICENSE.md"
 _MOST = "n>1T"
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_TASK = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _DATASET = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 
 
@@ -83,6 +84,11 @@ def faults(told: dict[str, Any]) -> list[str]:
     known = {name for _, name in SIZES} | {_MOST}
     found += [f"{one} is no size" for one in many(told.get("size_categories")) if one not in known]
     found += [f"{one} is no data set of the hub" for one in many(told.get("source_datasets")) if not _DATASET.fullmatch(str(one))]
+    found += [
+        f"{one} is no task of the hub, such as text-generation"
+        for one in many(told.get("task_categories"))
+        if not _TASK.fullmatch(str(one))
+    ]
     for config in told.get("configs", []):
         if not _NAME.fullmatch(str(config.get("config_name"))) or not all(
             one.get("split") and one.get("path") for one in config["data_files"]

@@ -77,7 +77,7 @@ def package(run: Run, subset: str, out: str | Path, *, weights: bool = False, an
         del files[MANIFEST]
         (attempt / MANIFEST).write_text(_json({**manifest, "files": files}), encoding="utf-8")
         refuse_taken_down(facts.subset, path)
-        if any(model_taken_down(run, model) for model in facts.models if model.name not in left_out):
+        if any(model_taken_down(run, model) for model in facts.made if model.name not in left_out):
             raise StoreError("rows that a model rests on were taken down meanwhile", where=str(path), fix="ask again; nothing is there")
         if path.name.endswith(ARCHIVE):
             packed = attempt.with_name(f"{attempt.name}.file")

@@ -164,7 +164,8 @@ def test_the_hub_reads_the_card(pages: Path, texts: Run, tmp_path: Path) -> None
     assert read["configs"][0]["data_files"][0]["path"] == "long-*.parquet"
     assert metadata(Facts(texts, "said"), None, {"licence": ["MIT"], "sources": ["a/b"]})["license"] == "mit"
     wrong = {"license": "my own", "language": ["english"], "size_categories": ["big"], "configs": [{"config_name": "?", "data_files": []}]}
-    assert len(faults(wrong)) == 4
+    wrong |= {"task_categories": ["Text generation"]}
+    assert len(faults(wrong)) == 5
     assert len(faults({"license": "other"})) == 1
     assert [size_of(rows) for rows in (0, 999, 1000, 10**12)] == ["n<1K", "n<1K", "1K<n<10K", "n>1T"]
 

@@ -35,8 +35,8 @@ def run(made: Run, tmp_path: Path) -> Run:
     ("place", "write", "name"),
     [
         ("pipelines.provenance.attribution._foot", lambda run, out: credits.attribution(run.subset("told"), out), "a.md"),
-        ("pipelines.documents.package.notice", lambda run, out: package(run, "told", out), "packed"),
-        ("pipelines.documents.package.notice", lambda run, out: package(run, "told", out), "packed.tar.zst"),
+        ("pipelines.documents.recipient.notice", lambda run, out: package(run, "told", out), "packed"),
+        ("pipelines.documents.recipient.notice", lambda run, out: package(run, "told", out), "packed.tar.zst"),
         ("curate.exports.export.write_parquet", lambda run, out: export(run, "told", out, "parquet"), "out"),
     ],
 )
