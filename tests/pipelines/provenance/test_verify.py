@@ -233,7 +233,19 @@ def test_after_a_take_down_it_verifies_and_finds_harm(made: Path, tmp_path: Path
     found = taken.verified()
     assert [str(one) for one in found.findings] == []
     assert any("rows of its pool were taken down since" in note for note in found.notes)
-    for keys in _batches([key for key in taken.keys if key.startswith(("revo", "subsets", "decisions"))], TOGETHER):
+    left = [key for key in Harmed(made).keys if key not in taken.keys]
+    assert {"rows", "decisions", "signals", "subsets"} <= {key.split("/")[0] for key in left}
+    for key in left:  # put back
+        (taken.root / key).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(made / key, taken.root / key)
+    assert [key for key in left if key not in {one.where for one in taken.verified().findings}] == []
+    for key in left:
+        (taken.root / key).unlink()
+    (rows,) = {key.split("/")[1] for key in left if key.startswith("rows/")}
+    shutil.copytree(made / "rows" / rows, taken.root / "rows" / f"x-{'0' * 16}")
+    assert any("rows that were taken down" in one.what for one in taken.verified().findings)
+    shutil.rmtree(taken.root / "rows" / f"x-{'0' * 16}")
+    for keys in _batches([key for key in taken.keys if key.startswith(("revo", "subsets", "decisions", "exports", "pools"))], TOGETHER):
         assert taken.unnamed({key: _flip(0.4, 1) for key in keys}) == []
     again = pool.root.parent / "verified.yaml"
     verbs.run(Recipe.load(again), store=store, executor=InProcess())
