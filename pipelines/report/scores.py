@@ -57,16 +57,14 @@ class Line:
 @dataclass(frozen=True)
 class Scored:
     """Everything the page says of the scores. `lead` are the lines of the recipe's last candidate, `lines` those of all; `axis` is the span
-    that their intervals are drawn over, `ticks` the round numbers in it; `also` are the arms of which the verdict knows more seeds than
-    this evaluation has, with how many; `limits_of_others` are those that speak of other candidates alone; `sections` the account's, as HTML
-    by title; `again` are arms that rest on rows that were taken down."""
+    that their intervals are drawn over, `ticks` the round numbers in it; `limits_of_others` are those that speak of other candidates alone;
+    `sections` the account's, as HTML by title; `again` are arms that rest on rows that were taken down."""
 
     scale: str
     unit: str
     better: str
     delta: float
     seeds: int
-    also: tuple[tuple[str, int], ...]
     contrasts: int
     candidate: str
     lead: tuple[Line, ...]
@@ -118,7 +116,6 @@ def scored(run: Run, scale: str | None = None) -> Scored:
         headline.better,
         headline.delta,
         max((len(arm.scores) for arm in done.arms.values()), default=0),
-        tuple(_also(judged)),
         len(judged.family.contrasts),
         lead,
         tuple(line for line in lines if line.contrast.candidate == lead),
@@ -135,15 +132,6 @@ def scored(run: Run, scale: str | None = None) -> Scored:
         tuple(_sections(judged)),
         tuple(name for name, arm in done.arms.items() if stale & {key.rpartition("/")[0] for key in arm.scores.values()}),
     )
-
-
-def _also(judged: Judged) -> Iterator[tuple[str, int]]:
-    """Arms of these lines that have seeds of other evaluations in the store, and how many in all: answers rest on all of them."""
-    shown = {name for one in judged.contrasts for name in (one.candidate, one.control)}
-    for name, arm in judged.evaluation.arms.items():
-        seeds = len(judged.family.arms[arm.id].seeds) if name in shown else 0
-        if seeds > len(arm.scores):
-            yield name, seeds
 
 
 def _limits(judged: Judged, lead: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
