@@ -1,14 +1,16 @@
 import html.parser
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from eval_fixed_model.statistics import Answer
+from eval_fixed_model.statistics import Answer, Look
 from pipelines.scores.evaluations import Evaluation
-from pipelines.scores.leaderboard import COLUMNS, Leaderboard, cells, leaderboard, markdown, page, remarks, title
+from pipelines.scores.leaderboard import COLUMNS, Leaderboard, _lines, cells, leaderboard, markdown, page, remarks, title
 from pipelines.scores.verdicts import compare
+from pipelines.scores.verified import verified
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +79,20 @@ def test_another_weight_of_the_same_training_refuses_both(scored: Evaluation, tm
     assert "long" not in {one.subset for one in found.groups[0].lines}
 
 
+def test_a_pool_that_cannot_be_judged_is_ranked_and_says_why(scored: Evaluation) -> None:
+    """Seeds that are pairs, and an arm that lacks one of those looked at."""
+    (found,) = verified(scored.store.path(""))
+    arms = {arm.name: arm for arm in found.arms}
+    arms["unique"] = replace(arms["unique"], scores={0: arms["unique"].scores[0]})
+    paired = scored.scale.model_copy(update={"analysis": "paired"})
+    looks = {(arm.pool, arm.id): Look((2, 3), 1) for arm in arms.values() if arm.kind == "candidate"}
+    lines, unjudged = _lines([(arm, (arm.run,), (arm.where,)) for arm in arms.values()], set(found.contrasts), looks, paired)
+    assert {line.subset for line in lines} == set(arms)
+    assert [line.against_pool for line in lines if line.subset == "long"] == [None]
+    assert len(unjudged) == 1
+    assert "looks of a paired scale need every arm at the same seeds" in unjudged[0]
+
+
 def test_the_page_is_one_file_without_references(board: Leaderboard) -> None:
     class Tags(html.parser.HTMLParser):
         found: list[str] = []  # noqa: RUF012
@@ -105,8 +121,6 @@ def test_markdown_has_a_line_for_each_subset(board: Leaderboard) -> None:
 
 
 def test_a_scale_that_says_what_it_differs_in_is_said_not_to_be_comparable(board: Leaderboard) -> None:
-    from dataclasses import replace
-
     plain = board.groups[0]
     assert remarks(plain) == []
     said = remarks(replace(plain, comparable="rows are sampled without replacement"))
@@ -148,8 +162,6 @@ def _copy_scores(scored: Evaluation, to: Path) -> None:
 
 
 def _moved(scored: Evaluation, store: object, folder: str) -> Evaluation:
-    from dataclasses import replace
-
     arms = {
         name: replace(arm, scores={seed: key.replace(scored.conditions, folder) for seed, key in arm.scores.items()})
         for name, arm in scored.arms.items()
