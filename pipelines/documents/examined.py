@@ -102,10 +102,14 @@ def _ledger(package: Package) -> Iterator[Finding]:
         said = [one.get("digest", one.get("id")) for one in facts if one.get("what") == what and (not stage or one.get("stage") == stage)]
         if said != [digest]:
             yield Finding("broken", LEDGER, f"names another {what} than the manifest")
-    measured = {one.get("name"): one.get("fingerprint") for one in facts if one.get("what") == "signal"}
-    for name, fingerprint in told["signals"].items():
-        if measured.get(name) != fingerprint:
-            yield Finding("broken", LEDGER, f"names another fingerprint of {name} than the manifest")
+    measured = {one.get("name"): one for one in facts if one.get("what") == "signal"}
+    for name, signal in received.measured.signals.items():
+        fact = measured.get(name, {})
+        if (fact.get("fingerprint"), fact.get("parameters")) != (signal.fingerprint, signal.parameters):
+            yield Finding("broken", SIGNALS, f"names another fingerprint or other parameters of {name} than the ledger")
+    rows = [one.get("rows") for one in facts if one.get("what") == "pool"]
+    if rows != [received.pools.pool.rows]:
+        yield Finding("broken", POOLS, "its pool has another number of rows than the ledger says")
     sources = [one.get("sources") for one in facts if one.get("what") == "recipe"]
     if sources != [received.measured.sources]:
         yield Finding("broken", SIGNALS, "names other filters or sources than the ledger")
