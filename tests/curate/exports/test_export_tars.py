@@ -67,11 +67,12 @@ def samples(folder):
 
 
 def repeated(run, copies):
-    """The run with its subset's rows so many times each."""
-    chosen = run.subset("a")
-    held = Run(run.store, run.folder)
-    held.facts["subsets"]["a"] = save(run.store, replace(Subset(chosen.uids, chosen.copies), copies=np.array(copies, np.uint32)))
-    return held
+    """The run as another whose subset has its rows so many times each."""
+    chosen, folder = run.subset("a"), f"{run.folder}-{sum(copies)}"
+    digest = save(run.store, replace(Subset(chosen.uids, chosen.copies), copies=np.array(copies, np.uint32)))
+    facts = run.store.json(f"{run.folder}/run.json")
+    run.store.put_json(f"{folder}/run.json", {**facts, "subsets": {**facts["subsets"], "a": digest}})
+    return Run(run.store, folder)
 
 
 def test_every_sample_leaves_as_it_is_with_where_it_came_from(run, tmp_path, monkeypatch):
