@@ -129,7 +129,7 @@ def test_a_request_that_names_nothing_here_changes_nothing(texts: Path, do: Runn
     store = Store.open(tmp_path / "store")
     take_down(look(store, Plain(domains=frozenset(["example.org"]))), who="w", reason="r", time="t")
     assert do(recipe, pool, tmp_path / "store").folder == first.folder
-    assert store.json(f"{pools_of(store)[0]}/settled.json") == {"requests": 1}
+    assert store.json(f"{pools_of(store)[0]}/settled.json") == {"requests": 1, "pool": pools_of(store)[0]}
 
 
 def test_an_entry_that_only_they_had_is_not_named_any_more(do: Runner, tmp_path: Path) -> None:
