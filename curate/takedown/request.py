@@ -240,7 +240,7 @@ def _take_down(
         "head": [key, sha256(text.encode())],
     }
     commit(store, change)
-    before["exports"] = exports_of(gone, before["subsets"])  # those of meanwhile, too; later ones see that this counts
+    before["exports"] = exports_of(gone, before["subsets"], needles)  # those of meanwhile, too; later ones see that this counts
     return {"number": number, **told, "count": about["rows"], "again": again, "touched": before}
 
 

@@ -42,6 +42,8 @@ _OF_RUNS = re.compile(
 """Records, which hold no content of rows: what stands in them by chance is none of a row."""
 _HEX = re.compile(rb"[0-9a-f]{32}")
 _ESCAPED = {b"\\/": b"/", b"&lt;": b"<", b"&gt;": b">", b"&#34;": b'"', b"&quot;": b'"', b"&#39;": b"'", b"&amp;": b"&"}
+PAGE = "report"
+"""The layout of an export that is a page on a run."""
 _END = 8
 _SHORT = 16
 """Texts of fewer characters are no sign of a row."""
@@ -125,7 +127,7 @@ def touched(gone: Gone, needles: Needles) -> Touched:
         "links": sorted({group["folder"] for facts in on.values() for group in facts["groups"].values()}),
         "decisions": len({node["id"] for facts in on.values() for node in facts["nodes"].values()}),
         "subsets": subsets,
-        "exports": exports_of(gone, subsets),
+        "exports": exports_of(gone, subsets, needles),
         "models": sorted(models),
         "scores": scores,
         "verdicts": [key for run in sorted(judged) for key in store.storage.list(f"{run}/") if "/verdict-" in key],
@@ -145,13 +147,25 @@ def _shards(gone: Gone) -> list[dict[str, Any]]:
     return found
 
 
-def exports_of(gone: Gone, subsets: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Exports of these subsets, as the ledger names them, and which of their files hold the rows, where that can be seen."""
-    store = gone.store
+def exports_of(gone: Gone, subsets: list[dict[str, Any]], needles: Needles) -> list[dict[str, Any]]:
+    """Exports of these subsets, as the ledger names them, and which of their files hold the rows, where that can be seen; of the pages on
+    runs, each once, those that are where they were written and show one."""
+    store, found = gone.store, {}
     digests = _and_before(store, {one["digest"][:16] for one in subsets})
-    known = [store.json(key) for key in store.storage.list("exports/") if key.endswith(".json")]
-    named = ("folder", "subset", "run", "layout")
-    return [{**{name: one[name] for name in named}, "files": _holding(one, gone)} for one in known if one["digest"][:16] in digests]
+    for key in (key for key in store.storage.list("exports/") if key.endswith(".json")):
+        one = store.json(key)
+        page = one["layout"] == PAGE
+        if one["digest"][:16] in digests:
+            files = _pages(one, needles) if page else _holding(one, gone)
+            if files or not page:
+                place = (one["folder"], *files) if page else key
+                found[place] = {**{name: one[name] for name in ("folder", "subset", "run", "layout")}, "files": files}
+    return list(found.values())
+
+
+def _pages(export: dict[str, Any], needles: Needles) -> list[str]:
+    files = {name: Path(export["folder"]) / name for name in export["files"]}
+    return [name for name, file in files.items() if file.is_file() and needles.within(file.read_bytes())]
 
 
 def _and_before(store: Store, digests: set[str]) -> set[str]:

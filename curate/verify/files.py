@@ -11,6 +11,7 @@ from curate.errors import CeterisError
 from curate.executor import Crashed, Executor
 from curate.store import Store
 from curate.subset import load
+from curate.takedown.touched import PAGE
 from curate.verify.findings import RESTORE
 from curate.verify.kinds import kind_of
 from curate.verify.page_checks import damage
@@ -136,20 +137,27 @@ def check_files(held: Contents, files: Sequence[Listed], executor: Executor, pro
 
 
 def check_exports(held: Contents, progress: Progress) -> None:
-    """Hold exported folders, where they still lie where they were written, against the digests that the store has of their files."""
-    latest = {str(value["folder"]): (key, value) for key, value in held.of_kind("export")}
-    for number, (folder, (key, value)) in enumerate(latest.items()):
-        progress("exports", number, len(latest))
-        if not Path(folder).is_dir():
-            held.notes.append(f"the export {folder}, which {key} names, is not there any more")
+    """Hold exported files, where they still lie where they were written, against the digests that the store has of them: of each file the
+    latest. What is there no more as a whole was deleted by its owner; what is there in part is a finding."""
+    records = list(held.of_kind("export"))
+    latest = {(str(value["folder"]), name): key for key, value in records for name in value["files"]}
+    for number, (key, value) in enumerate(records):
+        progress("exports", number, len(records))
+        folder = Path(value["folder"])
+        files = {name: digest for name, digest in value["files"].items() if latest[str(folder), name] == key}
+        if files and not any((folder / name).exists() for name in files):
+            held.notes.append(
+                f"what {key} names is not at its place any more: {folder}: {', '.join(list(files)[:3])}{', ...' * (len(files) > 3)}"
+            )
             continue
-        for name, digest in value["files"].items():
-            file = Path(folder) / name
+        again = "draw the page again" if value["layout"] == PAGE else "export the subset again"
+        for name, digest in files.items():
+            file = folder / name
             try:
                 if sha256_file(file) != digest:
-                    held.find(f"it is not the file that {key} names", str(file), "export the subset again")
+                    held.find(f"it is not the file that {key} names", str(file), again)
             except OSError as error:
-                held.find(f"{key} names this exported file, and it cannot be read: {error.strerror}", str(file), "export the subset again")
+                held.find(f"{key} names this exported file, and it cannot be read: {error.strerror}", str(file), again)
 
 
 def check_subsets(held: Contents, wanted: Mapping[str, str]) -> None:

@@ -110,13 +110,20 @@ def _print(told: dict[str, Any], copies: bool) -> None:
 
 def _print_outside(touched: dict[str, Any]) -> None:
     """What lies outside of the store, which never changes it."""
-    rows = [["export", one["folder"], f"{one['subset']} of {one['run']}: {', '.join(one['files'])}"] for one in touched["exports"]]
+    rows = [
+        [
+            one["layout"] if one["layout"] == "report" else "export",
+            one["folder"],
+            f"{one['subset']} of {one['run']}: {', '.join(one['files'])}",
+        ]
+        for one in touched["exports"]
+    ]
     for one in touched["shards"]:
         numbers = ", ".join(map(str, one["rows"][:8])) + (", ..." if len(one["rows"]) > 8 else "")
         rows.append(["pool", one["shard"], f"{len(one['rows']):,} rows: {numbers}"])
     if rows:
         show.table("outside of this store, which changes nothing there: these are yours to delete", ["what", "where", "which"], rows)
-        show.line("it does not know of copies of these or of itself, nor of reports and networks that were written elsewhere")
+        show.line("it does not know of copies of these or of itself, nor of networks that were written elsewhere")
 
 
 def _most(counts: dict[str | None, int]) -> str:

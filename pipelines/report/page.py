@@ -10,9 +10,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from curate.audit import trusted_dropped
-from curate.digest import short
+from curate.digest import sha256, short
+from curate.exports.export import name_export, refuse_taken_down
 from curate.plan import POOL
 from curate.record import Run
+from curate.takedown.touched import PAGE
 from pipelines.report import charts, rows, selection, thresholds
 from pipelines.report.evidence import SHOWN_SUBSETS, Held
 from pipelines.report.texts import FILTERS
@@ -70,12 +72,22 @@ def report(run: Run, out: str | Path | None = None, *, scale: str | None = None)
     """One page on a run: verdict, scores, funnel, overlaps, distributions, thresholds, rows, conditions. Written to `out` if that is given.
 
     At `scale`, else that of the latest evaluation; a run that was not evaluated has a page without scores. Reads what lies in the store,
-    and the rows it shows from the pool where it lies; measures and trains nothing. CeterisError for a scale it was not evaluated at.
+    and the rows it shows from the pool where it lies; measures and trains nothing. The file is known to the store as an export is.
+    CeterisError for a scale it was not evaluated at, StoreError if rows are taken down meanwhile.
     """
     page = render("report.html", "report.js", **about(run, scale=scale), home=None)
     if out is not None:
-        Path(out).write_text(page, encoding="utf-8")
+        _write(run, Path(out), page.encode())
     return page
+
+
+def _write(run: Run, out: Path, page: bytes) -> None:
+    """Write a page, and name it to the store as an export of the pool, of which it shows rows: so a take-down names it."""
+    pool = run.subset(POOL)
+    refuse_taken_down(pool, out)
+    out.write_bytes(page)
+    about = {"subset": POOL, "digest": pool.digest, "rows": len(pool), "run": run.folder.removeprefix("runs/"), "layout": PAGE}
+    name_export(pool, out, about | {"folder": str(out.absolute().parent), "files": {out.name: sha256(page)}})
 
 
 def about(run: Run, *, scale: str | None = None) -> dict[str, Any]:

@@ -218,7 +218,7 @@ def test_harmed_exports_are_found_and_absent_ones_are_said(made: Path, harmed: H
     try:
         found = harmed.verified()
         assert found.sound
-        assert "is not there any more" in found.notes[0]
+        assert "is not at its place any more" in found.notes[0]
     finally:
         shutil.move(file.parent.with_name("aside"), file.parent)
 

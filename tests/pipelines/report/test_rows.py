@@ -181,7 +181,13 @@ def test_restricted_and_taken_down_rows_are_on_no_page_and_no_search_tells_of_th
     open_recipe = Recipe.parse(without, base=tmp_path)
     other = verbs.run(open_recipe, tmp_path / "shards", store=tmp_path / "store", executor=InProcess())
     uids = hex_of(run.uids())
-    revoke([f"https://pool.example/{n}?<b>{n}</b>" for n in (2, 4)], store=tmp_path / "store", yes=True, who="a test")
+    for _ in range(2):
+        report(run, tmp_path / "before.html")
+    report(run, tmp_path / "bare.html")
+    (tmp_path / "bare.html").write_text("cut down by its owner", encoding="utf-8")
+    urls = [f"https://pool.example/{n}?<b>{n}</b>" for n in (2, 4)]
+    taken = revoke(urls, store=tmp_path / "store", yes=True, who="a test").touched["exports"]
+    assert [(one["layout"], one["folder"], one["files"]) for one in taken] == [("report", str(tmp_path), ["before.html"])]
     hidden = (1, 2, 3, 4, 5)
     for one in (run, other):  # what one run restricts, no other shows
         said = {value for value, _ in verbs.mixes(one, ["text"], ["pool"])["text"].rows()}
