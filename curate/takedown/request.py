@@ -97,7 +97,7 @@ def look(store: Store, plain: Plain, copies: bool = True, more: Callable[[Gone],
     if copies:
         contents, same = _contents(readable.values(), met)
         for pool in readable.values():
-            _meet(met, {}, pool, by_request(store, pool, _of_role(same, content_role(pool))))
+            _meet(met, {}, pool, by_request(store, pool, same))  # as tombstones will name them, in whatever role
     again = _gone(store, met)
     for pool in pools.values() if len(again.every) else ():
         _meet(met, {}, pool, by_request(store, pool, Plain(again.every)))
@@ -122,12 +122,6 @@ def _meet(met: dict[str, set[int]], kinds: dict[str, int], pool: Pool, found: Ma
 
 def _gone(store: Store, met: Mapping[str, set[int]]) -> Gone:
     return Gone(store, {digest: (np.array(sorted(rows), np.int64), np.zeros(len(rows), np.int64)) for digest, rows in met.items()})
-
-
-def _of_role(same: Plain, role: str | None) -> Plain:
-    """Of contents only those by which a pool's rows are known."""
-    kept = {"image": {"images": same.images}, "text": {"words": same.words}, "url": {"urls": same.urls}}
-    return Plain(**kept.get(role or "", {}))  # type: ignore[arg-type]
 
 
 def _contents(pools: Iterable[Pool], met: Mapping[str, set[int]]) -> tuple[dict[str, frozenset[bytes]], Plain]:

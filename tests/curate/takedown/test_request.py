@@ -16,9 +16,10 @@ from curate.recipe import Recipe
 from curate.record import Run
 from curate.run import run
 from curate.store import Store
-from curate.takedown.named_rows import Plain
+from curate.takedown.named_rows import Plain, uids_of
 from curate.takedown.request import Found, look, take_down
-from curate.takedown.revoked import must_be_made_again
+from curate.takedown.revoked import must_be_made_again, revoked
+from curate.verify.store import Asked, verify_store
 from pipelines.catalog import catalogue
 from tests.curate.takedown.small_store import GONE, ROWS, done, select, write
 
@@ -44,6 +45,27 @@ def test_long_texts_are_known_by_themselves_and_short_ones_are_not(pool: Pool, t
         lambda *_: None,
     )
     assert later.decided[REVOKED].counts == (2, 1)
+
+
+def test_copies_leave_every_pool_that_the_tombstones_would_name_them_in(tmp_path: Path) -> None:
+    long = "a text of more than a hundred characters, which is a document of one pool, a caption of another, and is known by what it says"
+    frames = {
+        "documents": pl.DataFrame({"text": ["a", long], "url": ["https://a.example/0", "https://a.example/1"]}),
+        "captions": pl.DataFrame({"URL": ["https://a.example/0", "https://a.example/2"], "TEXT": ["b", long]}),
+    }
+    recipe = Recipe.parse("{stages: {all: {keep: 'text_length.words > 0'}}, subsets: [all]}")
+    store, pools = Store.open(tmp_path / "store"), {name: write(frame, tmp_path / name, shards=1) for name, frame in frames.items()}
+    for pool in pools.values():
+        run(recipe, pool, catalogue(), store, InProcess(), lambda *_: None)
+    for number, (name, row) in enumerate((("documents", 1), ("captions", 0)), 1):  # by its text; by its address
+        found = look(store, Plain(uids_of(store, pools[name], 0)[[row]]))
+        assert (found.kinds, found.count) == ({"uid": 1, "copies": 1}, 2)
+        take_down(found, who="w", reason="r", time="t")
+        assert {name: list(revoked(store).rows(pool.shards[0])) for name, pool in pools.items()} == (
+            {"documents": [1], "captions": [1]} if number == 1 else {"documents": [0, 1], "captions": [0, 1]}
+        )
+    found_wrong = verify_store(Store.open(tmp_path / "store"), Asked(full=True), InProcess(), lambda *_: None)[0].findings
+    assert found_wrong == []
 
 
 @pytest.mark.parametrize(
