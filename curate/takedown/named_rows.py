@@ -75,8 +75,9 @@ def _stoned(stones: Tombstones, role: str, values: pl.Series) -> Indices:
     else:
         named[there] = stones.of_values("url", (url.encode() for url in distinct.drop_nulls()))
         if "domain" in stones.hashes:
-            of_host = {host: _domain(stones, host) for host in hosts(distinct).unique().drop_nulls()}
-            named = np.maximum(named, [of_host.get(host, 0) for host in hosts(distinct)])
+            of_rows = hosts(distinct)
+            of_host = {host: _domain(stones, host) for host in of_rows.unique().drop_nulls()}
+            named = np.maximum(named, [of_host.get(host, 0) for host in of_rows])
     if not named.any():
         return np.zeros(len(values), np.int64)
     by_value = pl.DataFrame({"value": distinct, "named": named})

@@ -168,7 +168,7 @@ _DOTS = str.maketrans({"\u3002": ".", **dict.fromkeys("\u00ad\u200b\u2060\ufeff"
 
 def hosts(urls: pl.Series) -> pl.Series:
     """The host of each address as `plain_host` writes it; null where there is none."""
-    found = urls.str.extract(_HOST, 1)
+    found = urls.str.replace_all(r"[\t\n\r]", "").str.extract(_HOST, 1)
     odd = found.filter(found.str.contains(_ODD)).unique()
     made = pl.Series([plain_host(host) for host in odd], dtype=pl.String)
     return found.replace(odd, made).str.to_lowercase().str.strip_chars(".")
@@ -187,6 +187,6 @@ def plain_host(host: str) -> str:
 
 
 def parents(host: str) -> list[str]:
-    """A host and every domain that it belongs to."""
-    parts = plain_host(host).split(".")
+    """A host, as `plain_host` writes it, and every domain that it belongs to."""
+    parts = host.split(".")
     return [".".join(parts[place:]) for place in range(len(parts))]
