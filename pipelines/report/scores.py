@@ -98,7 +98,7 @@ def scored(run: Run, scale: str | None = None) -> Scored:
     """Of a run's latest evaluation, at `scale` if that is named. CeterisError where nothing was evaluated."""
     last = latest(run, scale)
     judged = compare(Remembered(**vars(last)))
-    done = judged.evaluation
+    done = judged.rests_on
     headline, places = done.scale.headline, 1 if done.scale.headline.measure == "points" else 3
     unit = headline.measure
     lines = tuple(_line(one, unit, headline.delta, places) for one in judged.contrasts)
@@ -174,7 +174,7 @@ def _headline(
     judged: Judged, every: Mapping[str, Mapping[int, SeedScore]], unit: str, places: int
 ) -> tuple[Markup, Markup, tuple[Any, ...]]:
     """The headline of every arm and seed, with the interval of each mean alone: drawn for a wide and for a narrow page, and its numbers."""
-    done, dots, rows = judged.evaluation, [], []
+    done, dots, rows = judged.rests_on, [], []
     ordered, halves = _ordered(done, every), mean_intervals(judged.family)
     for name in ordered:
         values = {seed: score.headline for seed, score in every[name].items()}

@@ -18,7 +18,7 @@ from pipelines.scores.verdicts import Judged
 
 def account(judged: Judged) -> str:
     """The comparison as Markdown, every number from stored scores."""
-    done = judged.evaluation
+    done = judged.rests_on
     shown = list(dict.fromkeys(name for pair in [*_pairs(judged), *judged.same] for name in pair if name in done.arms))
     scores = {name: [done.score(name, seed) for seed in arm.scores] for name, arm in done.arms.items()}
     parts = [
@@ -122,16 +122,15 @@ def _held(done: Evaluation) -> list[str]:
 
 
 def _trained(judged: Judged, shown: Sequence[str]) -> list[str]:
-    done = judged.evaluation
+    done = judged.rests_on
     run, places = Run(done.store, done.run), _places(done)
     rows = []
     for name in shown:
         arm = done.arms[name]
-        seeds = judged.family.arms[arm.id].seeds
-        headlines = [done.score(name, seed).headline for seed in seeds]
-        records = [done.training(name, seed) for seed in seeds]
+        headlines = [done.score(name, seed).headline for seed in arm.scores]
+        records = [done.training(name, seed) for seed in arm.scores]
         sd = f"{np.std(headlines, ddof=1):.{places + 1}f}" if len(headlines) > 1 else ""
-        line = [name, arm.kind, f"{arm.rows:,}", _times(_shown_times(done, name)), ", ".join(map(str, seeds))]
+        line = [name, arm.kind, f"{arm.rows:,}", _times(_shown_times(done, name)), ", ".join(map(str, arm.scores))]
         rows.append([*line, f"{np.mean(headlines):.{places}f}", sd, f"{np.mean([record['seconds'] for record in records]):,.1f}"])
     columns = ["arm", "kind", "rows", "each shown", "seeds", "mean", "s.d.", "seconds a training"]
     about = (
@@ -207,7 +206,7 @@ def _asked(done: Evaluation, scores: Mapping[str, Sequence[SeedScore]], task: st
 
 
 def _leaks(judged: Judged) -> list[str]:
-    done, places = judged.evaluation, _places(judged.evaluation)
+    done, places = judged.rests_on, _places(judged.evaluation)
     if not done.leaked:
         return ["No evaluation item was found among the rows that any arm could show.\n"]
     rows = []

@@ -22,10 +22,10 @@ from pipelines.scores.evaluations import Entered, Evaluation, entries
 class Judged:
     """The lines that were asked for, in the words of this run, and the verdict over the whole family that they are part of.
 
-    `evaluation` has every seed that the store holds of its arms. `names` are this run's names of the family's arms, and RUN/NAME of those
-    it has not; `file` is where the verdict is kept; `same` are the pairs asked for that train on the same rows, so that there is nothing to
-    judge; `changed`: in what the scale's way to judge is another than when this pool was first evaluated. With one line its numbers are
-    attributes.
+    `evaluation` has every seed that the store holds of its arms, `rests_on` those judged. `names` are this run's names of the family's
+    arms, and RUN/NAME of those it has not; `file` is where the verdict is kept; `same` are the pairs asked for that train on the same rows,
+    so that there is nothing to judge; `changed`: in what the scale's way to judge is another than when this pool was first evaluated. With
+    one line its numbers are attributes.
     """
 
     evaluation: Evaluation
@@ -74,6 +74,16 @@ class Judged:
     def seeds_needed(self) -> int | None:
         """Seeds of each arm that would settle it."""
         return self.line.seeds_needed
+
+    @property
+    def rests_on(self) -> Evaluation:
+        """The evaluation with those seeds alone that the answers rest on: under looks, none beyond the one that was taken."""
+        arms = self.evaluation.arms
+        kept = {name: set(self.family.arms[arm.id].seeds) for name, arm in arms.items()}
+        only = {
+            name: replace(arm, scores={seed: key for seed, key in arm.scores.items() if seed in kept[name]}) for name, arm in arms.items()
+        }
+        return replace(self.evaluation, arms=only)
 
     @property
     def last_look(self) -> bool:

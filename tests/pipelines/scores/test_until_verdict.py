@@ -17,8 +17,9 @@ from curate.store import Store
 from eval_fixed_model.scale import load_scale
 from eval_fixed_model.statistics import Look, Verdict, verdict
 from pipelines import verbs
+from pipelines.report.scores import scored as scored_page
 from pipelines.scores import leaderboard
-from pipelines.scores.account import limits
+from pipelines.scores.account import account, limits
 from pipelines.scores.evaluations import Evaluation, entries
 from pipelines.scores.training import evaluate
 from pipelines.scores.until_verdict import until_verdict
@@ -71,6 +72,17 @@ def test_it_stops_at_the_first_look_that_settles_every_line_and_stays_there(
         later = compare(done)
         assert (later.family, later.contrasts) == (found.family, found.contrasts)
         assert "Seeds beyond the look were trained, and are not judged" in " ".join(limits(later))
+        assert {len(arm.scores) for arm in later.evaluation.arms.values()} == {6}
+        assert {len(arm.scores) for arm in later.rests_on.arms.values()} == {5}
+        assert "| 0, 1, 2, 3, 4 |" in account(later)
+        assert "0, 1, 2, 3, 4, 5" not in account(later)
+
+    # Nor on the report's page, whose means are those that were judged.
+    told = scored_page(run, scale)
+    assert told.seeds == 5
+    means = {later.names[arm]: f"{runs.mean:.1f}" for arm, runs in later.family.arms.items()}
+    assert {name: mean for name, _, mean, *_ in told.headline_rows} == means
+    assert all(len(seeds.split(", ")) == 5 for *_, seeds in told.headline_rows)
 
     # Nor on a leaderboard, which has one line for the subset: its means are of all seeds, its answers those of the look.
     judged: list[tuple[Look | None, int]] = []
