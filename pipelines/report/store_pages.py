@@ -76,11 +76,12 @@ class Listed:
 
 @dataclass
 class Pages:
-    """Pages by the names their addresses have, below `home`. A run's report is made once for each state of its scores and take-downs."""
+    """Pages by the names their addresses have, below `home`. A run's report is made once for each state of its scores and take-downs, and
+    never twice at a time: while trainings end faster than it is drawn, a reader gets that of a moment ago."""
 
     store: Store
     home_address: str
-    made: dict[tuple[Any, ...], Drawing] = field(default_factory=dict)
+    made: dict[str, tuple[tuple[int, ...], Drawing]] = field(default_factory=dict)
     choosing: threading.Lock = field(default_factory=threading.Lock)
     drawing: threading.Lock = field(default_factory=threading.Lock)
     reading: threading.Lock = field(default_factory=threading.Lock)
@@ -98,13 +99,15 @@ class Pages:
         runs = {run.folder.removeprefix("runs/"): run for run in self._every()}
         if name not in runs:
             raise CeterisError("there is no such run", fix="choose one of the list")
-        key = (name, *self._state())
-        with self.choosing:  # however many ask, it is drawn once
-            drawn = self.made.get(key)
-            if drawn is None or (drawn.done.is_set() and not drawn.page):  # it failed: a run may have been writing
+        state = self._state()
+        with self.choosing:  # however many ask, it is drawn once, and once more for what changed while it was
+            of, drawn = self.made.get(name, (state, None))
+            ended = drawn is not None and drawn.done.is_set()
+            stale = of != state if ended else of[-1] != state[-1]  # rows that were taken down meanwhile are on no page
+            if drawn is None or stale or (ended and not drawn.page):  # it failed: a run may have been writing
                 drawn = Drawing(lambda: self._report(runs[name]), self.drawing)
                 drawn.start()
-                self.made = {**{known: page for known, page in self.made.items() if known[0] != name}, key: drawn}
+                self.made[name] = (state, drawn)
         return drawn.result(PATIENCE) or self._page("drawing.html", name)
 
     def _report(self, run: Run) -> str:

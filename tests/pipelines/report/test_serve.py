@@ -213,6 +213,29 @@ def test_many_who_ask_at_once_get_one_drawing(hostile: Run, monkeypatch: pytest.
     assert drawn == [hostile.folder]
 
 
+def test_trainings_that_end_faster_than_a_report_is_drawn_begin_no_second_drawing(hostile: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each would wait for those before it, and no reader would see a page; but who asks after a take-down gets none of before."""
+    pages, name, state = Pages(hostile.store, "/"), hostile.folder.removeprefix("runs/"), [0, 0, 0]
+    begun, go = list[list[int]](), threading.Event()
+    monkeypatch.setattr("pipelines.report.store_pages.PATIENCE", 0.01)
+    monkeypatch.setattr(pages, "_state", lambda: tuple(state))
+    monkeypatch.setattr(pages, "_report", lambda _: begun.append([*state]) or (go.wait(60) and f"the page of {state}"))  # type: ignore[func-returns-value]
+    before = threading.active_count()
+    for _ in range(20):
+        assert "is being drawn" in pages.run(name)
+        state[1] += 1
+    assert threading.active_count() - before == 1
+    state[2] += 1
+    assert "is being drawn" in pages.run(name)
+    assert threading.active_count() - before == 2
+    go.set()
+    monkeypatch.setattr("pipelines.report.store_pages.PATIENCE", 60)
+    assert pages.run(name) == "the page of [0, 20, 1]"
+    state[1] += 1
+    assert pages.run(name) == "the page of [0, 21, 1]"
+    assert len(begun) == 3
+
+
 def test_a_search_that_would_wait_too_long_is_told_so(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipelines.report.store_pages.QUEUE", 0.01)
     with server.pages.reading:
