@@ -211,7 +211,7 @@ def test_the_recipe_without_a_mistake_is_planned(folder: Path) -> None:
 @pytest.mark.parametrize("number", range(len(TEXTS)))
 def test_every_mistake_has_a_place_and_a_remedy(folder: Path, number: int) -> None:
     (folder / "r.yaml").write_text(TEXTS[number], encoding="utf-8", newline="")
-    with pytest.raises(CeterisError) as caught:
+    with pytest.raises(CeterisError, match=r"r\.yaml:\d+:\d+") as caught:
         verbs.plan(Recipe.load(folder / "r.yaml"), store=folder / "store")
     error = caught.value
     assert re.search(r"r\.yaml:\d+:\d+", error.where), error
@@ -232,6 +232,6 @@ def test_every_mistake_has_a_place_and_a_remedy(folder: Path, number: int) -> No
 )
 def test_the_remedy_fits(folder: Path, old: str, new: str, fix: str) -> None:
     (folder / "r.yaml").write_text(WHOLE.replace(old, new, 1), encoding="utf-8")
-    with pytest.raises(CeterisError) as caught:
+    with pytest.raises(CeterisError, match=re.escape(fix)) as caught:
         verbs.plan(Recipe.load(folder / "r.yaml"), store=folder / "store")
     assert fix in caught.value.fix
