@@ -1,7 +1,7 @@
 """One offline table of many stores: every score verified first, unequal conditions never ranked together, what does not verify named."""
 
 import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,8 @@ def leaderboard(places: Sequence[Path]) -> Leaderboard:
         refused += unequal
         earlier = first.setdefault(scale.name, held[0])
         than = None if earlier is held[0] else earlier.id
-        lines, unjudged = _lines(arms, {pair for same in held for pair in same.contrasts}, _looks(held), scale)
+        looks, twice = _looks(held)
+        lines, unjudged = _lines(arms, {pair for same in held for pair in same.contrasts}, looks, scale, twice)
         groups.append(
             Group(
                 held[0].id,
@@ -109,9 +110,10 @@ def leaderboard(places: Sequence[Path]) -> Leaderboard:
 
 
 def _ways(held: Sequence[Verified], scale: Scale) -> Iterable[str]:
-    other = dict.fromkeys(text for one in held if one.scale for text in differences(scale.beside(), one.scale.beside()))
+    every = [found for one in held if one.scale for found in (*one.before, one.scale)]
+    other = dict.fromkeys(text for found in every for text in differences(scale.beside(), found.beside()))
     if other:
-        yield f"some of these scores were judged in another way where they lie (here, there): {'; '.join(other)}"
+        yield f"some of these scores were judged in another way, where they lie or before (here, there): {'; '.join(other)}"
 
 
 def _notes(one: Verified, scale: Scale) -> Iterable[str]:
@@ -149,12 +151,16 @@ def _merged(arms: Iterable[VerifiedArm]) -> tuple[list[tuple[VerifiedArm, tuple[
     return [one for key, one in merged.items() if key not in unequal], list(unequal.values())
 
 
-def _looks(held: Sequence[Verified]) -> dict[tuple[str, str], Look]:
-    """The last look at each candidate, in whichever store."""
+def _looks(held: Sequence[Verified]) -> tuple[dict[tuple[str, str], Look], set[tuple[str, str]]]:
+    """The last look at each candidate, in whichever store; and the candidates looked at by two schedules, each of which spent the 5%."""
     found: dict[tuple[str, str], Look] = {}
-    for one in held:
-        found |= {key: max(found.get(key, look), look, key=lambda each: each.number) for key, look in one.looks.items()}
-    return found
+    twice: set[tuple[str, str]] = set()
+    for key, look in (each for one in held for each in one.looks.items()):
+        known = found.setdefault(key, look)
+        if known.schedule != look.schedule:
+            twice.add(key)
+        found[key] = max(known, look, key=lambda each: each.number)
+    return found, twice
 
 
 def _lines(
@@ -162,6 +168,7 @@ def _lines(
     contrasts: set[tuple[str, str, str]],
     looks: Mapping[tuple[str, str], Look],
     scale: Scale,
+    twice: Collection[tuple[str, str]] = (),
 ) -> tuple[list[Line], list[str]]:
     """The lines, best first; and which pools cannot be judged, and why."""
     sign = 1 if scale.headline.better == "higher" else -1
@@ -185,6 +192,10 @@ def _lines(
             if look is None:
                 halves = mean_intervals(judged)
             answers |= {(one.candidate, here[one.control].kind): one.answer for one in judged.contrasts if own.get(one.candidate) == look}
+        if torn := {name for name in here if (pool, name) in twice}:
+            names = ", ".join(sorted(here[name].name for name in torn))
+            unjudged.append(f"not judged: {names}, looked at by two schedules in different stores, which spent the 5% twice")
+            answers = {pair: answer for pair, answer in answers.items() if pair[0] not in torn}
         for arm, runs, where in arms:
             if arm.pool != pool:
                 continue

@@ -57,7 +57,7 @@ class VerifiedArm:
 @dataclass(frozen=True)
 class Verified:
     """What a folder holds, under one set of conditions: arms, contrasts as (pool, candidate's id, control's id), and what was refused;
-    and the last look that was taken at a candidate, by (pool, its id)."""
+    and the last look that was taken at a candidate, by (pool, its id). `scale` judges as its last evaluation, those `before` as others."""
 
     held: dict[str, Any]
     id: str
@@ -66,6 +66,7 @@ class Verified:
     contrasts: frozenset[tuple[str, str, str]]
     refused: tuple[Refused, ...]
     looks: dict[tuple[str, str], Look] = field(default_factory=dict)
+    before: tuple[Scale, ...] = ()
 
 
 def verified(place: Path) -> list[Verified]:
@@ -135,6 +136,7 @@ class _Folder:
         looks: dict[tuple[str, str], Look] = {}
         held: dict[str, Any] = {}
         scale: Scale | None = None
+        before: list[Scale] = []
         try:
             held = self._conditions()
             entries = sorted((self.folder / "entries").glob("*.json"))
@@ -147,6 +149,7 @@ class _Folder:
                 try:
                     entry = self._entry(file)
                     scale = self._scale(entry, held)
+                    before.append(scale)
                 except CeterisError as error:
                     self._refuse(file, "", error)
                     continue
@@ -167,7 +170,8 @@ class _Folder:
         except CeterisError as error:
             self._refuse(self.folder, "", error)
         return Verified(
-            held, self.folder.name, scale, tuple(arms.values()), frozenset(contrasts), tuple(dict.fromkeys(self.refused)), looks
+            *(held, self.folder.name, scale, tuple(arms.values()), frozenset(contrasts), tuple(dict.fromkeys(self.refused)), looks),
+            tuple(before[:-1]),
         )
 
     def _known(self) -> set[str]:

@@ -8,7 +8,7 @@ import pytest
 
 from eval_fixed_model.statistics import Answer, Look
 from pipelines.scores.evaluations import Evaluation
-from pipelines.scores.leaderboard import COLUMNS, Leaderboard, _lines, cells, leaderboard, markdown, page, remarks, title
+from pipelines.scores.leaderboard import COLUMNS, Leaderboard, _lines, _looks, cells, leaderboard, markdown, page, remarks, title
 from pipelines.scores.verdicts import compare
 from pipelines.scores.verified import verified
 
@@ -91,6 +91,22 @@ def test_a_pool_that_cannot_be_judged_is_ranked_and_says_why(scored: Evaluation)
     assert [line.against_pool for line in lines if line.subset == "long"] == [None]
     assert len(unjudged) == 1
     assert "looks of a paired scale need every arm at the same seeds" in unjudged[0]
+
+
+def test_a_subset_looked_at_by_two_schedules_is_ranked_and_not_judged(scored: Evaluation) -> None:
+    """Each store refuses another schedule; of the two together neither knows."""
+    (found,) = verified(scored.store.path(""))
+    key = next((arm.pool, arm.id) for arm in found.arms if arm.name == "long")
+    here, there, later = (replace(found, looks={key: look}) for look in (Look((2, 4), 1), Look((2, 3), 1), Look((2, 4), 2)))
+    assert _looks([here, later]) == ({key: Look((2, 4), 2)}, set())
+    looks, twice = _looks([here, there])
+    assert twice == {key}
+    arms = [(arm, (arm.run,), (arm.where,)) for arm in found.arms]
+    for torn, notes in (((), 0), (twice, 1)):
+        lines, unjudged = _lines(arms, set(found.contrasts), looks, scored.scale, torn)
+        (line,) = [line for line in lines if line.subset == "long"]
+        assert ((line.against_pool, line.against_random) == (None, None)) == bool(torn)
+        assert len(unjudged) == notes
 
 
 def test_the_page_is_one_file_without_references(board: Leaderboard) -> None:

@@ -19,6 +19,7 @@ from pipelines import verbs
 from pipelines.scores import training
 from pipelines.scores.arms import training_pools
 from pipelines.scores.evaluations import Evaluation, entries
+from pipelines.scores.leaderboard import leaderboard
 from pipelines.scores.training import evaluate
 from pipelines.scores.verdicts import compare
 from pipelines.scores.verified import verified
@@ -304,6 +305,10 @@ def test_scores_are_read_with_the_scale_they_were_made_under(
     anew = evaluate(run, scale=str(mine), seeds=2, executor=InProcess())
     assert (anew.trained, anew.conditions) == (0, first.conditions)
     assert (compare(run).family.alike, compare(run).changed) == (4.5, ("alike: 30.0, 4.5", f"headline delta: {before.family.delta}, 77.0"))
+    (group,) = [one for one in leaderboard([run.store.path("")]).groups if "scores/" + one.conditions == anew.conditions]
+    (said,) = [note for note in group.notes if "judged in another way" in note]
+    assert "alike: 4.5, 30.0" in said
+    assert f"headline delta: 77.0, {before.family.delta}" in said
     mine.write_text(noisier.replace("samples_seen: 640", "samples_seen: 704"), encoding="utf-8")
     with pytest.raises(CeterisError, match="nothing was evaluated for this run at the scale"):
         compare(run, scale=str(mine))
