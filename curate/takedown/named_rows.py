@@ -47,10 +47,10 @@ def content_role(pool: Pool) -> str | None:
     return next((role for role in (("text",) if pool.modality == "text" else ("url",)) if role in pool.roles), None)
 
 
-def by_tombstones(store: Store, pool: Pool, stones: Tombstones) -> dict[int, tuple[Indices, Indices]]:
-    """By shard number: the rows that tombstones name, ascending, and the request of each."""
+def by_tombstones(store: Store, pool: Pool, stones: Tombstones, shards: Sequence[int] | None = None) -> dict[int, tuple[Indices, Indices]]:
+    """By shard number, of all or of these `shards`: the rows that tombstones name, ascending, and the request of each."""
     found = {}
-    for number in range(len(pool.shards)):
+    for number in range(len(pool.shards)) if shards is None else shards:
         requests = stones.of_uids(uids_of(store, pool, number)) if "uid" in stones.hashes else np.zeros(pool.shards[number].rows, np.int64)
         roles = [role for role, kinds in _ASKED.items() if role in pool.roles and kinds & stones.hashes.keys()]
         for start, frame in _read(pool, number, roles):

@@ -95,14 +95,17 @@ def verify_store(
     files = list({one.key: one for one in listed_files(held, _shards_of(held, pools))}.values())
     chosen = [one for one in files if asked.draws(one.shard or one.key) or one.key.startswith("subsets/")]
     size = check_files(held, chosen, executor, progress)
+    unchanged = dict[str, tuple[Pool, bool]]()
     for key, pool in pools.items():
         if pool is not None and f"{key}/indexed.json" in held.keys:
-            held.findings += changed(store, pool, asked, progress)
+            found = changed(store, pool, asked, progress)
+            held.findings += found
+            unchanged[key] = pool, not found
     subsets = {digest: run for run, facts in runs.items() for stage, digest in facts["subsets"].items() if stage != POOL}
     check_subsets(held, subsets)
     check_exports(held, progress)
     left = _leftovers(held, {one.key for one in files})
-    check_taken_away(held, pools, left, asked.full, executor, progress)
+    check_taken_away(held, unchanged, left, asked, executor, progress)
     decisions, judged = _judge(held, runs, pools, asked, executor, progress)
     counts = {"files": len(chosen) + len(held.digests), "bytes": size, "pools": len(pools), "runs": judged, "decisions": decisions}
     return Verification(store.address, held.head, held.findings, held.notes, dict(counts)), held

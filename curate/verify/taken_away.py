@@ -4,6 +4,7 @@ through may hold rows which a request names and the store does not refuse.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from curate.takedown.revoked import REQUESTS, revoked
 from curate.takedown.tombstones import Tombstones, read_tombstones
 from curate.verify.findings import RESTORE
 from curate.verify.records import Contents
+
+if TYPE_CHECKING:
+    from curate.verify.store import Asked
 
 Progress = Callable[[str, int, int], None]
 A_TASK = 8
@@ -36,11 +40,12 @@ class ListsTask:
 
 @dataclass(frozen=True)
 class PoolTask:
-    """A pool that was held against the requests up to `number`; `full`: its addresses, texts and images are read, too."""
+    """`shards` of a pool that was held against the requests up to `number`; `full`: their addresses, texts and images are read, too."""
 
     store: str
     key: str
     number: int
+    shards: tuple[int, ...]
     full: bool
 
 
@@ -54,10 +59,10 @@ def look(task: ListsTask | PoolTask) -> list[int]:
         named = (stones.of_uids(every) > 0)[places.ravel()]
         return [int(one.sum()) for one in np.split(named, np.cumsum([len(one) for one in lists])[:-1])]
     pool, refused = open_pool(store, task.key), revoked(store)
-    met = by_tombstones(store, pool, stones if task.full else _uids_alone(stones))
+    met = by_tombstones(store, pool, stones if task.full else _uids_alone(stones), task.shards)
     return [
-        int(np.setdiff1d(met[number][0][met[number][1] <= task.number], refused.rows(shard)).size) if number in met else 0
-        for number, shard in enumerate(pool.shards)
+        int(np.setdiff1d(met[number][0][met[number][1] <= task.number], refused.rows(pool.shards[number])).size) if number in met else 0
+        for number in task.shards
     ]
 
 
@@ -66,10 +71,11 @@ def _uids_alone(stones: Tombstones) -> Tombstones:
 
 
 def check_taken_away(
-    held: Contents, pools: Mapping[str, Pool | None], loose: Sequence[str], full: bool, executor: Executor, progress: Progress
+    held: Contents, pools: Mapping[str, tuple[Pool, bool]], loose: Sequence[str], asked: "Asked", executor: Executor, progress: Progress
 ) -> None:
     """Find what was put back: files under their names, files that no record lists (`loose`) by their digests, lists of rows to train on by
-    the hashes of their uids; and hold pools against the requests again, with `full` by all that those name, else by uids."""
+    the hashes of their uids; and hold the shards drawn of `pools` (and whether their files are as they were) against the requests again:
+    with `full`, where they are, by all that those name, else by uids."""
     _put_back(held, loose)
     stones = [key for key, _ in held.of_kind("tombstone")]
     if not stones:
@@ -80,7 +86,7 @@ def check_taken_away(
         return
     _settled(held, len(stones))
     _listed(held, executor, progress)
-    _named(held, pools, full, executor, progress)
+    _named(held, pools, asked, executor, progress)
 
 
 def _put_back(held: Contents, loose: Sequence[str]) -> None:
@@ -119,21 +125,23 @@ def _listed(held: Contents, executor: Executor, progress: Progress) -> None:
                 held.find(f"it lists {rows:,} rows that were taken down", key, f"delete {'/'.join(key.split('/')[:2])}")
 
 
-def _named(held: Contents, pools: Mapping[str, Pool | None], full: bool, executor: Executor, progress: Progress) -> None:
-    bad = held.bad
-    tasks = [
-        PoolTask(held.store.address, folder, value["requests"], full and pool.root.exists())
-        for key, value in held.of_kind("settled")
-        if (pool := pools.get(folder := key.rpartition("/")[0])) is not None
-        and not any(where.startswith((f"{folder}/", f"{pool.root}/")) for where in bad)
-        and f"{folder}/uids/{len(pool.shards) - 1:06d}.json" in held.records
-    ]
+def _named(held: Contents, pools: Mapping[str, tuple[Pool, bool]], asked: "Asked", executor: Executor, progress: Progress) -> None:
+    bad, tasks = held.bad, list[PoolTask]()
+    for key, value in held.of_kind("settled"):
+        folder = key.rpartition("/")[0]
+        if folder in pools and not any(where.startswith(f"{folder}/") for where in bad):
+            pool, unchanged = pools[folder]
+            drawn = tuple(number for number, shard in enumerate(pool.shards) if asked.draws(shard.digest))
+            if f"{folder}/uids/{len(pool.shards) - 1:06d}.json" in held.records:
+                tasks.append(PoolTask(held.store.address, folder, value["requests"], drawn, asked.full and unchanged))
     for index, found in _looked(held, tasks, executor, progress, "pools held against requests"):
-        pool = pools[tasks[index].key]
-        for shard, rows in zip(pool.shards if pool else (), found, strict=True):
+        task = tasks[index]
+        for number, rows in zip(task.shards, found, strict=True):
             if rows:
-                what = f"{rows:,} rows of {shard.path} are named by a request for take-down, and are not refused"
-                held.find(what, f"{tasks[index].key}/settled.json", AGAIN)
+                what = (
+                    f"{rows:,} rows of {pools[task.key][0].shards[number].path} are named by a request for take-down, and are not refused"
+                )
+                held.find(what, f"{task.key}/settled.json", AGAIN)
 
 
 def _looked(

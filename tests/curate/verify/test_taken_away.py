@@ -148,6 +148,25 @@ def test_a_pool_that_is_said_to_have_been_held_against_requests_and_was_not_is_f
     assert [one for one in _found(after, full=True) if one.where.endswith("/settled.json")] == []
 
 
+def test_of_a_pool_whose_files_changed_uids_are_held_against_requests_and_not_what_lies_there_now(
+    after: Store, rows: pl.DataFrame, tmp_path: Path
+) -> None:
+    pool = write(rows.head(40), tmp_path / "pool", shards=2)
+    select(pool, after)
+    rows[0:40:2].reverse().write_parquet(tmp_path / "pool" / "0.parquet")
+    seed = next(seed for seed in range(99) if [Asked(share=0.5, seed=seed).draws(one.digest) for one in pool.shards] == [False, True])
+    assert [one.where for one in _found(after, full=True)] == [str(tmp_path / "pool" / "0.parquet")]
+    assert _found(after, full=True, share=0.5, seed=seed) == []
+    other = write(rows.head(9), tmp_path / "other", shards=1)
+    shutil.move(after.path("revocations"), tmp_path / "asked")
+    select(other, after)
+    shutil.move(tmp_path / "asked", after.path("revocations"))
+    after.put_json(f"pools/{other.id[:16]}/settled.json", {"requests": 1})
+    (tmp_path / "other" / "0.parquet").unlink()
+    rows[9:18].write_parquet(tmp_path / "other" / "0.parquet")
+    assert f"pools/{other.id[:16]}/settled.json" in {one.where for one in _found(after, full=True)}
+
+
 def test_what_was_not_looked_at_is_said(after: Store) -> None:
     (part,) = after.storage.list("revocations/parts/")
     after.storage.delete(part)
