@@ -9,11 +9,11 @@ from curate.digest import digest_of, short
 from curate.record import Run
 from eval_fixed_model.cost import cost_of
 from eval_fixed_model.score import SeedScore
-from eval_fixed_model.statistics import Contrast, TaskSignal, signal_to_noise
+from eval_fixed_model.statistics import Contrast, Look, TaskSignal, signal_to_noise
 from eval_fixed_model.statistics.records import LEAST_DF
-from pipelines.scores.evaluations import Evaluation, entries
+from pipelines.scores.evaluations import Evaluation
 from pipelines.scores.tables import to_settle
-from pipelines.scores.verdicts import Judged
+from pipelines.scores.verdicts import Judged, beside
 
 
 def account(judged: Judged) -> str:
@@ -59,7 +59,12 @@ def limits(judged: Judged) -> Iterator[str]:
             )
     if any(arm.kind == "trusted" for arm in done.arms.values()):
         yield "`trusted only` was trained on the rows that a filter learned from: it shows how much of a gain is theirs."
-    looks = _looks(done)
+    if judged.changed:
+        yield (
+            f"Since this pool was first evaluated, how it is judged was changed (then, now): {'; '.join(judged.changed)}. "
+            "If that was for what the scores showed, false answers are more frequent than stated."
+        )
+    looks, unplanned = _looks(done)
     if family.rests_on_bank:
         yield "Own runs were too few to tell their noise: it is taken from runs of other pools at this scale, and may be another here."
     if looks > 1 and family.look is None:
@@ -67,10 +72,19 @@ def limits(judged: Judged) -> Iterator[str]:
             f"The scores were looked at {looks} times with a growing number of seeds, without a schedule fixed beforehand in this verdict: "
             "stopping when an answer pleases makes false answers more frequent than stated."
         )
+    if family.look and unplanned:
+        yield "The scores were there to be seen before the first look was taken: what was seen then is not in the 5% that looks spend."
     if family.look and any(len(arm.scores) > family.look.schedule[family.look.number - 1] for arm in done.arms.values()):
         yield "Seeds beyond the look were trained, and are not judged: they count at the looks that were fixed, or never."
-    if any(spread.df < LEAST_DF for spread in family.spreads.values()):
-        yield f"Some run s.d. rests on fewer than {LEAST_DF:g} degrees of freedom: contrasts that need it are answered by `cannot tell`."
+    if any(_too_few(one, judged) for one in judged.contrasts):
+        yield f"Some differences rest on fewer than {LEAST_DF:g} degrees of freedom of run s.d.: they are answered by `cannot tell`."
+
+
+def _too_few(one: Contrast, judged: Judged) -> bool:
+    """Whether the noise that a contrast needs is hardly known: that of fixed arms, of random ones, or of both."""
+    arms, spreads = judged.evaluation.arms, judged.family.spreads
+    needed = {"random" if name in arms and arms[name].kind == "random" else "fixed" for name in (one.candidate, one.control)}
+    return sum(spread.df for kind, spread in spreads.items() if kind in needed) < LEAST_DF
 
 
 def _pairs(judged: Judged) -> list[tuple[str, str]]:
@@ -163,10 +177,7 @@ def _statistics(judged: Judged) -> Iterator[str]:
         yield f"{look.spent:.2%} of the 5% is spent by now, and intervals hold for all looks together.\n"
     correlation = family.seed_correlation
     yield f"- Correlation of arms at equal seeds: {'unknown' if correlation is None else f'{correlation:.2f}'}; the analysis is "
-    yield f"{done.scale.analysis}.\n"
-    if judged.changed:
-        yield f"- Since this pool was first evaluated, how it is judged was changed (then, now): {'; '.join(judged.changed)}.\n"
-    yield f"- Kept as {judged.file}.\n"
+    yield f"{done.scale.analysis}.\n- Kept as {judged.file}.\n"
 
 
 def _tasks(done: Evaluation, shown: Sequence[str], scores: Mapping[str, Sequence[SeedScore]]) -> list[str]:
@@ -225,10 +236,15 @@ def _difference(done: Evaluation, a: str, b: str, without_leaks: bool) -> float:
     return float(means[0] - means[1])
 
 
-def _looks(done: Evaluation) -> int:
-    """How many different numbers of seeds were evaluated for this run under these conditions."""
-    mine = [one for one in entries(done.store) if (one.run, one.conditions) == (done.run, done.conditions)]
-    return len({max(len(arm.scores) for arm in one.arms.values()) for one in mine})
+def _looks(done: Evaluation) -> tuple[int, bool]:
+    """At how many different numbers of seeds a candidate of this run was evaluated, for it or for another run on this pool; and whether one
+    was evaluated with several seeds before its first look."""
+    numbers: dict[str, list[tuple[int, Look | None]]] = {arm.id: [] for arm in done.arms.values() if arm.kind == "candidate"}
+    for one in beside(done):
+        for arm in {arm.id: arm for arm in one.arms.values() if arm.kind == "candidate" and arm.id in numbers}.values():
+            numbers[arm.id].append((len(arm.scores), one.look))
+    unplanned = any(of_arm and of_arm[0][1] is None and of_arm[0][0] > 1 for of_arm in numbers.values())
+    return max((len({count for count, _ in of_arm}) for of_arm in numbers.values()), default=0), unplanned
 
 
 def _shown_times(done: Evaluation, name: str) -> tuple[int, int] | None:

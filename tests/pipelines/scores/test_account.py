@@ -74,6 +74,17 @@ def test_tasks_carry_the_signal_that_the_statistics_find(judged_pair: Judged, sc
         assert found.missing is None or cells[4]  # one that is at chance has another reason
 
 
+def test_seeds_added_as_it_pleased_are_told_also_where_another_run_added_them(
+    judged_pair: Judged, scored: Evaluation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fewer = {name: replace(arm, scores={0: arm.scores[0]}) for name, arm in scored.arms.items()}
+    assert not any("growing number" in one for one in limits(judged_pair))
+    for arms in (fewer, {name: arm for name, arm in fewer.items() if arm.kind != "candidate"}):
+        known = [replace(scored, run="runs/other", arms=arms), scored]
+        monkeypatch.setattr("pipelines.scores.account.beside", lambda _, known=known: known)
+        assert any("looked at 2 times with a growing number" in one for one in limits(judged_pair)) == (arms is fewer)
+
+
 def test_a_bank_and_looks_are_told_where_the_verdict_rests_on_them(judged_pair: Judged) -> None:
     plain = judged_pair.family
     bank = BankUse(0.5, 90.0, 100, 20, None, True)

@@ -17,6 +17,7 @@ from curate.store import Store
 from eval_fixed_model.score import Job, SeedScore
 from pipelines import verbs
 from pipelines.scores import training
+from pipelines.scores.account import limits
 from pipelines.scores.arms import training_pools
 from pipelines.scores.evaluations import Evaluation, entries
 from pipelines.scores.leaderboard import leaderboard
@@ -299,6 +300,8 @@ def test_scores_are_read_with_the_scale_they_were_made_under(
     assert (after.family, list(after.evaluation.scale.tasks)) == (before.family, list(first.scale.tasks))
     again = compare(run, scale=str(mine))
     assert (again.family.delta, again.changed) == (77.0, (f"headline delta: {before.family.delta}, 77.0",))
+    assert any(f"changed (then, now): headline delta: {before.family.delta}, 77.0." in said for said in limits(again))
+    assert not any("changed (then, now)" in said for said in limits(after))
     assert again.file != before.file
     noisier = mine.read_text(encoding="utf-8").replace("alike: 30", "alike: 4.5")
     mine.write_text(noisier, encoding="utf-8")

@@ -18,6 +18,7 @@ from eval_fixed_model.scale import load_scale
 from eval_fixed_model.statistics import Look, Verdict, verdict
 from pipelines import verbs
 from pipelines.report.scores import scored as scored_page
+from pipelines.scores import account as account_of
 from pipelines.scores import leaderboard
 from pipelines.scores.account import account, limits
 from pipelines.scores.evaluations import Evaluation, entries
@@ -76,6 +77,12 @@ def test_it_stops_at_the_first_look_that_settles_every_line_and_stays_there(
         assert {len(arm.scores) for arm in later.rests_on.arms.values()} == {5}
         assert "| 0, 1, 2, 3, 4 |" in account(later)
         assert "0, 1, 2, 3, 4, 5" not in account(later)
+
+    # Scores that were there before the first look are said.
+    with monkeypatch.context() as once:
+        assert "before the first look" not in " ".join(limits(later))
+        once.setattr(account_of, "beside", lambda _: [replace(mine[0], look=None), *mine])
+        assert "before the first look" in " ".join(limits(later))
 
     # Nor on the report's page, whose means are those that were judged.
     told = scored_page(run, scale)
