@@ -1,6 +1,6 @@
 """Which rows of a pool are named by tombstones, or by what a request says in plain: uids, addresses, domains, hashes of contents."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,10 +9,11 @@ import numpy.typing as npt
 import polars as pl
 
 from curate.digest import UInt64s, hex_of, row_hash, words_of
-from curate.errors import StoreError
+from curate.errors import PoolError, StoreError
 from curate.pieces import pool_key, read_originals, read_uids
-from curate.pool import Pool
+from curate.pool import Pool, Shard
 from curate.store import Store
+from curate.takedown.revoked import revoked
 from curate.takedown.tombstones import Tombstones, content_hash, hosts, parents, read_tombstones
 
 Indices = npt.NDArray[np.int64]
@@ -61,6 +62,22 @@ def by_tombstones(store: Store, pool: Pool, stones: Tombstones, shards: Sequence
         if rows.size:
             found[number] = rows, requests[rows]
     return found
+
+
+def never_shown(store: Store, pool: Pool) -> Callable[[Shard], Indices]:
+    """Which rows of a shard nobody may see, also of a pool that was not held against the requests yet: those that the store refuses, and
+    those that tombstones name; all of them where its uids cannot be told."""
+    refused, stones = revoked(store), read_tombstones(store)
+
+    def rows_of(shard: Shard) -> Indices:
+        number = pool.shards.index(shard)
+        try:
+            named = by_tombstones(store, pool, stones, [number]) if stones else {}
+        except PoolError:
+            return np.arange(shard.rows)
+        return np.union1d(refused.rows(shard), named[number][0] if number in named else np.empty(0, np.int64))
+
+    return rows_of
 
 
 _ASKED = {"url": {"url", "domain"}, "text": {"text"}, "image": {"image"}}

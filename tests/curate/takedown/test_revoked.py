@@ -17,7 +17,7 @@ from curate.recipe import Recipe
 from curate.record import Run
 from curate.run import Outcome, run
 from curate.store import Store
-from curate.takedown.named_rows import Plain
+from curate.takedown.named_rows import Plain, never_shown
 from curate.takedown.request import look, take_down
 from curate.takedown.revoked import ERROR, must_be_made_again, revoked
 from pipelines.catalog import catalogue
@@ -76,6 +76,17 @@ def test_samples_of_a_pool_leave_out_what_is_refused(pool: Pool, after: Store) -
     assert shown[0].endswith("/00000.html")
     assert len(left) == 3
     assert left[:2] == shown[1:]
+
+
+def test_samples_of_a_pool_that_was_never_run_leave_out_what_requests_name(after: Store, rows: pl.DataFrame, tmp_path: Path) -> None:
+    renamed = write(rows.head(4).with_columns(uid=pl.col("uid").str.reverse()), tmp_path / "renamed", 1)  # known by address
+    moved = write(rows.head(4).drop("url"), tmp_path / "moved", 1)  # known by uid
+    for pool in (renamed, moved):
+        assert not revoked(after).rows(pool.shards[0]).size
+        texts = [row["text"] for row in pool.describe(never_shown(after, pool))["sample"]]
+        assert texts == rows["text"][1:4].to_list()
+    nameless = write(rows.head(4).with_columns(uid=pl.Series([None, "a", "b", "c"])), tmp_path / "nameless", 1)
+    assert nameless.describe(never_shown(after, nameless))["sample"] == []
 
 
 def test_a_shard_that_comes_back_in_another_pool_is_refused_and_its_uids_are_not_kept(
