@@ -17,7 +17,6 @@ from curate.pool import Pool
 from curate.record import Run
 from curate.shard_files import aside
 from curate.structure import ending_of
-from curate.takedown.named_rows import never_shown
 from pipelines import doctor as health
 from pipelines import python_docs, show, verbs
 from pipelines.catalog import catalogue, described, told
@@ -38,6 +37,7 @@ from pipelines.commands.options import (
     roles_of,
     say,
 )
+from pipelines.provenance.unseen import unseen
 
 STOPPED = 130  # what a shell calls a command that Ctrl-C ended
 
@@ -70,7 +70,7 @@ def pool(
             made = python_docs.make(path, watch)
     found = Pool.open(path, layout=layout, roles=roles_of(role))
     known = (Path(verbs.store_address()) / "FORMAT").is_file()
-    about = (found.describe(never_shown(verbs.open_store(), found)) if known else found.describe()) | look(found, every=scan).to_json()
+    about = (found.describe(unseen(verbs.open_store(), found)) if known else found.describe()) | look(found, every=scan).to_json()
     about["aside"] = aside(path, ending_of(found.layout, found.shards[0].path)) if path.is_dir() else {}
     if as_json:
         say(about | ({"made": dataclasses.asdict(made)} if made else {}))

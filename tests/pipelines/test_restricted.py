@@ -12,13 +12,16 @@ from typer.testing import CliRunner
 from curate.digest import hex_of
 from curate.errors import PoolError, RecipeError
 from curate.executor import InProcess
+from curate.pool import Pool
 from curate.quarantine import quarantined, restricted
 from curate.recipe import Recipe
 from curate.record import Run
+from curate.store import Store
 from filters._image import ImageError, decode
 from filters._pdq import pdq
 from pipelines import verbs
 from pipelines.cli import app
+from pipelines.provenance.unseen import unseen
 from pipelines.scores.reading import reads
 
 RECIPE = """
@@ -117,6 +120,18 @@ def test_the_listing_has_addresses_and_hashes_and_the_quarantine_none_of_them(
     told = CliRunner().invoke(app, ["why", uid, "--store", store])
     assert "restricted if listed.matched" in told.output
     assert told.exit_code == 0
+
+
+def test_no_sample_of_a_pool_that_has_their_shard_shows_them(done_with: Run, barred: list[int], place: Path, tmp_path: Path) -> None:
+    first, *_ = sorted((place / "shards").glob("*.parquet"))
+    (tmp_path / "alone").mkdir()
+    (tmp_path / "alone" / first.name).symlink_to(first)
+    pool = Pool.open(tmp_path / "alone", roles={"source": ""})
+    (shard,) = pool.shards
+    held = [row for row in barred if row < shard.rows]
+    assert held
+    assert unseen(done_with.store, pool)(shard).tolist() == held
+    assert unseen(Store.open(tmp_path / "empty"), pool)(shard).tolist() == []
 
 
 def test_no_arm_reads_them(done_with: Run, barred: list[int]) -> None:
