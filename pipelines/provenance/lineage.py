@@ -70,15 +70,23 @@ def trace(store: Store, words: Sequence[str], run: str | None = None, seed: int 
 
 
 def _line(store: Store, candidate: Score, control: Score) -> dict[str, Any]:
-    """The line of the verdict, of those of its run the one with the largest family."""
-    ids, found = (candidate.arm["id"], control.arm["id"]), list[tuple[int, str, dict[str, Any]]]()
+    """The line of the verdict, and the `delta` that it was judged with: of those of its run the one with the largest family, and of
+    several judged as its evaluation wrote down how, if there is one."""
+    ids, found = (candidate.arm["id"], control.arm["id"]), list[tuple[int, bool, str, dict[str, Any]]]()
+    kept = store.json(f"{candidate.conditions}/scale.json") or {}
+    written = {**kept.get("record", {}), **store.json(candidate.entry).get("beside", {})}
+    written |= written.get("headline", {})
     for key in verdicts_of(store, candidate.run):
         judged = store.json(key)
-        found += [(len(judged["contrasts"]), key, one) for one in judged["contrasts"] if (one["candidate"], one["control"]) == ids]
+        how = {"delta": judged["delta"], "analysis": judged["analysis"], **({"alike": judged["alike"]} if judged["alike"] else {})}
+        as_said = all(written.get(part, value) == value for part, value in how.items())
+        about = (len(judged["contrasts"]), as_said, key)
+        lines = [one for one in judged["contrasts"] if (one["candidate"], one["control"]) == ids]
+        found += [(*about, {**one, "delta": judged["delta"]}) for one in lines]
     if not found:
         what = f"{candidate.arm['name']} was not judged against {control.arm['name']}"
         raise CeterisError(what, where=candidate.run, fix="run `curate compare` first, or name one of the two")
-    _, key, line = max(found, key=lambda one: one[:2])
+    *_, key, line = max(found, key=lambda one: one[:3])
     return {"file": key, **line, "candidate": candidate.arm["name"], "control": control.arm["name"]}
 
 

@@ -14,7 +14,8 @@ def traced(found: Traced) -> None:
     """A verdict's line where that was asked, then each score from its conditions down to its sources."""
     if found.verdict:
         one = found.verdict
-        show.line(f"{one['candidate']} against {one['control']}: {one['answer']}, difference {one['difference']:.4g} ({one['file']})")
+        told = f"{one['answer']}, difference {one['difference']:.4g}, delta {one['delta']:g}"
+        show.line(f"{one['candidate']} against {one['control']}: {told} ({one['file']})")
     for lineage in found.lineages:
         _lineage(lineage)
 

@@ -93,7 +93,7 @@ def test_every_arm_has_the_rows_it_was_trained_on(trained, rows) -> None:
         assert trace(store, words).lineages[0].score["key"] == key
 
 
-def test_a_verdict_s_line_leads_to_both_its_arms(trained) -> None:
+def test_a_verdict_s_line_leads_to_both_its_arms(trained, tmp_path: Path) -> None:
     store, _, done = trained
     found = trace(store, ["long", "against", "random 120"])
     assert [one.score["arm"] for one in found.lineages] == ["long", "random 120"]
@@ -101,6 +101,14 @@ def test_a_verdict_s_line_leads_to_both_its_arms(trained) -> None:
     assert (found.verdict["answer"], found.verdict["difference"]) == (line.answer, pytest.approx(line.difference))
     with pytest.raises(CeterisError, match="random 120 was not judged against unique"):
         trace(store, ["random 120", "against", "unique"])
+
+    # Scores judged again with a delta of another day leave the line that its evaluation wrote down how to judge.
+    copied = Store.open(shutil.copytree(store.path(""), tmp_path / "s"))
+    for delta in (97.0, 98.0, 99.0):
+        headline = done.scale.headline.model_copy(update={"delta": delta})
+        compare(replace(done, store=copied, scale=done.scale.model_copy(update={"headline": headline})))
+    assert trace(copied, ["long", "against", "random 120"]).verdict == found.verdict
+    assert found.verdict["delta"] == done.scale.headline.delta
 
 
 def test_what_is_no_score_is_refused(trained, tmp_path) -> None:
