@@ -17,7 +17,7 @@ from curate.verify.findings import Finding
 if TYPE_CHECKING:
     from curate.verify.store import Asked
 
-FIX = "restore it, or run the recipe again on what is there"
+FIX = "restore it: a run on what is there now is of another pool"
 CACHE = "pools/files.json"
 
 
