@@ -95,3 +95,17 @@ def test_a_bank_and_looks_are_told_where_the_verdict_rests_on_them(judged_pair: 
     assert "Own runs were too few to tell their noise" in text
     assert "Look 1 of 2 fixed beforehand, at 3, 5 seeds: 1.00% of the 5%" in text
     assert "Own runs were too few" not in account(judged_pair)
+
+
+@pytest.mark.parametrize(
+    ("control", "fixed", "random", "told"),
+    [("whole pool", 8, 2, False), ("whole pool", 2, 8, True), ("random", 2, 2, False), ("random", 1, 2, True)],
+)
+def test_noise_that_is_hardly_known_is_told_where_a_difference_rests_on_it(
+    judged_pair: Judged, control: str, fixed: int, random: int, told: bool
+) -> None:
+    (asked,) = (one for one in judged_pair.contrasts if one.control.startswith(control))
+    df = {"fixed": float(fixed), "random": float(random)}
+    spreads = {kind: replace(spread, df=df[kind]) for kind, spread in judged_pair.family.spreads.items()}
+    judged = replace(judged_pair, contrasts=(asked,), family=replace(judged_pair.family, spreads=spreads))
+    assert any("fewer than 4 degrees of freedom" in line for line in limits(judged)) is told
