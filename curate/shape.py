@@ -1,5 +1,6 @@
 """The shapes of a recipe's mappings: pydantic models whose first error is a RecipeError at its place."""
 
+import re
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -18,12 +19,12 @@ Shape = TypeVar("Shape", bound=BaseModel)
 
 
 class Unfit(ValueError):
-    """What a validator of such a model says of a value, and what to do."""
+    """What a validator of such a model says of a value, and what to do; `spot` is where in it."""
 
-    def __init__(self, what: str, fix: str) -> None:
-        """Both go into the RecipeError."""
+    def __init__(self, what: str, fix: str, spot: Spot = ()) -> None:
+        """All go into the RecipeError."""
         super().__init__(what)
-        self.fix = fix
+        self.fix, self.spot = fix, spot
 
 
 def validated(shape: type[Shape], value: Any, at: At) -> Shape:
@@ -32,10 +33,16 @@ def validated(shape: type[Shape], value: Any, at: At) -> Shape:
         return shape.model_validate(value)
     except ValidationError as failure:
         first = _first(failure)
-    spot = _spot_of(first, value)
+    context = first.get("ctx", {})
+    spot = (*_spot_of(first, value), *getattr(context.get("error"), "spot", ()))
     name = ".".join(map(str, spot))
+    if first["type"].startswith("union_tag"):
+        key, tags = context["discriminator"].strip("'"), _quoted(context.get("expected_tags", ""))
+        if first["type"] == "union_tag_not_found":
+            raise RecipeError(f"{name or 'this'} needs the key {key}", where=at(spot), fix=f"add `{key}: ...`")
+        raise RecipeError(f"{name}.{key}: there is no {context['tag']}", where=at((*spot, key)), fix=nearest(context["tag"], tags))
     if first["type"] == "extra_forbidden":
-        what, fix = f"unknown key {spot[-1]}", nearest(str(spot[-1]), _fields(shape, spot))
+        what, fix = f"unknown key {spot[-1]}", nearest(str(spot[-1]), _fields(shape, first["loc"]))
         raise RecipeError(what, where=at(spot, key=True), fix=fix)
     if first["type"] == "missing":
         around = ".".join(map(str, spot[:-1])) or "this"
@@ -43,7 +50,8 @@ def validated(shape: type[Shape], value: Any, at: At) -> Shape:
     if first["loc"][-1:] == ("[key]",):
         fix = "letters, digits, _ and -, beginning with a letter or _"
         raise RecipeError(f"{spot[-1]!r} is no name", where=at(spot, key=True), fix=fix)
-    message = str(first["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    mapping = first["type"] in ("dict_type", "model_type")
+    message = "should be a mapping" if mapping else str(first["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     raise RecipeError(f"{name}: {message}" if name else message, where=at(spot), fix=_fix(first))
 
 
@@ -91,16 +99,29 @@ def _spot_of(first: Any, value: Any) -> Spot:
     return (*spot, first["loc"][-1]) if first["type"] == "missing" else tuple(spot)
 
 
-def _fields(shape: type[BaseModel], spot: Spot) -> list[str]:
-    """The known keys of the mapping that holds `spot`."""
-    for part in spot[:-1]:
-        known = shape.model_fields.get(str(part))
-        shape = (_shape_in(known.annotation) if known else None) or shape
-    return list(shape.model_fields)
+def _fields(shape: type[BaseModel], place: Spot) -> list[str]:
+    """The known keys of the mapping that holds a pydantic error's place; its parts that are no keys name branches of unions."""
+    branches = [shape]
+    for part in place[:-1]:
+        known = branches[0].model_fields.get(str(part))
+        if known:
+            branches = _shapes_in(known.annotation) or branches
+        else:
+            branches = [one for one in branches if _is_branch(one, str(part))] or branches
+    return list(branches[0].model_fields)
 
 
-def _shape_in(annotation: Any) -> type[BaseModel] | None:
+def _is_branch(shape: type[BaseModel], tag: str) -> bool:
+    """Whether a key of the shape can be nothing but the tag."""
+    return any(get_args(known.annotation) == (tag,) for known in shape.model_fields.values())
+
+
+def _shapes_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    found = [_shape_in(part) for part in get_args(annotation)]
-    return next((shape for shape in found if shape), None)
+        return [annotation]
+    return [shape for part in get_args(annotation) for shape in _shapes_in(part)]
+
+
+def _quoted(names: str) -> list[str]:
+    """The names in a list that pydantic writes."""
+    return re.findall("'([^']*)'", names)

@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 
+from curate.shape import Unfit
+
 Whole = Annotated[int, Strict()]
 Real = Annotated[float, Strict()]
 """Numbers as they are written: `true` is none, though Python takes it for 1, nor is a text."""
@@ -163,7 +165,7 @@ class Seeds(Record):
     @model_validator(mode="after")
     def _sound(self) -> Self:
         if not self.looks or list(self.looks) != sorted(set(self.looks)):
-            raise ValueError("looks ascend")
+            raise Unfit("looks ascend", "write such as `looks: [3, 5, 8]`", ("looks",))
         return self
 
 
@@ -177,7 +179,9 @@ class Items(Record):
     @model_validator(mode="after")
     def _sound(self) -> Self:
         if (self.file is None) == (self.folder is None):
-            raise ValueError("name a file or a folder")
+            raise Unfit(
+                "items are a file or a folder, one of the two", "write `items: {folder: questions}` or `items: {file: pictures.parquet}`"
+            )
         return self
 
 
@@ -255,12 +259,19 @@ class ShortAnswer(Record):
 
 Task = Annotated[Classification | Retrieval | Likelihood | MultipleChoice | ShortAnswer, Field(discriminator="kind")]
 
+Measure = Literal["points", "bits per byte"]
+
+
+def measure_of(task: Task) -> Measure:
+    """What a task's main metric is measured in: more points are better, fewer bits."""
+    return "bits per byte" if task.kind == "likelihood" else "points"
+
 
 class Headline(Record):
     """The plain mean of these tasks' main metrics, what it is measured in, and the difference below which two subsets are equivalent."""
 
     tasks: Annotated[tuple[str, ...], Field(min_length=1)]
-    measure: Literal["points", "bits per byte"]
+    measure: Measure
     delta: PositiveFloat
 
     @property

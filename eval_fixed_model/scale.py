@@ -7,13 +7,11 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Field, PrivateAttr, TypeAdapter, ValidationError, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError
+from pydantic import Field, PrivateAttr, TypeAdapter, model_validator
 
 from curate.digest import digest_of
-from curate.errors import CeterisError
+from curate.errors import CeterisError, nearest
+from curate.shape import Unfit
 from eval_fixed_model.records import (
     Augmentation,
     ByteNgrams,
@@ -34,12 +32,19 @@ from eval_fixed_model.records import (
     TinyConvBag,
     Tokens,
     Whole,
+    measure_of,
 )
+from eval_fixed_model.written import place, read_yaml, record
 
 SHIPPED = Path(__file__).with_name("scales")
 BESIDE: Any = {"alike": True, "analysis": True, "comparable": True, "headline": {"delta": True}, "seeds": {"looks": True}}
 """What of a record changes no training and no question, only what is concluded from scores: it is no part of the conditions, and is written
 down with every evaluation and verdict."""
+
+
+def _multiple(number: int, of: int) -> int:
+    """The nearest whole multiple that is not nothing."""
+    return max(1, round(number / of)) * of
 
 
 class _Scale(Record):
@@ -71,16 +76,18 @@ class _Scale(Record):
     def _headline_is_known(self) -> Self:
         unknown = sorted(set(self.headline.tasks) - set(self.tasks))
         if unknown:
-            raise ValueError(f"the headline names unknown tasks: {', '.join(unknown)}")
+            raise Unfit(f"the headline names unknown tasks: {', '.join(unknown)}", nearest(unknown[0], self.tasks), ("headline", "tasks"))
         return self
 
     def _sound(self, steps: int, tokenizers: tuple[str, ...]) -> Self:
-        """ValueError for a tokenizer that is not the modality's, and for checkpoints from before the first step."""
+        """Unfit for a tokenizer that is not the modality's, and for checkpoints from before the first step."""
         named, last = self.tokens.tokenizer, self.last_checkpoints
         if named not in tokenizers:
-            raise ValueError(f"the tokenizer {named} is for the other modality; this one has {' and '.join(tokenizers)}")
+            what = f"the tokenizer {named} is for the other modality"
+            raise Unfit(what, f"write {' or '.join(tokenizers)}", ("tokens", "tokenizer"))
         if last and (last.count - 1) * last.every >= steps:
-            raise ValueError(f"{last.count} checkpoints {last.every} steps apart do not lie in {steps} steps")
+            what = f"{last.count} checkpoints {last.every} steps apart do not lie in {steps} steps"
+            raise Unfit(what, "give fewer, or closer together", ("last_checkpoints",))
         return self
 
     def __hash__(self) -> int:
@@ -165,9 +172,11 @@ class ImageTextScale(_Scale):
     @model_validator(mode="after")
     def _whole_steps(self) -> Self:
         if self.samples_seen % self.batch:
-            raise ValueError(f"samples_seen {self.samples_seen} is not a multiple of batch {self.batch}")
+            what, near = f"{self.samples_seen} pairs are not a multiple of batch {self.batch}", _multiple(self.samples_seen, self.batch)
+            raise Unfit(what, f"write samples_seen: {near}", ("samples_seen",))
         if self.augmentation.roll > self.image.resolution:
-            raise ValueError(f"images of {self.image.resolution} pixels cannot be rolled by {self.augmentation.roll}")
+            what = f"images of {self.image.resolution} pixels cannot be rolled by {self.augmentation.roll}"
+            raise Unfit(what, f"give {self.image.resolution} or less", ("augmentation", "roll"))
         return self._sound(self.steps, ("hashed-words", "clip"))
 
     @property
@@ -187,16 +196,17 @@ class TextScale(_Scale):
     def _whole_steps(self) -> Self:
         step = self.batch * self.tokens.context
         if self.tokens_seen % step:
-            raise ValueError(f"tokens_seen {self.tokens_seen} is not a multiple of the {step} tokens of a batch")
+            what, near = f"{self.tokens_seen} tokens are not a multiple of the {step} of a batch", _multiple(self.tokens_seen, step)
+            raise Unfit(what, f"write tokens_seen: {near}", ("tokens_seen",))
         if self.order != "exact":
-            raise ValueError("documents are packed in exact order")
+            raise Unfit("documents are packed in exact order", "write order: exact", ("order",))
         if isinstance(self.model, ByteNgrams) and self.tokens.tokenizer == "file":
-            raise ValueError("the model byte_ngrams reads bytes: its words and n-grams are of them")
+            what = "the model byte_ngrams reads bytes: its words and n-grams are of them"
+            raise Unfit(what, "write tokenizer: bytes", ("tokens", "tokenizer"))
         for name, task in self.tasks.items():
             if task.kind == "short_answer" and task.most_tokens >= self.tokens.context:
-                raise ValueError(
-                    f"task {name}: {task.most_tokens} tokens of an answer leave no room for a question in {self.tokens.context}"
-                )
+                what = f"{task.most_tokens} tokens of an answer leave no room for a question in {self.tokens.context}"
+                raise Unfit(what, f"give less than {self.tokens.context}", ("tasks", name, "most_tokens"))
         return self._sound(self.steps, ("bytes", "file"))
 
     @property
@@ -206,6 +216,7 @@ class TextScale(_Scale):
 
 
 Scale = ImageTextScale | TextScale
+_MODALITIES: dict[Any, type[Scale]] = {"image-text": ImageTextScale, "text": TextScale}
 _SCALE: TypeAdapter[Scale] = TypeAdapter(Annotated[Scale, Field(discriminator="modality")])
 S = TypeVar("S", ImageTextScale, TextScale)
 
@@ -225,49 +236,39 @@ def shipped() -> dict[str, Scale]:
 
 def scales(path: Path) -> dict[str, Scale]:
     """Every scale of a file by name. Raises CeterisError with file, line or key when the file does not describe scales."""
-    records = _yaml(path)
+    records = read_yaml(path)
     if not isinstance(records, dict) or not all(isinstance(record, dict) for record in records.values()):
         raise CeterisError("a scale file maps names to records", where=str(path), fix="see eval_fixed_model/scales/tiny.yaml")
     return {str(name): _scale(str(name), record, path) for name, record in records.items() if not str(name).startswith("_")}
 
 
-def _yaml(path: Path) -> Any:
-    if not path.is_file():
-        raise CeterisError("no such scale file", where=str(path), fix="name a shipped scale or a YAML file of scales")
-    try:
-        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-        raise CeterisError(f"not YAML: {error.problem}", where=place, fix="correct the line") from error
-
-
-def _scale(name: str, record: dict[str, Any], path: Path) -> Scale:
+def _scale(name: str, about: dict[str, Any], path: Path) -> Scale:
     """A record, whose tasks may stand in a file of their own."""
-    tasks = record.get("tasks")
+    tasks, modality = about.get("tasks"), about.get("modality")
     if isinstance(tasks, str):
-        record = {**record, "tasks": _yaml(path.parent / tasks)}
-    try:
-        scale = _SCALE.validate_python({"name": name, **record})
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        spot = (name, *[part for part in first["loc"] if part not in ("image-text", "text")])
-        fix = "see eval_fixed_model/scales/tiny.yaml for a complete scale"
-        raise CeterisError(f"{'.'.join(map(str, spot))}: {first['msg']}", where=_place(path, spot), fix=fix) from error
+        about = {**about, "tasks": read_yaml(path.parent / tasks)}
+    if modality not in _MODALITIES:
+        what = f"{modality!r} is no modality" if "modality" in about else "a scale needs the key modality"
+        raise CeterisError(what, where=place(path, (name, "modality")), fix=nearest(str(modality), _MODALITIES))
+    scale = record(_MODALITIES[modality], {"name": name, **about}, path, name)
+    _refuse_mixed_headline(scale, path, name)
     scale._folder = path.parent
     return scale
 
 
-def _place(path: Path, spot: tuple[int | str, ...]) -> str:
-    """file:line:column of what stands at `spot` in a scale file, or of the nearest thing around it."""
-    node, place = YAML().load(path.read_text(encoding="utf-8")), str(path)
-    for part in spot:
-        marks = (node.lc.data or {}) if isinstance(node, CommentedMap | CommentedSeq) else {}
-        if part not in marks:  # what lacks, or the kind of what is here
-            continue
-        line, column = marks[part][:2]
-        place, node = f"{path}:{line + 1}:{column + 1}", node[part]
-    return place
+def _refuse_mixed_headline(scale: Scale, path: Path, name: str) -> None:
+    """CeterisError where a task of the headline is not measured in what the headline is: its mean would be of unlike things."""
+    headline, of = scale.headline, {task: measure_of(record) for task, record in scale.tasks.items()}
+    wrong = [task for task in headline.tasks if of[task] != headline.measure]
+    if not wrong:
+        return
+    task, measure = wrong[0], of[wrong[0]]
+    what = f"the headline is measured in {headline.measure}, and its task {task} ({scale.tasks[task].kind}) in {measure}"
+    if len(wrong) == len(headline.tasks):
+        raise CeterisError(what, where=place(path, (name, "headline", "measure")), fix=f"write `measure: {measure}`")
+    left = ", ".join(task for task in headline.tasks if task not in wrong)
+    fix = f"write `tasks: [{left}]`: every task of a headline has one measure, {headline.measure} here"
+    raise CeterisError(what, where=place(path, (name, "headline", "tasks")), fix=fix)
 
 
 def kept_scale(record: dict[str, Any], beside: Mapping[str, Any], folder: Path) -> Scale:

@@ -1,6 +1,7 @@
 """Mistakes in a mapping's keys and values, named at their place with the nearest right name."""
 
 import re
+from typing import Annotated, Literal
 
 import pytest
 from pydantic import Field
@@ -15,7 +16,18 @@ class Inner(Strict):
     share: float = 0.5
 
 
+class Round(Strict):
+    kind: Literal["round"]
+    radius: int
+
+
+class Square(Strict):
+    kind: Literal["square"]
+    side: int
+
+
 class Outer(Strict):
+    shapes: dict[str, Annotated[Round | Square, Field(discriminator="kind")]] = Field(default_factory=dict)
     name: str
     inner: dict[str, Inner] = Field(default_factory=dict)
     names: list[str] = Field(default_factory=list, max_length=1)
@@ -33,6 +45,10 @@ class Outer(Strict):
             "r.yaml:3:14: inner.a.size: should be a valid integer",
             "write a whole number, without a unit or quotes, such as 1000",
         ),
+        ("name: x\nshapes: {a: {kind: squere}}", "r.yaml:2:20: shapes.a.kind: there is no squere", "did you mean square?"),
+        ("name: x\nshapes: {a: {side: 1}}", "r.yaml:2:13: shapes.a needs the key kind", "add `kind: ...`"),
+        ("name: x\nshapes: {a: {kind: square, sid: 1}}", "r.yaml:2:28: unknown key sid", "did you mean side?"),
+        ("name: x\nshapes: [a]", "r.yaml:2:9: shapes: should be a mapping", "write a mapping, {key: value}"),
         ("name: x\nnames: [a, b]", "r.yaml:2:8: names: List should have at most 1 item", "leave at most 1"),
     ],
 )

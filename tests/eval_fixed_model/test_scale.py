@@ -70,24 +70,24 @@ def test_how_scores_are_judged_is_no_part_of_what_they_were_made_under(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"optimiser__momentum": 0.9}, r"small\.optimiser\.momentum: Extra inputs"),
-        ({"optimiser__learning_rate": "fast"}, r"small\.optimiser\.learning_rate"),
+        ({"optimiser__momentum": 0.9}, "unknown key momentum"),
+        ({"optimiser__learning_rate": "fast"}, r"optimiser\.learning_rate"),
         ({"samples_seen": 51201}, "not a multiple of batch 64"),
         ({"headline__tasks": ["shape", "smell"]}, "unknown tasks: smell"),
-        ({"analysis": "twinned"}, r"small\.analysis"),
+        ({"analysis": "twinned"}, r"analysis"),
         ({"tasks__colour__templates": ["a circle"]}, r"holds `\{\}` once"),
         ({"tasks__colour__classes": ["red", "red"]}, "named twice"),
-        ({"tasks__retrieval": {"kind": "smell"}}, r"small\.tasks\.retrieval"),
+        ({"tasks__retrieval": {"kind": "smell"}}, r"tasks\.retrieval\.kind: there is no smell"),
         ({"augmentation__roll": 33}, "images of 32 pixels cannot be rolled by 33"),
-        ({"alike": 0.01}, r"small\.alike: Input should be greater than or equal to 0\.1"),
-        ({"alike": True}, r"small\.alike: Input should be a valid number"),
-        ({"batch": True}, r"small\.batch: Input should be a valid integer"),
-        ({"model__channels": [True, 32, 64]}, r"small\.model\.tiny_conv_bag\.channels\.0: Input should be a valid integer"),
-        ({"image__mean": True}, r"small\.image\.mean"),
-        ({"tasks__retrieval": {"kind": "retrieval", "chance": False}}, r"small\.tasks\.retrieval"),
-        ({"optimiser__learning_rate": "0.003"}, r"small\.optimiser\.learning_rate: Input should be a valid number"),
-        ({"alike": float("inf")}, r"small\.alike: Input should be a finite number"),
-        ({"items": {}}, "name a file or a folder"),
+        ({"alike": 0.01}, r"alike: should be greater than or equal to 0\.1"),
+        ({"alike": True}, r"alike: should be a valid number"),
+        ({"batch": True}, r"batch: should be a valid integer"),
+        ({"model__channels": [True, 32, 64]}, r"model\.channels\.0: should be a valid integer"),
+        ({"image__mean": True}, r"image\.mean"),
+        ({"tasks__retrieval": {"kind": "retrieval", "chance": False}}, r"tasks\.retrieval"),
+        ({"optimiser__learning_rate": "0.003"}, r"optimiser\.learning_rate: should be a valid number"),
+        ({"alike": float("inf")}, r"alike: should be a finite number"),
+        ({"items": {}}, "items are a file or a folder"),
         ({"tokens__tokenizer": "bytes"}, "the tokenizer bytes is for the other modality"),
         ({"tokens__vocabulary": 1 << 17}, "kept in 16 bits"),
     ],
@@ -106,14 +106,82 @@ def test_what_is_wrong_is_shown_where_it_stands(tmp_path: Path, write_scale: Cal
     ):
         file = write_scale(tmp_path / "small.yaml", **change)
         lines = file.read_text(encoding="utf-8").splitlines()
-        with pytest.raises(CeterisError, match=r"small\.") as caught:
+        with pytest.raises(CeterisError, match=r"analysis|momentum|classes") as caught:
             load_scale(file)
         line, column = map(int, caught.value.where.rsplit(":", 2)[1:])
         assert lines[line - 1][column - 1 :].startswith(shown)
-    file.write_text(file.read_text(encoding="utf-8").replace("batch:", "rows:"), encoding="utf-8")
-    with pytest.raises(CeterisError, match=r"small\.batch: Field required") as caught:
+    file.write_text(file.read_text(encoding="utf-8").replace("  batch: 64\n", ""), encoding="utf-8")
+    with pytest.raises(CeterisError, match="this needs the key batch") as caught:
         load_scale(file)
     assert caught.value.where.startswith(f"{file}:1:1")
+
+
+OWN = """\
+mine:
+  modality: text
+  model: {name: byte_ngrams, width: 16, inner: 32, layers: 1, heads: 1, orders: [1, 2], words: 1, rows: 512}
+  tokens: {tokenizer: bytes, vocabulary: 257, context: 64}
+  tokens_seen: 5120
+  batch: 8
+  order: exact
+  optimiser: {name: adamw, learning_rate: 0.01, beta1: 0.9, beta2: 0.98, epsilon: 1e-8, weight_decay: 0.1, clip_norm: 1.0}
+  schedule: {name: constant_then_decay, warmup: 0.05, decay: 0.6}
+  precision: float32
+  seeds: {first: 0, looks: [3, 5, 8]}
+  items: {folder: questions}
+  tasks:
+    said: {kind: likelihood}
+    told: {kind: likelihood}
+    colours: {kind: multiple_choice, choices: 3}
+  headline: {tasks: [said, told], measure: bits per byte, delta: 0.05}
+  analysis: unpaired
+"""
+
+
+@pytest.mark.parametrize(
+    ("written", "instead", "place", "what", "fix"),
+    [
+        (
+            "[said, told]",
+            "[said, colours]",
+            "17:14",
+            "in bits per byte, and its task colours (multiple_choice) in points",
+            "`tasks: [said]`",
+        ),
+        ("bits per byte", "points", "17:35", "in points, and its task said (likelihood) in bits per byte", "`measure: bits per byte`"),
+        ("[said, told]", "[colours]", "17:32", "(multiple_choice) in points", "write `measure: points`"),
+        ("[said, told]", "[said, tolled]", "17:14", "unknown tasks: tolled", "did you mean told?"),
+        ("looks:", "lucks:", "11:21", "unknown key lucks", "did you mean looks?"),
+        ("choices:", "choises:", "16:38", "unknown key choises", "did you mean choices?"),
+        ("multiple_choice", "multiple_choise", "16:15", "there is no multiple_choise", "did you mean multiple_choice?"),
+        ("measure: bits per byte", "measure: bits", "17:35", "headline.measure", "'bits per byte'"),
+        ("5120", "5121", "5:3", "5121 tokens are not a multiple of the 512 of a batch", "write tokens_seen: 5120"),
+        ("modality: text", "modality: texts", "2:3", "'texts' is no modality", "did you mean text?"),
+    ],
+)
+def test_what_is_wrong_is_said_in_words_with_its_place_and_what_to_write(
+    tmp_path: Path, written: str, instead: str, place: str, what: str, fix: str
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(OWN, encoding="utf-8")
+    assert load_scale(file).headline.better == "lower"
+    assert OWN.count(written) == 1
+    file.write_text(OWN.replace(written, instead), encoding="utf-8")
+    with pytest.raises(CeterisError) as caught:
+        load_scale(file)
+    assert caught.value.where == f"{file}:{place}"
+    assert what in caught.value.what
+    assert fix in caught.value.fix
+
+
+def test_what_is_wrong_in_tasks_of_a_file_of_their_own_is_shown_there(tmp_path: Path) -> None:
+    before, tasks = OWN.split("  tasks:\n")
+    tasks, after = tasks.split("  headline:")
+    (tmp_path / "mine.yaml").write_text(f"{before}  tasks: asked.yaml\n  headline:{after}", encoding="utf-8")
+    (tmp_path / "asked.yaml").write_text(tasks.replace("    ", "").replace("choices:", "choises:"), encoding="utf-8")
+    with pytest.raises(CeterisError, match="unknown key choises") as caught:
+        load_scale(tmp_path / "mine.yaml")
+    assert caught.value.where == f"{tmp_path / 'asked.yaml'}:3:34"
 
 
 @pytest.mark.parametrize(

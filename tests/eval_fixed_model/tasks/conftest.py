@@ -66,7 +66,8 @@ def text_scale(tmp_path: Path) -> Callable[..., TextScale]:
         missing = [pl.lit(None, dtype).alias(name) for name, dtype in COLUMNS.items() if name not in frame.columns]
         frame.with_columns(missing).write_parquet(tmp_path / "items.parquet")
         record = shipped()["tiny-text"].model_dump(mode="json", exclude_defaults=True, exclude={"name"})
-        headline = {"tasks": [next(iter(tasks))], "measure": "bits per byte", "delta": 0.1}
+        first, asked = next(iter(tasks.items()))
+        headline = {"tasks": [first], "measure": "bits per byte" if asked["kind"] == "likelihood" else "points", "delta": 0.1}
         record |= {"items": items or {"file": "items.parquet"}, "tasks": tasks, "headline": headline}
         (tmp_path / "small.yaml").write_text(json.dumps({"small": record}), encoding="utf-8")
         scale = load_scale(tmp_path / "small.yaml")
