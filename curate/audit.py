@@ -77,7 +77,7 @@ def standing(run: Run, place: Place, nodes: Sequence[str], draws: bool = True) -
             code = int(decided.codes(run.store, piece.number)[row - piece.start])
             stages[name] = _verdict(run, name, decided, code, number)
             if draws and code == 0 and decided.cut is not None and decided.cut.survivors is not None:
-                stages[name] |= _stands_for(run, decided.cut.survivors, number)
+                stages[name] |= _stands_for(run, decided.cut.survivors, number) | _alone(run, name, shard, row)
             if code == 0 and decided.samples is not None:
                 stages[name]["copies"] = int(decided.copies(run.store, piece.number)[row - piece.start])
             if draws and (judge := _balancing(run, name, decided, code)) is not None:
@@ -147,6 +147,15 @@ def _stands_for(run: Run, survivors: Part, number: int) -> dict[str, Any]:
     first = [{name.removeprefix("survivor_"): value for name, value in one.items()} for one in named]
     first = [{"uid": one.pop("survivor"), **one} for one in first]
     return {"stands_for": {"rows": len(left), "first": first}} if len(left) else {}
+
+
+def _alone(run: Run, stage: str, shard: int, row: int) -> dict[str, str]:
+    """That a row without a key for the stage's grouping is no duplicate of any."""
+    for part in run.parts(f"{run.facts['nodes'][stage]['grouping']}.sketch").get(run.pool.shards[shard].digest, []):
+        found = _row_of(run, part, row)
+        if found.height:
+            return {"alone": "it has no key"} if found["key"][0] is None else {}
+    return {}
 
 
 def uid_of(run: Run, number: int) -> str:

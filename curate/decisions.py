@@ -1,7 +1,7 @@
 """Decisions: one small integer per row and node, published only after in = kept + dropped + quarantined was checked."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -126,19 +126,23 @@ def conserve(node: Node, decided: Decided, total: tuple[int, int, int], parents:
         )
 
 
-def limit_errors(node: Node, decided: Decided, at_most: float, unreadable: Sequence[Unreadable] = ()) -> None:
+def limit_errors(
+    node: Node, decided: Decided, at_most: float, unreadable: Sequence[Unreadable] = (), why: Callable[[], str] = lambda: ""
+) -> None:
     """Stop at a stage where more than `at_most` of the rows entering it could not be measured; `unreadable` are the pool's files that may
-    be why."""
+    be why, and `why` tells which evidence failed, by its codes."""
     own = [code for code, reason in enumerate(node.reasons) if reason.stage == node.name]
     entering = decided.kept + sum(decided.counts[code] for code in own)
     failed = sum(decided.counts[code] for code in own if node.reasons[code].kind == "quarantined")
     if entering and failed / entering > at_most:
         some = f"; {len(unreadable)} files cannot be read, the first is {unreadable[0].path}: {unreadable[0].code}" if unreadable else ""
-        share = f"({failed / entering:.1%}) cannot be measured; at most {at_most:.1%} may{some}"
+        codes = f": {told}" if (told := why()) else ""
+        share = f"({failed / entering:.1%}) cannot be measured; at most {at_most:.1%} may{codes}{some}"
         raise CeterisError(
             f"stage {node.name}: {failed:,} of {entering:,} rows {share}",
             where=node.name,
-            fix="look at the pool with `curate pool`, or set errors_at_most in the recipe",
+            fix="correct what these codes say, or raise errors_at_most in the recipe; run once with --set errors_at_most=1, "
+            "and `curate audit --quarantine` lists the rows",
         )
 
 

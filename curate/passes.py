@@ -21,6 +21,7 @@ from curate.rule import OnePer, Random, Top
 from curate.sampling import balanced_cut, soft_capped_cut
 from curate.store import Part, Store
 from curate.task import Receipt, Task
+from curate.unmeasured import told, unmeasured
 from curate.work import work
 
 Progress = Callable[[str, int, int], None]
@@ -58,7 +59,7 @@ class Passes:
         for name, node in self.plan.nodes.items():
             found = self._pool(node) if name == POOL else load(self.store, node.id)
             if found is not None:
-                limit_errors(node, found, float(self.plan.recipe.errors_at_most), self.plan.pool.unreadable)
+                self._limit_errors(node, found)
                 self.decided[name] = found
         while len(self.decided) < len(self.plan.nodes):
             decide, gather = self._ready()
@@ -164,9 +165,13 @@ class Passes:
         decided = Decided(node.name, node.id, node.reasons, counts, sums, tuple(parts), self.cuts.get(node.name), samples)  # type: ignore[arg-type]
         pool = self.decided[POOL]
         conserve(node, decided, (pool.counts[0], *pool.sums[0]), self.decided)
-        limit_errors(node, decided, float(self.plan.recipe.errors_at_most), self.plan.pool.unreadable)
+        self._limit_errors(node, decided)
         publish(self.store, decided)
         self.decided[node.name] = decided
+
+    def _limit_errors(self, node: Node, decided: Decided) -> None:
+        at_most, unreadable = float(self.plan.recipe.errors_at_most), self.plan.pool.unreadable
+        limit_errors(node, decided, at_most, unreadable, lambda: told(unmeasured(self.plan, self.store, node, decided)))
 
     def _reduce(self, node: Node, parts: list[Part]) -> Cut:
         rule = node.rule

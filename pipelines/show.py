@@ -26,14 +26,17 @@ ENDLESS = 10_000
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 EVERY = 10.0
+FIRST = 1.0
+"""Seconds of work before a rate is told."""
 LISTED = 12
 _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
-        """Things per second so far."""
-        return Text(_rate(task.finished_speed or task.speed or 0.0))
+        """Things per second so far; nothing in the first second."""
+        speed = task.finished_speed or task.speed
+        return Text(_rate(speed) if speed and (task.elapsed or 0.0) >= FIRST else "")
 
 
 def _rate(per_second: float) -> str:
@@ -63,20 +66,28 @@ class Watch:
         """Nothing is under way yet."""
         self.bars = bars
         self.tasks: dict[str, Any] = {}
-        self.began: dict[str, float] = {}
+        self.began: dict[str, tuple[float, int]] = {}
         self.said = time.monotonic()
 
     def __call__(self, label: str, done: int, total: int) -> None:
         """Say where `label` stands."""
-        self.began.setdefault(label, time.monotonic())
+        self.began.setdefault(label, (time.monotonic(), done))
         if err.is_terminal:
             if label not in self.tasks:
                 self.tasks[label] = self.bars.add_task(escape(label), total=total)
             self.bars.update(self.tasks[label], completed=done, total=total)
         elif time.monotonic() - self.said > EVERY and done:
             self.said = time.monotonic()
-            rate = done / max(self.said - self.began[label], 1e-9)
-            err.print(escape(f"{label}: {done:,} of {total:,}, {_rate(rate)}, {(total - done) / rate:,.0f} s left"))
+            err.print(escape(f"{label}: {done:,} of {total:,}{self._pace(label, done, total)}"))
+
+    def _pace(self, label: str, done: int, total: int) -> str:
+        """The rate since this label was first heard of, and the time left; nothing in its first second, or while nothing was done since."""
+        began, before = self.began[label]
+        spent = self.said - began
+        if spent < FIRST or done <= before:
+            return ""
+        rate = (done - before) / spent
+        return f", {_rate(rate)}, {(total - done) / rate:,.0f} s left"
 
 
 def line(text: str) -> None:
@@ -231,6 +242,8 @@ def told(stage: str, verdict: Mapping[str, Any], values: Mapping[str, Any]) -> s
         others, first = verdict["stands_for"]["rows"], [one.get("original", one["uid"]) for one in verdict["stands_for"]["first"]]
         more = ", ..." if others > len(first) else ""
         text += f" (stands for {others:,} {'other' if others == 1 else 'others'}: {', '.join(first)}{more})"
+    if "alone" in verdict:
+        text += f" (alone: {verdict['alone']})"
     if verdict.get("copies", 1) != 1:
         text += f" (used {verdict['copies']} times)"
     if "entries" in verdict:

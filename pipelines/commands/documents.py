@@ -12,6 +12,14 @@ from pipelines import show
 from pipelines.commands.options import AsJson, Filters, PoolAt, RayAt, RunName, Sets, StoreAt, Workers, executor_of, open_run, say
 
 app = typer.Typer()
+PackedIn = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        help="where the run is; else CETERIS_STORE, else the nearest .ceteris. With --verify --remake: make it again in this store, "
+        "refusing rows taken down there, as its latest run; else in a temporary one, which refuses none",
+    ),
+]
 
 
 @app.command()
@@ -61,7 +69,7 @@ def package(
     workers: Workers = None,
     ray: RayAt = None,
     run: RunName = None,
-    store: StoreAt = None,
+    store: PackedIn = None,
     as_json: AsJson = False,
 ) -> None:
     """Pack what another machine needs to check a subset and to make it again; or check a package, against its pool where that is named."""
@@ -123,6 +131,10 @@ def _verify(
         show.line(f"pool: {found.pool}" if found.pool else "pool: not looked at" + f" (it has {found.needs})" * bool(found.needs))
         if found.remade:
             show.line(f"made again: {found.remade}, {'the same' if found.remade == found.digest else 'another'}")
+            if found.run:
+                show.line(f"its run {found.run.removeprefix('runs/')} is now the latest of the store {store}: others are named by --run")
+            else:
+                show.line("in a temporary store, which is gone again")
         if any(one.kind == "broken" for one in found.findings):
             show.line("it is not as it was packed: ask whoever sent it for another copy")
         elif found.same and not remake:

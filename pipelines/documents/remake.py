@@ -21,6 +21,7 @@ from curate.pool import Pool
 from curate.record import Run
 from curate.run import resolve
 from curate.store import Store
+from curate.takedown.revoked import revoked
 from pipelines import verbs
 from pipelines.catalog import catalogue
 from pipelines.documents.examined import examine
@@ -34,8 +35,8 @@ from pipelines.documents.shapes import CardShape, ModelShape, PoolShape, SignalS
 @dataclass(frozen=True)
 class Verified:
     """What was found of a package. `needs` says what pool it speaks of; `remade` is the digest of the subset made again (None: it was not
-    made); `same` whether nothing breaks the package, the pool is its pool, and what was made again is the same: rows, funnel,
-    distributions."""
+    made), `run` its run where a store was named, whose latest it is then; `same` whether nothing breaks the package, the pool is its pool,
+    and what was made again is the same: rows, funnel, distributions."""
 
     subset: str
     digest: str
@@ -72,8 +73,8 @@ def verify_package(
     """Hold a package against itself; against a pool's shards where one is named; with `remake`, run its recipe there and compare.
 
     Paths in its recipe are from here: `sets` ("models.matcher.filter_network.trusted=trusted/") say where training rows lie. Models are
-    trained again, or with `with_weights` taken from the package. Made in `store`, else in a temporary one. A broken package, or another
-    pool, is not made again.
+    trained again, or with `with_weights` taken from the package. Made in `store`, where it is the latest run then and rows taken down
+    there are refused; else in a temporary one, which refuses none. A broken package, or another pool, is not made again.
     """
     with opened(Path(path)) as package:
         told = package.manifest
@@ -89,12 +90,24 @@ def verify_package(
             return Verified(*about, tuple(found), there.id)
         with nullcontext(str(store.address if isinstance(store, Store) else store)) if store else tempfile.TemporaryDirectory() as at:
             made = _Remaking(package, there, Store.open(at), catalogue(filters), sets)
+            found += _not_refused(package, there) if not store else []
             found += made.before(with_weights)
             if any(one.kind == "missing" for one in found):
                 return Verified(*about, tuple(found), there.id)
             run = Run(made.store, verbs.run_with_effort(made.recipe, there, made.store, executor, filters, progress).folder)
             found += _after(package, run)
             return Verified(*about, tuple(found), there.id, run.facts["subsets"][told["subset"]], run.folder if store else None)
+
+
+def _not_refused(package: Package, pool: Pool) -> Iterator[Finding]:
+    """What a temporary store makes nothing of: rows taken down where the package was made, or in the store at hand."""
+    if rows := package.manifest["without"]:
+        said = f"it was made without {rows:,} rows that were taken down there: --store names one that refuses the same"
+        yield Finding("note", "revoked", said)
+    at_hand = verbs.store_address()
+    if (Path(at_hand) / "FORMAT").is_file() and (rows := revoked(Store.open(at_hand)).of_pool(pool).size):
+        said = f"{rows:,} rows of this pool were taken down in {at_hand}, and are not refused in a temporary store: --store {at_hand}"
+        yield Finding("note", "revoked", said)
 
 
 def _needs(package: Package) -> str:
@@ -137,21 +150,8 @@ class _Remaking:
             recipe = replace(recipe.set_text(assignment), evaluate=None)
         self.recipe = recipe
 
-    def before(self, with_weights: bool) -> list[Finding]:
+    def before(self, with_weights: bool) -> Iterator[Finding]:
         """What is missing or differs; puts the package's weights into the store where they are to be used."""
-        if self.package.manifest["without"]:
-            rows = self.package.manifest["without"]
-            return [
-                *self._named(),
-                Finding(
-                    "note",
-                    "revoked",
-                    f"it was made without {rows:,} rows that were taken down there: --store names one that refuses the same",
-                ),
-            ]
-        return list(self._named(with_weights))
-
-    def _named(self, with_weights: bool = False) -> Iterator[Finding]:
         told = self.package.received.measured
         gone = sorted(set(told.sources) - set(self.entries))
         yield from (Finding("missing", f"filter {name}", "there is none here: name its folder with --filters") for name in gone)

@@ -57,6 +57,14 @@ def test_a_survivor_names_the_duplicates_that_left_for_it(finished, row, monkeyp
     assert row(7)["stages"]["unique"]["stands_for"] == {"rows": 1, "first": []}
 
 
+def test_a_row_without_a_key_is_kept_and_said_to_be_alone(do, store, tmp_path):
+    recipe = "{stages: {a: {keep: {one_per: same}}}, subsets: [a]}"
+    run = run_on(pl.DataFrame({"text": ["abc", "ABC", None, None]}), recipe, do, store, tmp_path / "p")
+    stories = [why(run, uid_of(run, number))["stages"]["a"] for number in range(4)]
+    assert [one.get("alone") for one in stories] == [None, None, "it has no key", "it has no key"]
+    assert [one["kind"] for one in stories[2:]] == ["in", "in"]
+
+
 def test_a_row_decided_upstream_carries_that_stages_reason(row):
     for number, kind in ((9, "dropped"), (3, "no evidence"), (6, "quarantined")):
         verdicts = row(number)["stages"]

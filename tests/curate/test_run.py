@@ -11,6 +11,7 @@ from curate import ledger, pieces
 from curate.audit import uid_of, why
 from curate.errors import CeterisError, SignalBugError, StoreError
 from curate.executor import Processes
+from curate.grouping import grouping
 from curate.pool import Pool
 from curate.recipe import Recipe
 from curate.record import Run
@@ -140,10 +141,34 @@ def test_a_bug_of_a_signal_names_the_stage_the_file_and_the_rows(do, store, text
 
 
 def test_too_many_errors_stop_before_a_subset_is_written(do, store, texts):
-    with pytest.raises(CeterisError, match=r"stage long: 1 of 12 rows \(8.3%\) cannot be measured; at most 5.0% may"):
+    with pytest.raises(
+        CeterisError, match=r"stage long: 1 of 12 rows \(8.3%\) cannot be measured; at most 5.0% may: 1 length: shouted\n"
+    ) as raised:
         do(RECIPE, texts, store)
+    assert "--set errors_at_most=1" in raised.value.fix
     assert store.storage.list("subsets/") == []
     assert do("{errors_at_most: 0.1, " + RECIPE[1:], texts, store).effort.measured == {}
+
+
+def test_every_kind_of_evidence_that_failed_is_named_with_its_codes(do, filters, store, tmp_path):
+    @signal(version=1, reads=["text"], writes={"key": pl.Binary})
+    def torn(batch):
+        """No key for x."""
+        bad = pl.col("text") == "x"
+        return batch.select(key=pl.when(~bad).then(pl.col("text").cast(pl.Binary)), error=pl.when(bad).then(pl.lit("crossed")))
+
+    (tmp_path / "p").mkdir()
+    pl.DataFrame({"text": ["!a", "!b", "x", "y"], "q": [1.0, float("nan"), 1.0, 1.0]}).write_parquet(tmp_path / "p" / "a.parquet")
+    pool, mine = Pool.open(tmp_path / "p"), filters(torn=grouping("torn", version=1, sketch=torn))
+    for keep, codes in (
+        ("pool.q > 0 and length.chars > 0", "1 length: shouted, 1 pool.q: not_finite\n"),
+        ("length.chars > 0", "2 length: shouted\n"),
+    ):
+        with pytest.raises(CeterisError, match=f"2 of 4 rows .* may: {codes}"):
+            do(f'{{stages: {{a: {{keep: "{keep}"}}}}, subsets: [a]}}', pool, store, mine)
+    for _ in range(2):  # decided anew, then as it was decided before
+        with pytest.raises(CeterisError, match=r"1 of 4 rows .* may: 1 torn.sketch: crossed\n"):
+            do("{stages: {a: {keep: {one_per: torn}}}, subsets: [a]}", pool, store, mine)
 
 
 def test_the_run_last_recorded_is_the_latest_also_when_it_was_recorded_before(do, store, tmp_path):

@@ -43,3 +43,20 @@ def test_a_survivor_is_told_with_those_it_stands_for() -> None:
     first = [{"uid": "a" * 32, "original": "doc-1"}, {"uid": "b" * 32}]
     verdict = {"kind": "in", "stage": "one", "rule": "one per twins", "stands_for": {"rows": 3, "first": first}}
     assert show.told("one", verdict, {}) == f"kept: one per twins (stands for 3 others: doc-1, {'b' * 32}, ...)"
+    alone = {"kind": "in", "stage": "one", "rule": "one per twins", "alone": "it has no key"}
+    assert show.told("one", alone, {}) == "kept: one per twins (alone: it has no key)"
+
+
+def test_a_rate_is_told_only_of_work_that_was_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(show.time, "monotonic", lambda: now[0])
+    said: list[str] = []
+    monkeypatch.setattr(show.err, "print", said.append)
+    with show.progress() as watch:
+        now[0] += 20
+        watch("uids", 2_000, 12_000)  # what was done before cannot be timed
+        now[0] += 20
+        watch("uids", 2_000, 12_000)
+        now[0] += 20
+        watch("uids", 4_000, 12_000)
+    assert said == ["uids: 2,000 of 12,000", "uids: 2,000 of 12,000", "uids: 4,000 of 12,000, 50/s, 160 s left"]

@@ -353,9 +353,36 @@ def test_a_run_without_rows_that_were_taken_down_is_made_again_where_they_are_re
     assert not found.same
     assert parts(found, "note") == ["revoked"]
     assert found.findings[-1].what == "1 rows are new, 0 are missing"
-    assert verify_package(made.path, elsewhere / "rows", remake=True, executor=InProcess(), store=store).same
+    refused = verify_package(made.path, elsewhere / "rows", remake=True, executor=InProcess(), store=store)
+    assert refused.same
+    assert parts(refused, "note") == []
     exports = [store.json(key) for key in store.storage.list("exports/")]
     assert [(one["layout"], one["folder"]) for one in exports] == [("package", str(tmp_path / "p"))]
+
+
+def test_a_remake_stays_out_of_the_store_at_hand_and_names_the_one_given(
+    texts: Run, elsewhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store.open(tmp_path / "s")
+    recipe = Recipe.parse("stages: {a: {keep: text_length.words > 2}}\nsubsets: [a]")
+    first = verbs.run(recipe, elsewhere / "rows", store=store, executor=InProcess())
+    made = package(first, "a", tmp_path / "p")
+    revoke([f"uid:{first.subset('a').hex[0]}"], store=store, copies=False, yes=True, who="a test")
+    monkeypatch.setenv("CETERIS_STORE", str(store.address))
+    call = ["package", "--verify", str(made.path), "--pool", str(elsewhere / "rows"), "--remake", "--workers", "1"]
+    done = CliRunner().invoke(app, call)
+    assert done.exit_code == 0, done.output
+    said = done.stdout.replace("\n", " ")
+    assert f"1 rows of this pool were taken down in {store.address}, and are not refused in a temporary store" in said
+    assert "in a temporary store, which is gone again" in said
+    assert Run.latest(store).folder == first.folder
+    done = CliRunner().invoke(app, [*call, "--store", str(store.address)])
+    assert done.exit_code == 1
+    assert Run.latest(store).folder != first.folder
+    assert (
+        f"its run {Run.latest(store).folder.removeprefix('runs/')} is now the latest of the store {store.address}"
+        in done.stdout.replace("\n", " ")
+    )
 
 
 def test_an_archive_that_unpacks_to_far_more_than_it_is_is_no_package(tmp_path: Path) -> None:
