@@ -4,22 +4,39 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from curate.digest import sha256
 from curate.errors import PoolError
 from curate.executor import Crashed, Executor
-from curate.index.lookup import BLOCK, COLUMNS, FENCES, RECORD, VERSION, Words, fences_of, fetched, folder_of, image_key, key_of, uid_keys
+from curate.index.lookup import (
+    BLOCK,
+    COLUMNS,
+    FENCES,
+    RECORD,
+    VERSION,
+    Words,
+    fences_of,
+    fetched,
+    folder_of,
+    image_key,
+    key_of,
+    secret_key_of,
+    uid_keys,
+)
 from curate.layouts import layout_named
 from curate.pieces import Piece, groups_of, open_pool, pieces_of, read_originals, read_uids
 from curate.pool import Pool
 from curate.store import Part, Store
 from curate.takedown.revoked import revoked
 from curate.takedown.tombstones import hosts
+from curate.takedown.tombstones import key_of as secret_of
 
 RUN_ROWS, PART_ROWS = 1 << 18, 1 << 22
 """Rows of a sorted run, and records of a part: what a worker holds, at 16 bytes a record and column, a few times over."""
@@ -151,10 +168,12 @@ def write_runs(task: RunTask) -> dict[str, SortedRun]:
 
 
 def keys_of(store: Store, pool_key: str, piece: Piece, columns: Sequence[str]) -> dict[str, pl.Series]:
-    """The key of every row of a piece, for each column; null where the row has no such value, or was taken down and has no uid of its own
-    any more."""
+    """The key of every row of a piece, for each column; null where the row has no such value. A row that was taken down is found as before,
+    by keys that the store's own key hides."""
     pool, found = open_pool(store, pool_key), dict[str, pl.Series]()
     shard = pool.shards[piece.shard]
+    gone = revoked(store).mask(shard, piece.start, piece.stop)
+    secret = secret_of(store) if gone.any() else b""
     if "uid" in columns:
         found["uid"] = pl.Series(uid_keys(read_uids(store, pool_key, piece.shard)[piece.start : piece.stop]))
     if "original" in columns:
@@ -162,12 +181,22 @@ def keys_of(store: Store, pool_key: str, piece: Piece, columns: Sequence[str]) -
         found["original"] = _hashed(pl.Series([None] * piece.rows) if originals is None else originals[piece.start : piece.stop], key_of)
     if "url" in columns or "host" in columns:
         urls = pool.read(shard, roles=["url"], start=piece.start, stop=piece.stop).frame["url"]
-        found |= {name: _hashed(values, key_of) for name, values in (("url", urls), ("host", hosts(urls))) if name in columns}
+        found |= {name: _keys(values, gone, name, secret) for name, values in (("url", urls), ("host", hosts(urls))) if name in columns}
     if "image" in columns:
-        read = (pool.read(shard, roles=["image"], start=start, stop=stop).frame["image"] for start, stop in groups_of(pool, piece))
-        found["image"] = pl.concat([_hashed(images, image_key) for images in read])
-    gone = pl.Series(revoked(store).mask(shard, piece.start, piece.stop))
-    return {name: keys if name == "uid" or not gone.any() else keys.set(gone, None) for name, keys in found.items()}
+        made = []
+        for start, stop in groups_of(pool, piece):
+            images = pool.read(shard, roles=["image"], start=start, stop=stop).frame["image"]
+            made.append(_keys(images, gone[start - piece.start : stop - piece.start], "image", secret))
+        found["image"] = pl.concat(made)
+    return found
+
+
+def _keys(values: pl.Series, gone: npt.NDArray[np.bool_], column: str, secret: bytes) -> pl.Series:
+    """Keys of a column's values, other ones where rows are `gone`."""
+    keys = _hashed(values, image_key if column == "image" else key_of)
+    if not gone.any():
+        return keys
+    return keys.zip_with(pl.Series(~gone), _hashed(values, partial(secret_key_of, secret, column)))
 
 
 def _hashed(values: pl.Series, key: Callable[[bytes], int]) -> pl.Series:

@@ -16,13 +16,15 @@ import xxhash
 from curate.digest import UInt64s, digest_of, row_hash, sha256, short
 from curate.errors import StoreError
 from curate.store import Part, Store
+from curate.takedown.tombstones import keyed
 
-VERSION = 3
+VERSION = 4
 BLOCK = 4096
 RECORD = 16
 """Bytes of a record and of a fence."""
 COLUMNS = ("uid", "original", "url", "host", "image")
-"""`original`: uids as the pool writes them, where they are unique only inside their source. `image`: of an image's bytes as they lie."""
+"""`original`: uids as the pool writes them, where they are unique only inside their source. `image`: of an image's bytes as they lie.
+Of rows that were taken down the keys are of hashes under the store's own key (`secret_key_of`), and there is no `original`."""
 FENCES = ".fences"
 
 Words = npt.NDArray[np.uint64]
@@ -31,6 +33,11 @@ Words = npt.NDArray[np.uint64]
 def key_of(value: str | bytes) -> int:
     """The key of a url, a host or a uid as it is written."""
     return xxhash.xxh3_64_intdigest(value.encode() if isinstance(value, str) else value)
+
+
+def secret_key_of(secret: bytes, column: str, value: str | bytes) -> int:
+    """The key of a url, host or image of a row that was taken down: nobody can guess what it stands for without the store's `secret`."""
+    return int(keyed(secret, f"index {column}", [value.encode() if isinstance(value, str) else value])[0, 0])
 
 
 def uid_keys(words: UInt64s) -> Words:

@@ -12,11 +12,12 @@ import polars as pl
 from curate.digest import UInt64s, row_hash, words_of, words_of_hex
 from curate.errors import CeterisError
 from curate.executor import Crashed, Executor, InProcess
-from curate.index.lookup import Index, image_key, key_of, open_index, uid_keys
+from curate.index.lookup import Index, image_key, key_of, open_index, secret_key_of, uid_keys
 from curate.pieces import Piece, groups_of, open_pool, pieces_of, read_originals, read_uids
 from curate.pool import Pool
 from curate.store import Store
 from curate.takedown.named_rows import uids_of
+from curate.takedown.revoked import revoked
 from curate.takedown.tombstones import hosts, keyed_uids, plain_host, requests
 from curate.takedown.tombstones import key_of as secret_of
 
@@ -125,8 +126,8 @@ def _written(store: Store, pool_key: str, shard: int, uid: str) -> int | None:
 def search(store: Store, pool_key: str, by: str, value: str | bytes, executor: Executor | None = None) -> Searched:
     """The rows of a pool with this url, of this host or source, with this in their text, or with an image of these bytes.
 
-    Rows that the index names are read again to be sure, but for those of a host; it names none that was taken down. CeterisError where the
-    pool has no such role, PoolError where its files have changed.
+    Rows that the index names are read again to be sure, but for those of a host. Those that were taken down are found as others are.
+    CeterisError where the pool has no such role, PoolError where its files have changed.
     """
     pool = open_pool(store, pool_key)
     if _ROLES[by] not in pool.roles:
@@ -147,8 +148,10 @@ def search(store: Store, pool_key: str, by: str, value: str | bytes, executor: E
 
 
 def _indexed(pool: Pool, index: Index, by: str, value: str | bytes) -> Indices:
-    ((_, numbers),) = index.find(by, [image_key(value) if by == "image" and isinstance(value, bytes) else key_of(value)])
-    found = numbers.astype(np.int64)
+    keys = [image_key(value) if by == "image" and isinstance(value, bytes) else key_of(value)]
+    if revoked(index.store):  # rows that were taken down have keys of their own
+        keys.append(secret_key_of(secret_of(index.store), by, value))
+    found = np.sort(np.concatenate([numbers for _, numbers in index.find(by, keys)])).astype(np.int64)
     if by == "host":
         return found
     return np.array([number for number in found.tolist() if _is(pool, place_of(pool, number), by, value)], np.int64)

@@ -8,6 +8,8 @@ from pipelines.provenance.uses import Uses
 
 LISTED = 8
 """Values of a column of sources; the rest is one line."""
+FILES = 3
+"""Files of an export that are named."""
 
 
 def traced(found: Traced) -> None:
@@ -66,9 +68,13 @@ def uses(found: Uses) -> None:
     for one in found.runs:
         show.line(f"run {one.run}, recipe {one.recipe}, pool {one.pool}: {one.rows:,} rows")
         for subset in one.subsets:
-            show.line(f"  subset {subset['name']} ({subset['digest'][:16]}): {subset['rows']:,} of its {subset['of']:,} rows")
+            of, gone = f"{subset['of']:,} rows", "gone" in subset
+            told = f"held {_rows(subset)}, taken down since; it has {of} now" if gone else f"{subset['rows']:,} of its {of}"
+            show.line(f"  subset {subset['name']} ({subset['digest'][:16]}): {told}")
         for export in one.exports:
-            show.line(f"  export of {export['subset']}: {export['folder']} ({export['layout']})")
+            files = list(export["files"] or ())
+            named = ", ".join(files[:FILES]) + (f" and {len(files) - FILES:,} other files" if len(files) > FILES else "")
+            show.line(f"  export of {export['subset']}: {export['folder']} ({export['layout']}: {named}), {_rows(export)}")
         for model in one.models:
             show.line(f"  model {model['name']} ({model['kind']}): made from {_rows(model)}")
         for score in one.scores:
@@ -79,4 +85,6 @@ def uses(found: Uses) -> None:
 
 
 def _rows(one: dict[str, Any]) -> str:
-    return "perhaps some of them: its list of rows is not kept" if one["rows"] is None else f"{one['rows']:,} of them"
+    if one["rows"] is not None:
+        return f"{one['rows']:,} of them"
+    return f"{one['at_least']:,} of them at least" if "at_least" in one else "perhaps some of them: no list of its rows is kept"

@@ -10,7 +10,7 @@ from curate.digest import hex_of
 from curate.errors import CeterisError, PoolError
 from curate.executor import InProcess
 from curate.index.build import build
-from curate.index.lookup import COLUMNS
+from curate.index.lookup import COLUMNS, key_of, open_index
 from curate.index.search import locate, place_of, search
 from curate.pieces import index_pool, pool_key, read_uids
 from curate.pool import Pool
@@ -120,14 +120,18 @@ def test_a_pool_that_changed_is_not_searched(documents, store) -> None:
         search(made, key, "url", "https://a.example/1")
 
 
-def test_the_index_names_nothing_of_rows_that_were_taken_down_but_their_uid(documents, tmp_path) -> None:
+def test_the_index_finds_rows_that_were_taken_down_by_keys_that_say_nothing(documents, tmp_path) -> None:
     pool = Pool.open(documents)
     made, key = numbered(pool, tmp_path / "store")
     with made.writer() as epoch:
         frame = pl.DataFrame({"row": [0], "request": [1]}, schema={"row": pl.UInt64, "request": pl.UInt32})
         made.publish("revoked", [made.put_frame("revoked", "list", frame, scope=pool.shards[0].digest)], epoch)
         build(made, key, COLUMNS, InProcess(), epoch, lambda *_: None)
-    assert search(made, key, "url", "https://a.example/1").numbers.tolist() == [4]
-    assert search(made, key, "host", "a.example").numbers.tolist() == [1, 4]
+    assert search(made, key, "url", "https://a.example/1").numbers.tolist() == [0, 4]
+    assert search(made, key, "host", "a.example").numbers.tolist() == [0, 1, 4]
+    held = open_index(made, key)
+    for column, value in (("url", "https://a.example/1"), ("host", "a.example")):
+        ((_, plainly),) = held.find(column, [key_of(value)])
+        assert 0 not in plainly
     assert locate(made, key, "web/x") is None
     assert locate(made, key, hex_of(read_uids(made, key, 0))[0]) == place_of(pool, 0)

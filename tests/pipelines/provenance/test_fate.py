@@ -22,6 +22,7 @@ from pipelines.cli import app
 from pipelines.documents.document import document
 from pipelines.provenance.fate import fates
 from pipelines.provenance.index import index
+from pipelines.provenance.uses import uses
 
 UIDS = [f"{number:032x}" for number in range(1, 9)]
 TEXTS = ["one two three", "four five six seven", "a", "seven eight", "one", "two words", "seven and eight and nine", "five"]
@@ -287,13 +288,16 @@ def test_what_a_request_took_down_is_known_by_its_old_uid_and_url_and_by_nothing
     said("revoke", f"url:{url}", "--reason", "asked", "--yes")
     if indexed:
         (one,) = index(made)
-        assert (one.made, one.records["uid"], one.records["url"]) == (("uid", "url", "host"), 8, 7)
+        assert (one.made, one.records["uid"], one.records["url"]) == (("uid", "url", "host"), 8, 8)
     for arguments in (("why", UIDS[1]), ("why", "--url", url)):
         told = said(*arguments)
         assert "request 1" in told
         assert "reason asked" in told
         assert TEXTS[1] not in told
-    assert bool(fates(made, url=url).rows) != indexed
+    found = fates(made, url=url)
+    assert [one.state for one in found.rows] == ["revoked"]
+    assert any("by the index" in note for note in found.notes) == indexed
+    assert uses(made, source="host1.example").rows == {str(place / "large"): 3}
     assert "request 1" in said("trace", "--url", url)
     assert "1 rows of" in said("trace", "--uid", UIDS[1])
     with pytest.raises(CeterisError, match="has this text"):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from curate.takedown.revoked import must_be_made_again
 from pipelines.cli import app
 from pipelines.provenance.lineage import trace
 from pipelines.provenance.revoke import names_in, plain_of, revoke
+from pipelines.provenance.uses import uses
 from pipelines.scores.arms import WHOLE
 from pipelines.scores.evaluations import Evaluation
 from pipelines.scores.training import evaluate
@@ -109,6 +111,47 @@ def test_scores_that_rest_on_them_say_so_and_are_not_ranked(store: Store, scored
     refused = {one.arm: one.why for one in verified(Path(store.address))[0].refused}
     assert "taken down (request 1)" in refused["long"]
     assert not {one.name for one in verified(Path(store.address))[0].arms} & {"long", WHOLE}
+
+
+def _told(store: Store, uids: list[str]) -> list[dict[str, object]]:
+    """For each of these rows, how many of them what used them is said to have held: by kind and name."""
+    found = []
+    for uid in uids:
+        (used,) = uses(store, uid=uid).runs
+        made = {f"{kind} {one[name]}": one for kind, name in _KINDS.items() for one in getattr(used, kind)}
+        found.append({name: (one["rows"], one.get("at_least", 0)) for name, one in made.items()} | {"verdicts": bool(used.verdicts)})
+    return found
+
+
+_KINDS = {"subsets": "name", "exports": "folder", "scores": "key"}
+
+
+def test_what_held_them_is_told_after_it_too(store: Store, scored: Evaluation, asked: list[str], tmp_path: Path) -> None:
+    run = Run(store, scored.run)
+    compare(replace(scored, store=store))
+    export(run, "long", tmp_path / "out", "uids")
+    out = hex_of(run.uids()[np.flatnonzero(run.codes("long"))[:1]])
+    before = _told(store, asked)
+    revoke(asked, store=store, yes=True)
+    store = Store.open(store.address)
+    after = _told(store, asked)
+    export(Run(store, scored.run), "long", tmp_path / "later", "uids")
+    for was, now in zip(before, after, strict=True):
+        assert was.keys() <= now.keys()
+        kept = {name: told for name, told in now.items() if told == (1, 1) or told == (1, 0)}
+        assert {f"exports {tmp_path / 'out'}", "subsets long", "subsets pool"} <= kept.keys()
+        sure = {f"scores {key}" for name in ("long", WHOLE, "unique") for key in scored.arms[name].scores.values()}
+        assert sure <= kept.keys()
+        drawn = {f"scores {key}" for key in scored.arms["random 120"].scores.values()} & now.keys()
+        assert {now[name] for name in drawn} <= {(None, 0)}
+        assert now["verdicts"]
+    assert _told(store, asked) == after  # what was exported later holds none
+
+    revoke(out, store=store, yes=True)  # of two requests together less is sure
+    store = Store.open(store.address)
+    for was, now in zip(after, _told(store, [*asked, *out]), strict=False):
+        assert was.keys() <= now.keys()
+        assert now["subsets pool"] == (1, 0)
 
 
 def test_an_evaluation_after_it_trains_on_none_of_them(store: Store, scored: Evaluation, asked: list[str], two_tasks: Path) -> None:
