@@ -178,7 +178,9 @@ def keys_of(store: Store, pool_key: str, piece: Piece, columns: Sequence[str]) -
         found["uid"] = pl.Series(uid_keys(read_uids(store, pool_key, piece.shard)[piece.start : piece.stop]))
     if "original" in columns:
         originals = read_originals(store, pool_key, piece.shard)
-        found["original"] = _hashed(pl.Series([None] * piece.rows) if originals is None else originals[piece.start : piece.stop], key_of)
+        found["original"] = _hashed(
+            pl.Series([None] * piece.rows) if originals is None else originals[piece.start : piece.stop], key_of
+        ).set(pl.Series(gone), None)
     if "url" in columns or "host" in columns:
         urls = pool.read(shard, roles=["url"], start=piece.start, stop=piece.stop).frame["url"]
         found |= {name: _keys(values, gone, name, secret) for name, values in (("url", urls), ("host", hosts(urls))) if name in columns}
