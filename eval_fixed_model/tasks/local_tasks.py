@@ -7,13 +7,13 @@ from string import ascii_uppercase
 from typing import Any, Literal, NamedTuple
 
 import polars as pl
-from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
 from curate.errors import CeterisError
 from eval_fixed_model.records import Likelihood, MultipleChoice, NonNegativeInt, PositiveInt, Record, ShortAnswer
 from eval_fixed_model.tasks.text_items import COLUMNS, DELIMITER, PLACE, TextItems, checked, in_prompt
+from eval_fixed_model.written import record
 
 _BETWEEN = "\n\n"
 _EXAMPLE = (
@@ -83,13 +83,8 @@ def read_tasks(path: Path) -> dict[str, tuple[LocalTask, TextItems]]:
         raise CeterisError("a task file maps names to records", where=str(path), fix=_EXAMPLE)
     found: dict[str, tuple[LocalTask, TextItems]] = {}
     begin = 0
-    for name, record in records.items():
-        try:
-            task = LocalTask.model_validate(record)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            key = ".".join(map(str, (name, *first["loc"])))
-            raise CeterisError(f"{key}: {first['msg']}", where=str(path), fix="correct the record") from error
+    for name, about in records.items():
+        task = record(LocalTask, about, path, name)
         frame = _frame(str(name), task, path.parent).with_columns(pl.col("item") + begin)
         begin += frame.height
         found[str(name)] = (task, TextItems(str(name), frame))
@@ -122,13 +117,21 @@ def _raw(task: LocalTask, pattern: str, folder: Path) -> Iterator[_Raw]:
                 if line.strip():
                     try:
                         yield _read(task, json.loads(line))
+                    except json.JSONDecodeError as error:
+                        what = f"the line is no JSON, from character {error.pos + 1} on"
+                        fix = 'write one object a line, such as {"text": "a document"}'
+                        raise CeterisError(what, where=f"{path}:{number}", fix=fix) from error
                     except (ValueError, KeyError, TypeError, IndexError) as error:
                         what = f"lacks {error}" if isinstance(error, KeyError) else str(error)
                         raise CeterisError(what, where=f"{path}:{number}", fix="correct the line, or the task's `fields`") from error
 
 
-def _read(task: LocalTask, line: Mapping[str, Any]) -> _Raw:
+def _read(task: LocalTask, line: Any) -> _Raw:
     fields = task.fields
+    if not isinstance(line, Mapping):
+        raise TypeError("the line is no object, {...}")
+    if task.kind == "likelihood" and "text" not in fields.model_fields_set and fields.text not in line and "text" in line:
+        fields = fields.model_copy(update={"text": "text"})  # what a document is called when nothing is said
     group = line[fields.group] if fields.group else None
     text, group = line[fields.text], None if group is None else str(group)
     if not isinstance(text, str):

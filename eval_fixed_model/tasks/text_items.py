@@ -91,17 +91,12 @@ def items_of(scale: TextScale, split: Split) -> tuple[TextItems, ...]:
     Raises CeterisError naming file, row and task when the Parquet does not hold what the scale's tasks ask.
     """
     frame = read_items(scale).filter(split=split)
-    found = []
-    for task, record in scale.tasks.items():
-        mine = frame.filter(task=task)
-        where = f"scale {scale.name} task {task}"
-        if mine.is_empty():
+    found = tuple(TextItems(task, frame.filter(task=task)) for task in scale.tasks)
+    for one in found:
+        if one.frame.is_empty():
+            where = f"{scale.items.folder or scale.evaluation_file} task {one.task}"
             raise CeterisError(f"no items in the {split} split", where=where, fix="give every task of the scale items in both splits")
-        _refuse(mine.filter(pl.col("kind") != record.kind), where, f"is not a {record.kind} item, as the scale says")
-        if record.kind == "multiple_choice":
-            _refuse(mine.filter(pl.col("choices").list.len() != record.choices), where, f"has not {record.choices} choices")
-        found.append(TextItems(task, mine))
-    return tuple(found)
+    return found
 
 
 def read_items(scale: TextScale) -> pl.DataFrame:
@@ -109,20 +104,23 @@ def read_items(scale: TextScale) -> pl.DataFrame:
 
     A folder has a TASK.parquet or TASK.jsonl for each task, without `task` and `kind`, and what else of `COLUMNS` it needs; without `split`
     they are the test split's. Items are numbered through all tasks, in the scale's order. It lies beside the scale's file, or where the
-    command runs. Raises CeterisError naming file and row for what is no item.
+    command runs. Raises CeterisError naming file and row for what is no item, or none of its task's kind and choices.
     """
     if scale.items.folder is None:
         path = scale.evaluation_file
-        return checked(_typed(_read(path), path, {}).with_row_index("item"), str(path))
+        return _as_asked(checked(_typed(_read(path), path, {}).with_row_index("item"), str(path)), scale, path)
     folder = next((at / scale.items.folder for at in (scale.folder, Path.cwd()) if (at / scale.items.folder).is_dir()), None)
     if folder is None:
-        what, fix = f"scale {scale.name} needs a folder of items", "put a TASK.jsonl for each of its tasks there"
+        what, fix = (
+            f"scale {scale.name} needs a folder of items",
+            "bring a file for each of its tasks: `curate items TASKS FOLDER` writes them (docs/scales.md)",
+        )
         raise CeterisError(what, where=f"{scale.folder} or {Path.cwd()}: {scale.items.folder}", fix=fix)
     parts, begin = [], 0
     for task, record in scale.tasks.items():
         path = next((path for path in (folder / f"{task}.parquet", folder / f"{task}.jsonl") if path.is_file()), folder / f"{task}.jsonl")
         given = {"task": task, "kind": record.kind, "split": "test"}
-        frame = checked(_typed(_read(path), path, given).with_row_index("item"), str(path))
+        frame = _as_asked(checked(_typed(_read(path), path, given).with_row_index("item"), str(path)), scale, path)
         parts.append(frame.with_columns(pl.col("item") + begin))
         begin += frame.height
     return pl.concat(parts)
@@ -144,10 +142,13 @@ def _typed(frame: pl.DataFrame, path: Path, given: dict[str, str]) -> pl.DataFra
     whole = frame.with_columns(
         *[pl.lit(value).alias(name) for name, value in own.items()], *[pl.lit(None).alias(name) for name in optional]
     )
-    wrong = sorted({*COLUMNS} ^ {*whole.columns})
-    if wrong:
-        what = f"these are not items of texts: the columns are {', '.join(name for name in COLUMNS if name not in given)}"
-        raise CeterisError(what, where=str(path), fix=f"correct {', '.join(wrong)}")
+    lacks, more = ([name for name in one if name not in other] for one, other in ((COLUMNS, whole.columns), (whole.columns, COLUMNS)))
+    if lacks or more:
+        known = [name for name in COLUMNS if name not in given]
+        faults = [f"{word} {', '.join(names)}" for word, names in (("it lacks", lacks), ("it should not have", more)) if names]
+        what = f"these are not items of texts: the columns are {', '.join(known)}; {' and '.join(faults)}"
+        fix = "rename or leave them out; or keep the lines, and `curate items TASKS FOLDER` writes such a file of them (docs/scales.md)"
+        raise CeterisError(what, where=str(path), fix=fix)
     try:
         return whole.select(pl.col(name).cast(dtype) for name, dtype in COLUMNS.items())
     except pl.exceptions.PolarsError as error:
@@ -176,9 +177,22 @@ def checked(frame: pl.DataFrame, where: str) -> pl.DataFrame:
     return frame
 
 
-def _refuse(rows: pl.DataFrame, where: str, fault: str) -> None:
+def _as_asked(frame: pl.DataFrame, scale: TextScale, path: Path) -> pl.DataFrame:
+    """The frame; or CeterisError naming file and row where an item is not what the scale says of its task."""
+    for task, record in scale.tasks.items():
+        mine = frame.filter(task=task)
+        _refuse(mine.filter(pl.col("kind") != record.kind), f"{path} task {task}", f"is not a {record.kind} item, as the scale says")
+        if record.kind == "multiple_choice":
+            other = mine.filter(pl.col("choices").list.len() != record.choices)
+            many = len(other["choices"][0]) if other.height else 0
+            _refuse(other, f"{path} task {task}", f"has {many} choices, and not {record.choices} as the scale says", "or correct `choices`")
+    return frame
+
+
+def _refuse(rows: pl.DataFrame, where: str, fault: str, also: str = "") -> None:
     if rows.height:
-        raise CeterisError(f"row {rows['item'][0]} {fault}", where=where, fix="correct or leave out the item")
+        fix = f"correct or leave out the item (rows count from 0){also and f', {also}'}"
+        raise CeterisError(f"row {rows['item'][0]} {fault}", where=where, fix=fix)
 
 
 def items_digest(scale: TextScale) -> str:

@@ -27,6 +27,9 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 LEFT_OUT = ("Answers", "What cannot be concluded")
 """Sections of the account that the page shows in its own way."""
 
+MOST = 4
+"""Lines that are said in words, of several candidates."""
+
 
 @dataclass(frozen=True)
 class Remembered(Evaluation):
@@ -56,9 +59,9 @@ class Line:
 
 @dataclass(frozen=True)
 class Scored:
-    """Everything the page says of the scores. `lead` are the lines of the recipe's last candidate, `lines` those of all; `axis` is the span
-    that their intervals are drawn over, `ticks` the round numbers in it; `limits_of_others` are those that speak of other candidates alone;
-    `sections` the account's, as HTML by title; `again` are arms that rest on rows that were taken down."""
+    """Everything the page says of the scores. `heads` are the lines said in words, `lead` those of the recipe's last candidate, `lines`
+    those of all; `axis` is the span that their intervals are drawn over, `ticks` the round numbers in it; `limits_of_others` are those that
+    speak of other candidates alone; `sections` the account's, as HTML by title; `again` are arms that rest on rows that were taken down."""
 
     scale: str
     unit: str
@@ -67,6 +70,7 @@ class Scored:
     seeds: int
     contrasts: int
     candidate: str
+    heads: tuple[Line, ...]
     lead: tuple[Line, ...]
     lines: tuple[Line, ...]
     same: tuple[tuple[str, str], ...]
@@ -118,6 +122,7 @@ def scored(run: Run, scale: str | None = None) -> Scored:
         max((len(arm.scores) for arm in done.arms.values()), default=0),
         len(judged.family.contrasts),
         lead,
+        heads(lines, lead),
         tuple(line for line in lines if line.contrast.candidate == lead),
         lines,
         judged.same,
@@ -139,6 +144,16 @@ def _limits(judged: Judged, lead: str) -> tuple[tuple[str, ...], tuple[str, ...]
     others = tuple(f"{one.candidate} " for one in judged.contrasts if one.candidate != lead)
     every = list(limits(judged))
     return tuple(one for one in every if not one.startswith(others)), tuple(one for one in every if one.startswith(others))
+
+
+def heads(lines: Sequence[Line], lead: str) -> tuple[Line, ...]:
+    """The lines that are said in words: every candidate's against the whole pool (else its first), the lead's before others, `MOST` at the
+    most; of a single candidate all of its."""
+    names = dict.fromkeys([lead, *(line.contrast.candidate for line in lines)])
+    of = {name: [line for line in lines if line.contrast.candidate == name] for name in names}
+    if len(names) == 1:
+        return tuple(of[lead])
+    return tuple(max(mine, key=lambda line: line.contrast.control == "whole pool") for mine in of.values() if mine)[:MOST]
 
 
 def _line(one: Contrast, unit: str, delta: float, places: int) -> Line:

@@ -51,12 +51,8 @@ def limits(judged: Judged) -> Iterator[str]:
         if one.answer == "cannot tell":
             yield f"{one.candidate} against {one.control}: no difference was shown, and none was excluded. {_beyond(one, unit)}"
     for one in judged.contrasts:
-        a, b = (_shown_times(done, name) for name in (one.candidate, one.control))
-        if a and b and a != b:
-            yield (
-                f"{one.candidate} and {one.control} are not of one size: the first shows each row {_times(a)}, the second {_times(b)}. "
-                "The difference is of rows and of repetition together; the random control of equal size parts them."
-            )
+        if said := _sizes(done, one):
+            yield said
     if any(arm.kind == "trusted" for arm in done.arms.values()):
         yield "`trusted only` was trained on the rows that a filter learned from: it shows how much of a gain is theirs."
     if judged.changed:
@@ -110,7 +106,8 @@ def _answers(judged: Judged) -> list[str]:
     said = (
         f"Differences are candidate minus control, in {headline.measure} of the headline, the plain mean of {', '.join(headline.tasks)}; "
         f"{way} is better. Within {headline.delta:g} two subsets are equivalent. `detectable` is the smallest true difference that this "
-        "budget finds with 80% power; `seeds needed` of each arm would settle a true difference of the size seen.\n"
+        "budget finds with 80% power; `seeds needed` of each arm would settle a true difference of the size seen, and are blank beside a "
+        f"settled line. Both are blank with fewer than {LEAST_DF:g} degrees of freedom of noise.\n"
     )
     same = [f"\n{a} and {b} train on the same rows: there is nothing to judge.\n" for a, b in judged.same]
     return [_table(columns, rows), "\n", said, *same]
@@ -254,6 +251,32 @@ def _shown_times(done: Evaluation, name: str) -> tuple[int, int] | None:
     repeats: list[Mapping[str, Any]] = [done.training(name, seed).get("repeats", {}) for seed in done.arms[name].scores]
     times = [int(count) for one in repeats for count in one]
     return (min(times), max(times)) if times else None
+
+
+def _sizes(done: Evaluation, one: Contrast) -> str | None:
+    """What a contrast says of size as well: of rows, else of tokens where documents are of other lengths; None where sizes are equal."""
+    a, b = (_shown_times(done, name) for name in (one.candidate, one.control))
+    if not a or not b or a == b:
+        return None
+    rows, of_control = (done.arms[name].rows for name in (one.candidate, one.control))
+    shown = f"the first shows each row {_times(a)}, the second {_times(b)}"
+    if rows != of_control:
+        return (
+            f"{one.candidate} and {one.control} are not of one size ({rows:,} and {of_control:,} rows): {shown}. The difference is of rows "
+            "and of repetition together; the random control of equal size parts them."
+        )
+    tokens, other = (_tokens(done, name) for name in (one.candidate, one.control))
+    if not tokens or not other or tokens == other:
+        return None
+    return (
+        f"{one.candidate} and {one.control} have {rows:,} rows each, and not as many tokens ({tokens:,} and {other:,}, each counted once): "
+        f"{shown}. The difference is of what rows say and of how long they are together."
+    )
+
+
+def _tokens(done: Evaluation, name: str) -> int:
+    """Tokens of documents that an arm's trainings showed, each counted once, on average; 0 for pictures."""
+    return round(float(np.mean([done.training(name, seed).get("distinct tokens", 0) for seed in done.arms[name].scores])))
 
 
 def _times(span: tuple[int, int] | None) -> str:

@@ -223,6 +223,7 @@ def print_dry_run(found: DryRun) -> None:
         show.table(
             f"{found.trainings} trainings", [columns[at] for at in kept], [[line[at] for at in kept] for line in lines], right=(1, 2)
         )
+        show.line("rows as they were selected: none is read here, and `curate eval` leaves out those that are empty or unreadable")
     else:
         show.line("no run here: this is one training. After `curate run` its arms are counted, with all their seeds")
     for text in found.comparable:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from eval_fixed_model.scale import Scale
 from eval_fixed_model.statistics import Contrast, Verdict
+from eval_fixed_model.statistics.records import LEAST_DF
 from pipelines.scores.evaluations import Evaluation
 from pipelines.scores.verdicts import Judged
 from pipelines.show import line, table
@@ -45,6 +46,8 @@ def verdict(judged: Judged) -> None:
         line(f"since this pool was first evaluated, how it is judged was changed (then, now): {'; '.join(judged.changed)}")
     if all(len(runs.seeds) < 2 for runs in family.arms.values()):
         line("every arm has one seed, and nothing says how much seeds differ: give --seeds 3, or more")
+    elif any(one.detectable is None for one in judged.contrasts):
+        line(f"`detectable` is blank where noise rests on fewer than {LEAST_DF:g} degrees of freedom: train more seeds")
     line(_noise(family, scale))
 
 

@@ -67,6 +67,9 @@ def test_short_answers_and_texts(asked) -> None:
     assert items.frame.select("choices", "group").row(0) == (["17"], "2")
     texts = asked([{"text": " A page. "}], "kind: likelihood, fields: {text: text}")
     assert texts.frame.select("text", "prompt").row(0) == (" A page. ", None)
+    assert asked([{"text": " A page. "}], "kind: likelihood").frame.equals(texts.frame)
+    with pytest.raises(CeterisError, match="lacks 'document'"):
+        asked([{"text": "A page."}], "kind: likelihood, fields: {text: document}")
 
 
 def test_tasks_say_what_a_scale_would_and_number_their_items_through(tmp_path: Path) -> None:
@@ -98,8 +101,22 @@ def test_errors_name_file_and_line_or_key(asked, tmp_path: Path) -> None:
     with pytest.raises(CeterisError, match="lacks 'question'") as caught:
         asked([QUESTION, {}], "kind: multiple_choice")
     assert "items.jsonl:2" in str(caught.value)
-    with pytest.raises(CeterisError, match=r"mine\.style"):
-        asked([QUESTION], "kind: multiple_choice, style: essay")
+    for record, place, what, fix in (
+        ("kind: multiple_choice, style: essay", "1:50", "style: should be 'letters'", "write one of 'letters'"),
+        ("kind: multiple_choice, shot: 1", "1:50", "unknown key shot", "did you mean shots?"),
+        ("kind: multiple_choice, fields: {txet: a}", "1:59", "unknown key txet", "did you mean text?"),
+    ):
+        with pytest.raises(CeterisError) as caught:
+            asked([QUESTION], record)
+        assert caught.value.where == f"{tmp_path / 'tasks.yaml'}:{place}"
+        assert caught.value.what.startswith(what)
+        assert caught.value.fix.startswith(fix)
+    for line, what in (('{"question": }', "the line is no JSON, from character 14 on"), ("[1]", "the line is no object")):
+        (tmp_path / "items.jsonl").write_text(json.dumps(QUESTION) + "\n" + line, encoding="utf-8")
+        (tmp_path / "tasks.yaml").write_text("mine: {file: items.jsonl, kind: multiple_choice}", encoding="utf-8")
+        with pytest.raises(CeterisError, match=what) as caught:
+            read_tasks(tmp_path / "tasks.yaml")
+        assert caught.value.where == f"{tmp_path / 'items.jsonl'}:2"
     with pytest.raises(CeterisError, match="no such file of items"):
         asked([QUESTION], "kind: multiple_choice, examples: none.jsonl, shots: 2")
     with pytest.raises(CeterisError, match="no such file of tasks"):

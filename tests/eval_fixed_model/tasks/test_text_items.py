@@ -50,7 +50,7 @@ def test_the_last_place_in_a_prompt_is_the_texts(written) -> None:
         (2, {"choices": None}, "row 2 has no answer"),
         (2, {"prompt": "Question: {}"}, "row 2 has a prompt without"),
         (2, {"task": "cloze"}, "row 2 is of another kind than its task's first"),
-        (1, {"choices": ["a", "b", "c"]}, "row 4 has not 2 choices"),
+        (1, {"choices": ["a", "b", "c"]}, "items.parquet task cloze: row 1 has 3 choices, and not 2 as the scale says"),
         (1, {"task": "other"}, "no items in the test split"),
     ],
 )
@@ -85,6 +85,15 @@ def test_a_folder_has_a_file_for_each_task(written, tmp_path: Path) -> None:
     with pytest.raises(CeterisError, match="row 0 has a label") as caught:
         read_items(scale)
     assert "cloze.jsonl" in str(caught.value)
+    (tmp_path / "mine" / "cloze.jsonl").write_text('{"text": "a", "choices": ["b", "c", "d"], "label": 2}\n', encoding="utf-8")
+    with pytest.raises(CeterisError, match="row 0 has 3 choices") as caught:  # as `curate scales` reads them, by the row of its own file
+        read_items(scale)
+    assert caught.value.where == f"{tmp_path / 'mine' / 'cloze.jsonl'} task cloze"
+    assert "correct `choices`" in caught.value.fix
+    (tmp_path / "mine" / "cloze.jsonl").write_text('{"question": "a", "choices": ["b", "c"], "label": 1}\n', encoding="utf-8")
+    with pytest.raises(CeterisError, match="it lacks text and it should not have question") as caught:
+        read_items(scale)
+    assert "`curate items TASKS FOLDER`" in caught.value.fix
     (tmp_path / "mine" / "cloze.jsonl").unlink()
     with pytest.raises(CeterisError, match="items are missing"):
         read_items(scale)

@@ -12,7 +12,7 @@ import pytest
 from curate.record import Run
 from eval_fixed_model.statistics import Contrast
 from pipelines.report.page import about
-from pipelines.report.scores import Scored, said
+from pipelines.report.scores import MOST, Scored, heads, said
 from pipelines.report.serve import Server
 from pipelines.scores.evaluations import Evaluation
 from pipelines.scores.leaderboard import leaderboard
@@ -36,6 +36,18 @@ def test_lines_are_those_of_compare(scored: Evaluation, told: Scored) -> None:
         assert line.difference in line.said
         assert line.contrast.answer in line.said
         assert told.axis[0] <= line.contrast.difference <= told.axis[1]
+
+
+def test_every_candidate_is_said_against_the_whole_pool(told: Scored) -> None:
+    assert told.heads == told.lead == told.lines  # one candidate: against all its controls
+    of = {
+        name: [replace(line, contrast=replace(line.contrast, candidate=name)) for line in reversed(told.lines)]
+        for name in ("open", "unique", "short", "new", "long")
+    }
+    found = heads([line for lines in of.values() for line in lines], "long")
+    assert [line.contrast.candidate for line in found] == ["long", "open", "unique", "short"]
+    assert len(found) == MOST
+    assert {line.contrast.control for line in found} == {"whole pool"}
 
 
 def test_every_seed_of_every_arm_is_drawn(scored: Evaluation, told: Scored) -> None:

@@ -109,3 +109,34 @@ def test_noise_that_is_hardly_known_is_told_where_a_difference_rests_on_it(
     spreads = {kind: replace(spread, df=df[kind]) for kind, spread in judged_pair.family.spreads.items()}
     judged = replace(judged_pair, contrasts=(asked,), family=replace(judged_pair.family, spreads=spreads))
     assert any("fewer than 4 degrees of freedom" in line for line in limits(judged)) is told
+
+
+@pytest.mark.parametrize(
+    ("rows", "tokens", "told"),
+    [
+        (
+            40,
+            900,
+            "long and whole pool are not of one size (40 and 50 rows): the first shows each row 2 to 3 times, the second 3 to 4 times",
+        ),
+        (50, 700, "long and whole pool have 50 rows each, and not as many tokens (700 and 900, each counted once)"),
+        (50, 900, None),
+    ],
+)
+def test_sizes_are_those_of_rows_and_where_they_are_equal_of_tokens(
+    judged_pair: Judged, monkeypatch: pytest.MonkeyPatch, rows: int, tokens: int, told: str | None
+) -> None:
+    (asked,) = (one for one in judged_pair.contrasts if one.control == "whole pool")
+    done = judged_pair.evaluation
+    arms = {**done.arms, "long": replace(done.arms["long"], rows=rows), "whole pool": replace(done.arms["whole pool"], rows=50)}
+    shown = {
+        "long": {"repeats": {"2": 5, "3": 5}, "distinct tokens": tokens},
+        "whole pool": {"repeats": {"3": 5, "4": 5}, "distinct tokens": 900},
+    }
+    monkeypatch.setattr(Evaluation, "training", lambda _, arm, __: shown[arm])
+    said = [
+        line for line in limits(replace(judged_pair, contrasts=(asked,), evaluation=replace(done, arms=arms))) if " the second " in line
+    ]
+    assert len(said) == (told is not None)
+    assert not said or said[0].startswith(str(told))
+    assert ("random control of equal size" in " ".join(said)) is (rows == 40)

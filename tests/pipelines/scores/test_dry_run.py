@@ -98,6 +98,7 @@ def test_documents_are_shown_by_their_tokens(done: Run, capsys: pytest.CaptureFi
     said = capsys.readouterr().out
     assert "6,554" in said
     assert f"{found.trainings} trainings" in said
+    assert "leaves out those that are empty or unreadable" in " ".join(said.split())
 
 
 def test_scale_and_seeds_are_the_recipes_unless_given(done: Run) -> None:

@@ -23,3 +23,10 @@ def test_seeds_that_would_settle_stand_beside_open_lines_only(scored: Evaluation
     one = replace(compare(scored, "long").contrasts[0], seeds_needed=7)
     assert tables.to_settle(replace(one, answer="cannot tell")) == "7"
     assert {tables.to_settle(replace(one, answer=answer)) for answer in ("better", "worse", "equivalent")} == {""}
+
+
+def test_a_blank_detectable_is_explained(scored: Evaluation, capsys: pytest.CaptureFixture[str]) -> None:
+    judged = compare(scored, "long")
+    for size in (None, 1.0):
+        tables.verdict(replace(judged, contrasts=tuple(replace(one, detectable=size) for one in judged.contrasts)))
+        assert ("`detectable` is blank where noise rests on fewer than 4 degrees of freedom" in capsys.readouterr().out) == (size is None)
