@@ -33,7 +33,8 @@ class Ledgered:
 class Contents:
     """A store as its records tell it. `records` are the sound ones, without seals; `named` are the digests that ledgers name, None where a
     file was taken away on purpose; `purged` the digests of files as they were before a take-down, with their names, and `taken` the folders
-    of rows to train on that left with it; `bad` the files that something is wrong with."""
+    of rows to train on that left with it; `lighter` shards that lost only rows
+    which had been taken down; `bad` the files that something is wrong with."""
 
     store: Store
     keys: list[str]
@@ -45,6 +46,7 @@ class Contents:
     named: dict[str, str | None] = field(default_factory=dict)
     purged: dict[str, str] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
+    lighter: set[str] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     head: str = START

@@ -34,6 +34,7 @@ from curate.verify.records import Contents, Others
 from curate.verify.taken_away import check_taken_away
 
 Progress = Callable[[str, int, int], None]
+LIGHTER = "what else its rows say is not known, and was not held against the requests"
 
 
 @dataclass
@@ -98,9 +99,12 @@ def verify_store(
     unchanged = dict[str, tuple[Pool, bool]]()
     for key, pool in pools.items():
         if pool is not None and f"{key}/indexed.json" in held.keys:
-            found = changed(store, pool, asked, progress)
+            which = key if sum(one is not None and one.root == pool.root for one in pools.values()) > 1 else ""
+            found, lighter = changed(store, pool, asked, progress, which)
             held.findings += found
-            unchanged[key] = pool, not found
+            held.lighter |= lighter.keys()
+            held.notes += [f"{where}{f', {which}' if which else ''}: {said}; {LIGHTER}" for where, said in lighter.items()]
+            unchanged[key] = pool, not found and not lighter
     subsets = {digest: run for run, facts in runs.items() for stage, digest in facts["subsets"].items() if stage != POOL}
     check_subsets(held, subsets)
     check_exports(held, progress)
@@ -206,6 +210,9 @@ def _unfit(held: Contents, run: str, facts: Mapping[str, Any], pools: Mapping[st
     pool = pools.get(facts["pool"])
     root = f"{pool.root}/" if pool is not None and asks else "\0"
     first = next((where for where in sorted(held.bad) if where.startswith(folders) or f"{where}/".startswith(root)), "")
+    lighter = next((where for where in sorted(held.lighter) if f"{where}/".startswith(root)), "")
+    if lighter and not first:
+        return f"its rules read {lighter}, which lost rows that were taken down"
     return f"it rests on {first}, which is damaged or gone" if first else "" if pool is not None else "its pool is not known"
 
 

@@ -167,6 +167,37 @@ def test_of_a_pool_whose_files_changed_uids_are_held_against_requests_and_not_wh
     assert f"pools/{other.id[:16]}/settled.json" in {one.where for one in _found(after, full=True)}
 
 
+def test_a_shard_that_lost_only_rows_that_were_taken_down_is_a_note_and_any_other_change_is_wrong(
+    rows: pl.DataFrame, tmp_path: Path
+) -> None:
+    pool, after = write(rows, tmp_path / "pool"), Store.open(tmp_path / "of-its-own")
+    select(pool, after)
+    done(after, urls_of(rows))
+    first, file = rows[0::3], tmp_path / "pool" / "0.parquet"
+    mine = [row for row in range(first.height) if row * 3 in GONE]
+    left = first.filter(~pl.int_range(pl.len()).is_in(mine))
+    for there, still in ((left, ""), (first.filter(~pl.int_range(pl.len()).is_in(mine[1:])), "; 1 of them are there still")):
+        there.write_parquet(file)
+        found, _ = verify_store(after, Asked(full=True), InProcess(), lambda *_: None)
+        assert found.findings == []
+        (note,) = [note for note in found.notes if note.startswith(str(file))]
+        assert f"it holds its other {left.height} rows: {len(mine)} were taken down by request 1{still};" in note
+        (unfit,) = [note for note in found.notes if "was not judged again" in note]
+        assert f"its rules read {file}, which lost rows that were taken down" in unfit
+    for there in (
+        left[1:],
+        left.reverse(),
+        pl.concat([left, rows[1:2]]),
+        pl.concat([left, left[:1]]),
+        left.with_columns(uid=pl.col("uid").str.reverse()),
+    ):
+        there.write_parquet(file)
+        assert [(one.where, one.place) for one in _found(after)] == [(str(file), "")]
+    select(Pool.open(tmp_path / "pool", roles={"text": "url"}), after)
+    left[1:].write_parquet(file)
+    assert len({one.place for one in _found(after) if one.where == str(file)}) == 2
+
+
 def test_what_was_not_looked_at_is_said(after: Store) -> None:
     (part,) = after.storage.list("revocations/parts/")
     after.storage.delete(part)
