@@ -163,6 +163,11 @@ def uid_of(run: Run, number: int) -> str:
     return _uid(run, run.facts["pool"], *place_of(run.pool, number)[:2])
 
 
+def original_of(run: Run, number: int) -> dict[str, str]:
+    """`original`: the uid of a row, by its pool-wide number, as the pool writes it; nothing where that is 32 hex digits or not there."""
+    return _original(run, run.facts["pool"], "original", *place_of(run.pool, number)[:2])
+
+
 def _values(run: Run, shard: int, row: int) -> dict[str, Any]:
     """Every stored value of a row by signal.column, and the pool's own columns that rules asked for."""
     values = _measured(run, shard, row)
@@ -201,8 +206,9 @@ def _excerpt(value: Any) -> Any:
     return value if not isinstance(value, str) or len(value) <= EXCERPT else value[:EXCERPT] + f"... ({len(value):,} characters)"
 
 
-def near(run: Run, stage: str, count: int = 5) -> list[dict[str, Any]]:
-    """The rows around a `top` stage's cut, `count` on each side: uid, value, kept or dropped, best first."""
+def near(run: Run, stage: str, count: int = 5, *, hidden: npt.NDArray[np.int64] | None = None) -> list[dict[str, Any]]:
+    """The rows around a `top` stage's cut, `count` on each side: uid, `original` as the pool writes it, where it does, value, kept or
+    dropped, best first. Of `hidden` rows (pool-wide numbers) the uid alone, and no value."""
     decided = run.decided(stage)
     node = run.facts["nodes"][stage]
     if decided.cut is None or decided.cut.value is None:
@@ -219,7 +225,12 @@ def near(run: Run, stage: str, count: int = 5) -> list[dict[str, Any]]:
     descending = f"{column} asc" not in node["rule"]
     frame = frame.filter(pl.col("value").is_not_null()).sort("value", "row", descending=[descending, False])
     kept, dropped = frame.filter("kept").tail(count), frame.filter(~pl.col("kept")).head(count)
-    return [{"uid": uid_of(run, row["row"]), column: row["value"], "kept": row["kept"]} for row in pl.concat([kept, dropped]).to_dicts()]
+    unseen, found = set(() if hidden is None else hidden.tolist()), []
+    for number, value, stays in pl.concat([kept, dropped]).select("row", "value", "kept").iter_rows():
+        shown = number not in unseen
+        names = {"uid": uid_of(run, number), **(original_of(run, number) if shown else {})}
+        found.append({**names, column: value if shown else None, "kept": stays})
+    return found
 
 
 def _column(run: Run, column: str) -> pl.DataFrame:

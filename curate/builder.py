@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from curate.catalogue import Catalogue
+from curate.catalogue import OWN, Catalogue
 from curate.checks import check_columns
 from curate.digest import digest_of, sha256_path
 from curate.errors import PoolError, RecipeError, nearest
@@ -310,7 +310,7 @@ class Builder:
 
     def _filter(self, name: str, where: str) -> Any:
         if name not in self.catalogue:
-            raise RecipeError(f"there is no filter called {name}", where=where, fix=nearest(name, self.catalogue))
+            raise RecipeError(f"there is no filter called {name}", where=where, fix=f"{nearest(name, self.catalogue)} {OWN}")
         self.sources[name] = self.catalogue[name].source
         return self.catalogue[name].load()
 

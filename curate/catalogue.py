@@ -13,6 +13,7 @@ from curate.model import Model
 from curate.signal import Signal
 
 Filter = Signal | Grouping | Model
+OWN = "(filters of your own: --filters FOLDER)"
 
 
 @dataclass(frozen=True)

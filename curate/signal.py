@@ -29,6 +29,8 @@ Vectors are Binary there: little-endian float16.
 ROWS_PER_CALL, BYTES_PER_CALL = 4096, 1 << 20
 """A call without a fixed batch has at most so many rows, or more of them where they are small."""
 NOT_FINITE = "not_finite"
+_KINDS: dict[str, pl.DataType] = {"image": pl.Binary()}
+"""Of roles that are no text, as `Pool.read` gives them."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,9 @@ class Signal:
     tolerance: float = 1e-5
 
     def __call__(self, rows: pl.DataFrame, **parameters: Any) -> pl.DataFrame:
-        """Measure rows: the plain function, for use without an engine."""
-        return self.measure(rows, parameters)
+        """Measure rows: the plain function, for use without an engine. Optional roles that `rows` lack are null."""
+        lacking = [pl.lit(None, _KINDS.get(role, pl.String())).alias(role) for role in self.optional if role not in rows.columns]
+        return self.measure(rows.with_columns(lacking), parameters)
 
     def __reduce__(self) -> tuple[object, tuple[str, ...]]:
         """Travel by module path."""

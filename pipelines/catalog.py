@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 import filters
-from curate.catalogue import Catalogue, Entry, Filter
+from curate.catalogue import OWN, Catalogue, Entry, Filter
 from curate.errors import CeterisError, nearest
 from curate.grouping import Grouping
 from curate.signal import Signal
@@ -74,7 +74,7 @@ def described(entries: Catalogue) -> list[dict[str, str]]:
 def told(entries: Catalogue, name: str) -> str:
     """What a filter says of itself: what it measures, its parameters, errors and sources. CeterisError if there is none of that name."""
     if name not in entries:
-        raise CeterisError(f"there is no filter called {name}", where=name, fix=nearest(name, entries))
+        raise CeterisError(f"there is no filter called {name}", where=name, fix=f"{nearest(name, entries)} {OWN}")
     found = entries[name].load()
     if isinstance(found, Grouping):
         parts = [found.sketch.function, *([found.links] if found.links else [])]
@@ -90,14 +90,18 @@ def _described(name: str, found: Filter) -> dict[str, str]:
         writes = ", ".join(f"{name}.{column} ({dtype.base_type()})" for column, dtype in found.writes.items())
         models = {key: " or ".join([*built_in, "a model"]) for key, built_in in found.models.items()}
         evidence = dict.fromkeys(found.evidence, "evidence")
-        return _line(name, "signal", found.roles, writes, {**evidence, **found.defaults, **models})
+        return _line(name, "signal", _reads(found), writes, {**evidence, **found.defaults, **models})
     if isinstance(found, Grouping):
         evidence = dict.fromkeys(found.sketch.evidence, "evidence")
         parameters = {**evidence, **found.sketch.defaults, **found.defaults, **({"threshold": found.threshold} if found.links else {})}
-        return _line(name, "grouping", found.sketch.roles, "group, similarity, survivor", parameters)
+        return _line(name, "grouping", _reads(found.sketch), "group, similarity, survivor", parameters)
     evidence = dict.fromkeys(found.evidence, "evidence")
     parameters = {**evidence, **found.defaults, **dict.fromkeys([*found.required, *found.rows], "required")}
     return _line(name, "model", found.reads, "weights", parameters)
+
+
+def _reads(found: Signal) -> list[str]:
+    return [*found.reads, *(f"{role} (optional)" for role in found.optional)]
 
 
 def _line(name: str, kind: str, reads: Sequence[str], writes: str, parameters: Mapping[str, object]) -> dict[str, str]:

@@ -258,12 +258,26 @@ def told(stage: str, verdict: Mapping[str, Any], values: Mapping[str, Any]) -> s
 
 def around(stage: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """The rows at a cut."""
-    column = next(name for name in rows[0] if name not in ("uid", "kept")) if rows else "value"
+    column = next(name for name in rows[0] if name not in ("uid", "original", "kept")) if rows else "value"
+    named, own = _named(rows)
+    values = ["(not shown)" if one[column] is None else f"{one[column]:.6g}" for one in rows]
+    lines = [[*name, value, "kept" if one["kept"] else "dropped"] for name, value, one in zip(own, values, rows, strict=True)]
+    table(f"around the cut of {stage}", [*named, column, ""], lines, right=(len(named),))
+
+
+def _named(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Columns that name rows, and of each row what stands there: the uid, and where the pool has other ids, those."""
+    named = ["uid", *(["original"] if any("original" in one for one in rows) else [])]
+    return named, [[one.get(name, "") for name in named] for one in rows]
+
+
+def offences(rows: Sequence[Mapping[str, Any]]) -> None:
+    """The first rows that offend against a policy."""
+    named, own = _named(rows)
     table(
-        f"around the cut of {stage}",
-        ["uid", column, ""],
-        [[r["uid"], f"{r[column]:.6g}", "kept" if r["kept"] else "dropped"] for r in rows],
-        right=(1,),
+        "the first of them",
+        [*named, "clause", "value"],
+        [[*name, one["clause"], one["value"]] for name, one in zip(own, rows, strict=True)],
     )
 
 

@@ -166,8 +166,10 @@ def why(run: Run, uid: str) -> dict[str, Any]:
 
 
 def near(run: Run, stage: str, count: int = 5) -> list[dict[str, Any]]:
-    """The rows on both sides of a stage's cut."""
-    return auditing.near(run, stage, count)
+    """`count` rows on each side of a stage's cut; of rows that are restricted or were taken down the uid alone."""
+    from pipelines.provenance.fate import barred_of
+
+    return auditing.near(run, stage, count, hidden=barred_of(run))
 
 
 def mixes(run: Run, by: Sequence[str] = (), subsets: Sequence[str] | None = None) -> dict[str, pl.DataFrame]:

@@ -84,7 +84,7 @@ def _checked(found: Checked, *, measured: bool) -> None:
     rows: list[list[Any]] = [[one.clause, one.says, one.rows, one.where] for one in found.offences]
     if rows:
         show.table("offences", ["clause", "says", "rows", "stands at"], rows, right=(2,))
-        show.table("the first of them", ["uid", "clause", "value"], [list(one.values()) for one in found.first])
+        show.offences(found.first)
         show.line(f"all of them: {found.out}" if found.out else "all of them: --out FILE.parquet")
     for clause, many in found.noted.items():
         show.line(f"noted only: {clause}, {many:,} rows")
@@ -115,7 +115,10 @@ def credit(
         say(found.to_json())
         return
     show.line(f"{found.rows:,} rows of {found.subset} in {found.file}; changes: {'; '.join(found.changes)}")
-    rows = [[one["name"], one["rows"], one["address"]] for one in found.licences]
+    rows = [  # a name that only this project gives is told as `audit --licences` tells it
+        [one["name"], one["rows"], one["address"]] if one["address"] else [one["licence"], one["rows"], "none is known"]
+        for one in found.licences
+    ]
     show.table("asked for by", ["licence", "rows", "text"], rows, right=(1,))
     for why, many in found.left_out.items():
         show.line(f"left out: {many:,} rows, {why}")

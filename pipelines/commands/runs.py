@@ -142,7 +142,7 @@ def why(
     text: Annotated[str | None, typer.Option(help="instead: rows whose text holds this, as it is written; looks at every text")] = None,
     image: Annotated[Path | None, typer.Option(help="instead: rows that show this picture, or nearly")] = None,
     scan: Annotated[bool, typer.Option("--scan", help="with --image: hash all images that no run has hashed, however many")] = False,
-    at_most: Annotated[int, typer.Option(min=1, help="of several rows, how many to show")] = 10,
+    at_most: Annotated[int, typer.Option(min=1, help="of several rows, how many to show; with --near, on both sides together")] = 10,
     stage: Annotated[str | None, typer.Option(help="with --near: a stage whose rule is top")] = None,
     near: Annotated[bool, typer.Option("--near", help="the rows on both sides of the stage's cut")] = False,
     run: Annotated[str | None, typer.Option("--run", help="only what this run says, a name or NAME-ID; else every run")] = None,
@@ -155,7 +155,7 @@ def why(
         fix = "curate why UID, or --url, --text or --image; or curate why --stage NAME --near"
         raise CeterisError("name a row in one way, or a stage and --near", fix=fix)
     if stage:
-        rows = verbs.near(open_run(store, run, as_json), stage)
+        rows = verbs.near(open_run(store, run, as_json), stage, (at_most + 1) // 2)[:at_most]
         say(rows) if as_json else show.around(stage, rows)
         return
     from pipelines.provenance import fate_tables

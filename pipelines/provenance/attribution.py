@@ -47,7 +47,7 @@ _AS_IT_WAS = "as in the pool, not modified by {}"
 @dataclass(frozen=True)
 class Attribution:
     """What was written: `rows` that ask for credit or a notice, by `licences` (identifier, rows, name, address); `left_out`, the other rows
-    by reason; `unfilled`, how many of the rows written have no title, author, source or url; `changes`, what is
+    by reason; `unfilled`, how many of the rows written have no title, author, source (a url is one, too) or url; `changes`, what is
     said of all of them, if only that they are as in the pool."""
 
     subset: str
@@ -115,7 +115,8 @@ def attribution(
                 rows += frame.height
                 for expression, many in frame.group_by("expression").len().sort("expression").iter_rows():
                     by_licence += Counter(dict.fromkeys(understood(expression).licences, many))
-                unfilled += Counter({role: int((frame[role].fill_null("") == "").sum()) for role in ROLES})
+                empty = frame.select(pl.col(role).fill_null("") == "" for role in ROLES).with_columns(pl.col("source") & pl.col("url"))
+                unfilled += Counter({role: int(empty[role].sum()) for role in ROLES})
                 sink.write(_written(frame, out.suffix))
             left = Counter(dict(sorted(left.items())))
             sink.write(_foot(rows, left) if out.suffix == ".md" else b"")

@@ -36,7 +36,8 @@ def _whole(fate: Fate) -> None:
 
 def _short(fate: Fate) -> None:
     place = fate.places[0]
-    show.line(f"{fate.uid}  {place['shard']} row {place['row']}{f'  {fate.state}' if fate.state else ''}")
+    original = f"  {fate.story['original']}" if "original" in fate.story and not fate.state else ""
+    show.line(f"{fate.uid}{original}  {place['shard']} row {place['row']}{f'  {fate.state}' if fate.state else ''}")
     _matched(fate)
     for role in ("url", "text"):
         if fate.story.get(role):

@@ -12,10 +12,12 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from curate.audit import original_of
 from curate.errors import CeterisError, RecipeError, nearest
 from curate.layouts import GENERIC
-from curate.record import Selected
+from curate.record import Run, Selected
 from pipelines.provenance.declared import Batch, batches, column_named, gathering, signal_of
+from pipelines.provenance.fate import barred_of
 from pipelines.provenance.policy import SCOPES, Checked, Offence, Policy
 
 FIRST = 12
@@ -46,7 +48,7 @@ def check(chosen: Selected, policy: Policy, *, out: Path | None = None, first: i
     signal = signal_of(run, keys.evidence)
     evidence, own = _columns(chosen, policy, signal)
     clauses = [*_licence(policy), *_opt_outs(policy), *_required(policy, chosen)]
-    counts, noted, shown, rows, offending = Counter[str](), Counter[str](), list[dict[str, str]](), 0, 0
+    counts, noted, shown, rows, offending = Counter[str](), Counter[str](), list[dict[str, Any]](), 0, 0
     with _Written(out) as written:
         for batch in batches(run, chosen, evidence, signal=signal, roles=keys.required, own=own):
             frame = _judged(batch.frame, policy)
@@ -60,8 +62,9 @@ def check(chosen: Selected, policy: Policy, *, out: Path | None = None, first: i
             if some.any() and (out is not None or len(shown) < first):
                 limit = None if out is not None else first - len(shown)
                 found = _offences(batch, frame, masks, clauses, limit)
-                shown += found.head(first - len(shown)).select("uid", "clause", "value").to_dicts()
+                shown += found.head(first - len(shown)).to_dicts()
                 written.add(found)
+    shown = _told(run, shown)
     offences = [Offence(name, _says(name), policy.at(name), counts[name]) for name, _, _ in clauses if counts[name]]
     fix = gathering(chosen.name, signal) if counts["evidence"] else ""
     kept = {name: many for name, many in noted.items() if many}
@@ -69,6 +72,19 @@ def check(chosen: Selected, policy: Policy, *, out: Path | None = None, first: i
     return Checked(
         chosen.name, run.folder.removeprefix("runs/"), where, rows, offending, offences, shown, kept, str(out) if out else None, fix
     )
+
+
+def _told(run: Run, shown: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Offences to show: uid, `original` as the pool writes it (not of rows that are restricted or were taken down), clause, value."""
+    starts, offset = dict[str, int](), 0
+    for shard in run.pool.shards:
+        starts[shard.path], offset = offset, offset + shard.rows
+    barred, found = set(barred_of(run).tolist() if shown else ()), []
+    for one in shown:
+        number = starts[one["shard"]] + one["row"]
+        own = {} if number in barred else original_of(run, number)
+        found.append({"uid": one["uid"], **own, "clause": one["clause"], "value": one["value"]})
+    return found
 
 
 def _says(clause: str) -> str:

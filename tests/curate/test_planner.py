@@ -27,7 +27,12 @@ NET = "models: {m: {net: {trusted: trusted.parquet, width: 2}}}\n"
 
 # What is wrong, where it is (line:column of the recipe), what is said and what to do.
 WRONG = [
-    ('stages:\n  a: {keep: "lenght.chars > 1"}', "2:3", "there is no filter called lenght", "did you mean length?"),
+    (
+        'stages:\n  a: {keep: "lenght.chars > 1"}',
+        "2:3",
+        "there is no filter called lenght",
+        "did you mean length? (filters of your own: --filters FOLDER)",
+    ),
     ('stages:\n  a: {keep: "length.chars > 1 and length.char > 1"}', "2:35", "unknown column length.char", "did you mean length.chars?"),
     ('stages:\n  a: {keep: "pool.qualty > 1"}', "2:14", "unknown column pool.qualty", "did you mean pool.quality?"),
     ("stages:\n  a: {keep: {top: pool.qualty, count: 1}}", "2:3", "unknown column pool.qualty", "did you mean pool.quality?"),

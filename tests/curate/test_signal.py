@@ -20,6 +20,19 @@ def size(batch, *, limit: int = 2):
     return batch.select(kind=kind.cast(KINDS), chars=chars)
 
 
+def test_an_optional_role_that_a_frame_lacks_is_null_in_a_call_of_ones_own():
+    assert_frame_equal(size(ROWS), size(ROWS.with_columns(license=pl.lit(None, pl.String))))
+
+    @signal(version=1, reads=[], optional=["image", "url"], writes={"kinds": pl.String})
+    def kinds(batch):
+        return batch.select(kinds=pl.lit(f"{batch.schema['image']} {batch.schema['url']} {batch['url'].to_list()}").repeat_by(1).explode())
+
+    one = kinds(pl.DataFrame({"url": ["u"]}))
+    assert one["kinds"].to_list() == ["Binary String ['u']"]
+    with pytest.raises(pl.exceptions.ColumnNotFoundError):
+        size(ROWS.drop("text"))  # what it reads must be there
+
+
 def seen(batch_size=None):
     calls = []
 
@@ -38,7 +51,7 @@ def test_it_sees_its_roles_only_and_answers_in_declared_order():
     assert size(rows, limit=5)["kind"].to_list() == ["short", None, "short", "long"]
     assert size.roles == ("text", "license")
     with pytest.raises(pl.exceptions.ColumnNotFoundError, match="license"):
-        size(ROWS)
+        size.measure(ROWS, {})
 
 
 def test_no_rows_give_no_rows_of_the_same_columns():

@@ -43,6 +43,8 @@ def test_every_row_that_asks_is_credited_and_the_others_are_counted(run, tmp_pat
     assert alike == ("CC BY-SA 3.0", "https://creativecommons.org/licenses/by-sa/3.0/")
     assert {one["licence"] for one in made if " OR " in one["expression"]} == {"MIT"}
     assert found.unfilled["author"] == sum(one["author"] is None for one in made)
+    assert any(one["source"] is None for one in made)  # but a url is a source, too
+    assert found.unfilled.get("source", 0) == sum(one["source"] is None and not one["url"] for one in made)
 
 
 def test_markdown_reads_as_creative_commons_recommends(run, tmp_path):
@@ -158,3 +160,13 @@ def test_the_command_writes_it(run, tmp_path):
     assert made.exit_code == 0
     assert "without author" in made.output
     assert (tmp_path / "a.md").is_file()
+
+
+def test_a_licence_without_an_address_goes_by_the_name_that_audit_tells(tmp_path):
+    (tmp_path / "pool").mkdir()
+    pl.DataFrame({"text": ["one", "two"], "license": ["PSF", "MIT"]}).write_parquet(tmp_path / "pool" / "0.parquet")
+    recipe = Recipe.parse('stages: {all: {keep: "license.class is not None"}}\nsubsets: [all]')
+    run = verbs.run(recipe, tmp_path / "pool", store=tmp_path / "store", executor=InProcess())
+    made = CliRunner().invoke(app, ["attribution", "all", str(tmp_path / "a.md"), "--store", run.store.address])
+    (said,) = [line for line in made.output.splitlines() if line.endswith("none is known")]
+    assert said.split()[0] == "LicenseRef-PSF"

@@ -190,6 +190,32 @@ def test_the_command_tells_one_row_in_full_and_several_in_short(store) -> None:
     assert CliRunner().invoke(app, ["why", UIDS[0], "--url", "x", "--store", store.address]).exit_code != 0
 
 
+def test_lists_name_rows_as_the_pool_does_but_not_what_nobody_may_see(tmp_path: Path) -> None:
+    (tmp_path / "p").mkdir()
+    words = pl.DataFrame({"uid": [f"doc/{number}" for number in range(8)], "text": ["a " * (9 - number) + "end" for number in range(8)]})
+    words.with_columns(flag=pl.Series([0, 0, 0, 1, 0, 0, 0, 0])).write_parquet(tmp_path / "p" / "0.parquet")
+    cut = "stages: {long: {keep: {top: text_length.words, count: 4}}}\nsubsets: [long]"
+    store = Store.open(tmp_path / "s")
+    first = verbs.run(Recipe.parse(cut), tmp_path / "p", store=store, executor=InProcess())
+    assert [row["original"] for row in verbs.near(first, "long", 2)] == ["doc/2", "doc/3", "doc/4", "doc/5"]
+    verbs.run(Recipe.parse('restricted: "pool.flag == 1"\n' + cut), tmp_path / "p", store=store, executor=InProcess())
+    name = first.folder.removeprefix("runs/")
+
+    def said(*arguments: str) -> str:
+        told = CliRunner().invoke(app, ["why", *arguments, "--store", store.address])
+        assert told.exit_code == 0, told.output
+        return told.stdout
+
+    shown = said("--stage", "long", "--near", "--at-most", "3", "--run", name).splitlines()
+    kept = [line.split() for line in shown if line.endswith("kept") or line.endswith("dropped")]
+    assert [line[1:] for line in kept] == [["doc/2", "8", "kept"], ["(not", "shown)", "kept"], ["doc/4", "6", "dropped"]]
+    listed = said("--text", "a a end")
+    assert [line.split()[1] for line in listed.splitlines() if line.endswith(tuple(f"0.parquet row {row}" for row in range(8)))] == [
+        "doc/0", "doc/1", "doc/2", "doc/4", "doc/5", "doc/6", "doc/7",
+    ]  # fmt: skip
+    assert "doc/3" not in listed
+
+
 def _picture(seed: int) -> Image.Image:
     waves = np.random.default_rng(seed).uniform(0.02, 0.2, (6, 3))
     y, x = np.mgrid[:160, :160]

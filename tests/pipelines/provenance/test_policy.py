@@ -7,7 +7,9 @@ from typer.testing import CliRunner
 
 from curate.errors import CeterisError, RecipeError
 from curate.executor import InProcess
+from curate.recipe import Recipe
 from curate.record import Run
+from pipelines import verbs
 from pipelines.cli import app
 from pipelines.provenance.policy import Policy
 from pipelines.provenance.policy_check import check
@@ -93,9 +95,6 @@ def test_required_roles_are_filled_with_more_than_blanks(run):
 
 
 def test_rows_that_nobody_asked_offend_in_a_way_of_their_own(run):
-    from curate.recipe import Recipe
-    from pipelines import verbs
-
     alone = verbs.run(
         Recipe.parse('stages: {bare: {keep: "text_length.words > 0"}}\nsubsets: [bare]'),
         run.pool,
@@ -118,6 +117,19 @@ def test_every_offence_is_written_with_its_row(run, tmp_path):
     assert found.first == held.head(2).select("uid", "clause", "value").to_dicts()
     with pytest.raises(CeterisError, match="there is a file already"):
         check(run.subset("told"), Policy.parse("scope: item"), out=out)
+
+
+def test_offences_name_rows_as_the_pool_does_but_those_that_another_run_restricts(tmp_path):
+    (tmp_path / "p").mkdir()
+    frame = pl.DataFrame({"uid": ["doc/1", "doc/2"], "text": ["one two", "three four"], "license": ["MIT", "MIT"], "flag": [0, 1]})
+    frame.write_parquet(tmp_path / "p" / "0.parquet")
+    made = []
+    for first in ("", 'restricted: "pool.flag == 1"\n'):
+        recipe = Recipe.parse(first + 'stages: {told: {keep: "license.class is not None"}}\nsubsets: [told]')
+        made.append(verbs.run(recipe, tmp_path / "p", store=tmp_path / "s", executor=InProcess()))
+    found = check(made[0].subset("told"), Policy.parse("classes: {refuse: [permissive]}"))
+    assert [one.get("original") for one in found.first] == ["doc/1", None]
+    assert [*found.first[1]] == ["uid", "clause", "value"]
 
 
 @pytest.mark.parametrize(
