@@ -1,23 +1,27 @@
 """What is wrong with a pool's rows before anything is measured: values that cannot be read, texts that are empty, uids that repeat."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from curate import jsonl
+from curate.digest import UInt64s
 from curate.errors import PoolError
 from curate.layouts import LIKE_UID
 from curate.pool import Pool, Shard, refuse_duplicates
 from curate.shard_files import text_files
 from curate.structure import ending_of
 
+Indices = npt.NDArray[np.int64]
 ROWS, BYTES = 200_000, 256 << 20
 """How much of a pool is looked at unless all of it is asked for."""
 NAMED = 5
 NO_TEXT, EMPTY_TEXT, BAD_JSON = "no_text", "empty_text", "bad_json"
+_NOT_SHOWN = "rows repeat another row's uid; not shown, since some of these may not be seen"
 _LARGE = ("image", "html", "face_boxes")
 
 
@@ -49,9 +53,13 @@ class Looked:
         return asdict(self)
 
 
-def look(pool: Pool, *, every: bool = False) -> Looked:
+def _nothing(_: Shard) -> Indices:
+    return np.empty(0, np.int64)
+
+
+def look(pool: Pool, *, every: bool = False, refused: Callable[[Shard], Indices] = _nothing) -> Looked:
     """Read the roles of the pool's rows, but images and pages: of as many shards as hold ROWS rows or BYTES bytes together, or of `every`
-    one. Nothing that a row says is in the answer but uids that repeat."""
+    one. Nothing that a row says is in the answer but uids that repeat; none where `refused` rows of these shards have such a uid."""
     found, looked, rows, size = list[Fault](), list[Shard](), 0, 0
     roles = [role for role in pool.roles if role not in _LARGE]
     for shard in pool.shards:
@@ -60,7 +68,7 @@ def look(pool: Pool, *, every: bool = False) -> Looked:
         rows, size = rows + shard.rows, size + shard.size
         found += _faults(pool, shard, roles)
         looked.append(shard)
-    return Looked(rows, tuple(found), _uids(pool, looked), naming(pool))
+    return Looked(rows, tuple(found), _uids(pool, looked, refused), naming(pool))
 
 
 def like_uid(pool: Pool) -> tuple[str, ...]:
@@ -76,14 +84,20 @@ def naming(pool: Pool) -> str:
     return names + "".join(f"; to name them by {one!r}, give `--role uid={one}` to plan and run" for one in like_uid(pool)[:1])
 
 
-def _uids(pool: Pool, shards: Sequence[Shard]) -> str:
+def _uids(pool: Pool, shards: Sequence[Shard], refused: Callable[[Shard], Indices]) -> str:
     """Why the uids that the pool brings for these shards, its first, are refused."""
     if "uid" not in pool.roles:
         return ""
+    words = list[UInt64s]()
     try:
-        refuse_duplicates(pool, [pool.uids(shard)[0] for shard in shards])
+        words = [pool.uids(shard)[0] for shard in shards]
+        refuse_duplicates(pool, words)
     except PoolError as error:
-        return f"{error.what} ({error.where}); {error.fix}"
+        every, counts = np.unique(np.concatenate([np.empty((0, 2), np.uint64), *words]), axis=0, return_counts=True)
+        again = set(map(tuple, every[counts > 1].tolist()))
+        unseen = (tuple(word) for shard, held in zip(shards, words, strict=False) for word in held[refused(shard)].tolist())
+        what = _NOT_SHOWN if any(word in again for word in unseen) else error.what
+        return f"{what} ({error.where}); {error.fix}"
     return ""
 
 

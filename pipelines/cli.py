@@ -70,7 +70,8 @@ def pool(
             made = python_docs.make(path, watch)
     found = Pool.open(path, layout=layout, roles=roles_of(role))
     known = (Path(verbs.store_address()) / "FORMAT").is_file()
-    about = (found.describe(unseen(verbs.open_store(), found)) if known else found.describe()) | look(found, every=scan).to_json()
+    barred = {"refused": unseen(verbs.open_store(), found)} if known else {}
+    about = found.describe(**barred) | look(found, every=scan, **barred).to_json()
     about["aside"] = aside(path, ending_of(found.layout, found.shards[0].path)) if path.is_dir() else {}
     if as_json:
         say(about | ({"made": dataclasses.asdict(made)} if made else {}))

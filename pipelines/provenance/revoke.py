@@ -108,9 +108,13 @@ def _guessed(name: str) -> str:
         return "url"
     if _UID.fullmatch(name):
         return "uid"
-    raise CeterisError(
-        f"what is {name[:80]!r}?", fix=f"write its kind before it, such as domain:{name[:40]}, or give --kind: {', '.join(KINDS)}"
-    )
+    raise CeterisError(f"what is {name[:80]!r}?", fix=f"write its kind before it, {_likely(name)}, or give --kind: {', '.join(KINDS)}")
+
+
+def _likely(name: str) -> str:
+    """Kinds that a name may be of, as examples."""
+    host = "." in name.strip(".") and ":" not in name and _HOST.fullmatch(plain_host(name))
+    return f"such as domain:{name[:40]} for a host or uid:{name[:40]} for a row" if host else f"such as uid:{name[:40]}"
 
 
 def names_in(file: str) -> list[str]:

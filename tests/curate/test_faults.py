@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -47,6 +48,10 @@ def test_uids_that_repeat_are_told_before_a_run_refuses_them(tmp_path: Path) -> 
         pl.DataFrame({"uid": ["1", name], "text": ["x", "y"]}).write_parquet(tmp_path / f"{name}.parquet")
     assert "'1' at a.parquet row 0 and '1' at b.parquet row 0" in look(Pool.open(tmp_path)).uids
     assert look(Pool.open(tmp_path, roles={"uid": ""})).uids == ""
+    for row, told in ((0, False), (1, True)):
+        said = look(Pool.open(tmp_path), refused=lambda shard, row=row: np.array([row] if shard.path == "b.parquet" else [], np.int64)).uids
+        assert "repeat another row's uid" in said
+        assert ("'1' at" in said) == told
 
 
 def test_a_column_called_id_is_told_to_be_no_uid(lines: Pool) -> None:

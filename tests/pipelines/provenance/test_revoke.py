@@ -46,6 +46,8 @@ def test_names_say_their_kind_or_show_it(tmp_path: Path) -> None:
     [
         ("example.org", None, "what is 'example.org'"),
         (SHA, None, "what is"),
+        ("py:posix.forkpty", None, "such as uid:py:posix.forkpty, or"),
+        ("example.org", None, "such as domain:example.org for a host or uid:example.org"),
         ("text:hello", None, "is no SHA-256"),
         ("domain:https://example.org/", None, "is no domain"),
         ("domain:example.org:80", None, "is no domain"),
