@@ -29,7 +29,7 @@ def test_an_optional_role_that_a_frame_lacks_is_null_in_a_call_of_ones_own():
 
     one = kinds(pl.DataFrame({"url": ["u"]}))
     assert one["kinds"].to_list() == ["Binary String ['u']"]
-    with pytest.raises(pl.exceptions.ColumnNotFoundError):
+    with pytest.raises(pl.exceptions.ColumnNotFoundError, match="text"):
         size(ROWS.drop("text"))  # what it reads must be there
 
 
