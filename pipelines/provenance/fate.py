@@ -24,6 +24,7 @@ from curate.takedown import revoked
 from curate.takedown.tombstones import content_hash, hosts, parents, read_tombstones, requests
 from pipelines.captions import name_entries
 from pipelines.provenance.index import by_pool, runs_of
+from pipelines.provenance.survivors import unnamed
 from pipelines.verbs import refuse_torn
 
 SHOWN = 10
@@ -262,7 +263,9 @@ def _fate(
             if not state and LAWFUL in run.facts["nodes"] and block(run, place, seen).get(RESTRICTED):
                 state, told = RESTRICTED, (run, place)  # whose story tells nothing more
     assert told is not None
-    found = story(*told)
+    plain, found = unnamed(store, known, barred), story(*told)
+    found = found | {"stages": plain(found["stages"])}
+    blocks = [one | {"out": plain(one["out"])} for one in blocks]
     return Fate(uid, state, places, blocks, found if state else name_entries(told[0], found), match)
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -297,6 +298,26 @@ def test_a_row_that_one_run_restricts_is_an_address_in_all(gallery, tmp_path) ->
     told = CliRunner().invoke(app, ["why", uid, "--store", made.address])
     assert "restricted if listed.matched" in told.stdout
     assert "picture number" not in told.stdout
+
+
+def test_a_duplicate_names_no_row_that_another_run_restricts(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    texts, ids = ["the same text twice", "the same text twice", "another text"], ["secret-id", "plain-id", "third-id"]
+    pl.DataFrame({"text": texts, "uid": ids, "level": [1, 2, 3]}).write_parquet(tmp_path / "own" / "0.parquet")
+    made = Store.open(tmp_path / "store")
+    free = "{stages: {one: {keep: {one_per: exact_duplicate, prefer: [pool.level ORDER]}}}, subsets: [one]}"
+    for order in ("asc", "desc"):
+        verbs.run(Recipe.parse(free.replace("ORDER", order)), tmp_path / "own", store=made, executor=InProcess())
+        assert "secret-id" in json.dumps(fates(made, uid="plain-id").to_json())
+        barred = '{restricted: "pool.level == 1", stages: {one: {keep: "pool.level > 0"}}, subsets: [one]}'
+        other = Store.open(shutil.copytree(made.address, tmp_path / order))
+        verbs.run(Recipe.parse(barred), tmp_path / "own", store=other, executor=InProcess())
+        first = Run.latest(made).folder.removeprefix("runs/")
+        for run in (None, first):
+            told = json.dumps(fates(other, uid="plain-id", run=run).to_json())
+            assert "secret-id" not in told
+            assert hex_of(Run.latest(other).uids()[:1])[0] not in told
+        assert '"restricted"' in told
 
 
 @pytest.mark.parametrize("indexed", [False, True])
