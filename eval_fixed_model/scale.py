@@ -248,8 +248,10 @@ def _scale(name: str, about: dict[str, Any], path: Path) -> Scale:
     if isinstance(tasks, str):
         about = {**about, "tasks": read_yaml(path.parent / tasks)}
     if modality not in _MODALITIES:
-        what = f"{modality!r} is no modality" if "modality" in about else "a scale needs the key modality"
-        raise CeterisError(what, where=place(path, (name, "modality")), fix=nearest(str(modality), _MODALITIES))
+        what = f"{modality!r} is no modality" if "modality" in about else f"the scale {name} needs the key modality"
+        near = nearest(str(modality), _MODALITIES) if "modality" in about else "write `modality: text` or `modality: image-text`"
+        fix = f"{near}; eval_fixed_model/scales/tiny.yaml has a complete scale of each"
+        raise CeterisError(what, where=place(path, (name, "modality")), fix=fix)
     scale = record(_MODALITIES[modality], {"name": name, **about}, path, name)
     _refuse_mixed_headline(scale, path, name)
     scale._folder = path.parent
