@@ -147,6 +147,8 @@ def test_what_held_them_is_told_after_it_too(store: Store, scored: Evaluation, a
         drawn = {f"scores {key}" for key in scored.arms["random 120"].scores.values()} & now.keys()
         assert {now[name] for name in drawn} <= {(None, 0)}
         assert now["verdicts"]
+    said = _called("trace", "--uid", asked[0], "--store", store.address)
+    assert f"export of long: {tmp_path / 'out'} (uids: uids.txt)" in said
     assert _told(store, asked) == after  # what was exported later holds none
 
     revoke(out, store=store, yes=True)  # of two requests together less is sure
