@@ -176,8 +176,8 @@ class Offence:
 
 @dataclass(frozen=True)
 class Checked:
-    """A subset held against a policy: `rows` read, `offending` rows among them, `offences` by clause, the `first` of them (uid, clause,
-    value), what is only `noted`, where all of them were written (`out`), and the `fix` where rows have no evidence."""
+    """A subset held against a policy: `rows` read, `offending` rows among them, `offences` by clause, the `first` of them (uid, `original`,
+    clause, value), what is only `noted`, where all of them were written (`out`), and the `fix` where rows have no evidence."""
 
     subset: str
     run: str
