@@ -21,7 +21,9 @@ from curate.record import Run
 from filters._image import ImageError, decode, shape
 from pipelines import show
 from pipelines.captions import name_entries
-from pipelines.provenance.fate import barred_of
+from pipelines.provenance.fate import barred, barred_of
+from pipelines.provenance.index import by_pool, runs_of
+from pipelines.provenance.survivors import unnamed
 from pipelines.report.evidence import Floats, Held, Mask
 from pipelines.report.thresholds import Curve
 
@@ -117,19 +119,21 @@ class Rows:
         run = self.held.run
         self.open: Mask = np.ones(run.pool.rows, bool)
         self.open[barred_of(run)] = False
+        self.plain = unnamed(run.store, by_pool(runs_of(run.store)), barred)
 
     def card(self, number: int | None) -> Card | None:
         """The row with this pool-wide number; None where it must not be shown, or is of another pool."""
         if number is None or number >= self.open.size:
             return None
         if number not in self.known:
-            self.known[number] = card(self.held.run, number) if self.open[number] else None
+            self.known[number] = self._card(number) if self.open[number] else None
         return self.known[number]
 
-
-def card(run: Run, number: int) -> Card | None:
-    """The row with a pool-wide number as `why` tells it, with its picture; None where it tells nothing of its content."""
-    return card_of(run, name_entries(run, story(run, place_of(run.pool, number))))
+    def _card(self, number: int) -> Card | None:
+        """The row as `why` tells it, with its picture; None where it tells nothing of its content."""
+        run = self.held.run
+        found = story(run, place_of(run.pool, number))
+        return card_of(run, name_entries(run, found | {"stages": self.plain(found["stages"])}))
 
 
 def card_of(run: Run, story: dict[str, Any]) -> Card | None:

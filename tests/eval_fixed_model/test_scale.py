@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -167,7 +168,7 @@ def test_what_is_wrong_is_said_in_words_with_its_place_and_what_to_write(
     assert load_scale(file).headline.better == "lower"
     assert OWN.count(written) == 1
     file.write_text(OWN.replace(written, instead), encoding="utf-8")
-    with pytest.raises(CeterisError) as caught:
+    with pytest.raises(CeterisError, match=re.escape(what)) as caught:
         load_scale(file)
     assert caught.value.where == f"{file}:{place}"
     assert what in caught.value.what

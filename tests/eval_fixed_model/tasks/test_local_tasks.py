@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -106,7 +107,7 @@ def test_errors_name_file_and_line_or_key(asked, tmp_path: Path) -> None:
         ("kind: multiple_choice, shot: 1", "1:50", "unknown key shot", "did you mean shots?"),
         ("kind: multiple_choice, fields: {txet: a}", "1:59", "unknown key txet", "did you mean text?"),
     ):
-        with pytest.raises(CeterisError) as caught:
+        with pytest.raises(CeterisError, match=re.escape(what)) as caught:
             asked([QUESTION], record)
         assert caught.value.where == f"{tmp_path / 'tasks.yaml'}:{place}"
         assert caught.value.what.startswith(what)

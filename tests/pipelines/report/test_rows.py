@@ -208,3 +208,21 @@ def test_restricted_and_taken_down_rows_are_on_no_page_and_no_search_tells_of_th
         assert (f"{state}: nothing of it is shown" in answers["uid"]) == (n != 6)
         assert (f"{state}: nothing of it is shown" in answers["url"] or "Taken down on" in answers["url"]) == (n != 6)
     assert pl.read_parquet(tmp_path / "shards" / "part-0.parquet")["text"][1] == captions[1]  # the pool is the owner's
+
+
+def test_cards_name_no_duplicate_that_another_run_restricts(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    texts, ids = ["the same text twice", "the same text twice", "another text"], ["secret-id", "plain-id", "third-id"]
+    pl.DataFrame({"text": texts, "uid": ids, "level": [1, 2, 3]}).write_parquet(tmp_path / "own" / "0.parquet")
+    free = "{stages: {one: {keep: {one_per: exact_duplicate, prefer: [pool.level ORDER]}}}, subsets: [one]}"
+    barred = '{restricted: "pool.level == 1", stages: {one: {keep: "pool.level > 0"}}, subsets: [one]}'
+    for order in ("asc", "desc"):
+        store = tmp_path / order
+        run = verbs.run(Recipe.parse(free.replace("ORDER", order)), tmp_path / "own", store=store, executor=InProcess())
+        secret = hex_of(run.uids())[0]
+        assert "secret-id" in report(run)
+        verbs.run(Recipe.parse(barred), tmp_path / "own", store=store, executor=InProcess())
+        told = report(run)
+        assert "plain-id" in told
+        assert "secret-id" not in told
+        assert secret not in told
