@@ -92,5 +92,5 @@ def test_another_tokenizer_is_another_condition(tmp_path: Path) -> None:
 def test_items_that_the_scale_does_not_ask_are_refused_before_training(tmp_path: Path) -> None:
     scale = _with_items(tmp_path, small_scale())
     asked = scale.model_copy(update={"tasks": {**scale.tasks, "cloze": MultipleChoice(kind="multiple_choice", choices=3)}})
-    with pytest.raises(CeterisError, match="has not 3 choices"):
+    with pytest.raises(CeterisError, match="choices, and not 3 as the scale says"):
         conditions(asked)

@@ -24,7 +24,7 @@ def _item(text: str, split: str = "test", **more: object) -> dict[str, object]:
 
 def _scale(folder: Path, scale: TextScale | None = None) -> TextScale:
     """A scale that asks these items; the number of each is its place here."""
-    choice = {"task": "cloze", "kind": "multiple_choice", "choices": ["in the same way", RIGHT], "label": 1}
+    choice = {"task": "cloze", "kind": "multiple_choice", "choices": ["in the same way", RIGHT, "in no way", "in another way"], "label": 1}
     items = [_item(LONG, "validation"), _item(LONG), _item(SHORT), _item(TINY), _item(QUESTION, **choice), _item(SCRIPT)]
     pl.DataFrame(items, schema=COLUMNS).write_parquet(folder / "items.parquet")
     made = (scale or small_scale(folder)).model_dump(mode="json")
