@@ -65,6 +65,7 @@ def test_ray_with_two_workers_decides_as_this_process_does(
 
 
 @pytest.mark.ray
+@pytest.mark.parametrize("case", ["texts", "demo.yaml", "demo-text.yaml", "metaclip.yaml"], indirect=True)  # alike for all
 def test_killed_workers_change_nothing(
     case: tuple[Recipe, Pool], undisturbed: tuple[Store, Outcome], ray_of_two: Ray, do: Runner, tmp_path: Path
 ) -> None:
